@@ -1,0 +1,278 @@
+"""What a run is asked to do: one frozen object, each option with its one default and its one explanation.
+
+The fields of `TransferConfig` are the options of the command lines and the keys of `--config` files; their
+metadata hold what a command line shows. Nothing here needs PyTorch.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, asdict, dataclass, field, fields, replace
+from types import NoneType
+from typing import Any, Literal, Self, get_args, get_origin
+
+from core.errors import UsageError
+from core.layers import ARCHITECTURES, canonical_tap
+
+EVALUATIONS_PER_EPOCH = 20
+"""One epoch of the seed project: a step of torch.optim.LBFGS, of up to 20 evaluations."""
+
+
+def _option(default: Any, group: str, text: str, *flags: str, least: float | None = None, most: float = math.inf) -> Any:
+    """A field with what a command line shows of it, and the bounds of its value."""
+    return field(
+        default=default, metadata={"group": group, "help": text, "flags": flags, "least": least, "most": most}
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferConfig:
+    """Every choice of a run but its pictures.
+
+    Layer lists and weights may be given as sequences, as single values, or as comma-separated text; they are
+    stored as tuples. A single weight counts for every layer. Layers are stored under their canonical names.
+
+    Raises:
+        UsageError: A value is out of its range; the sentence says which, and what would do.
+    """
+
+    image_size: int = _option(512, "Picture", "Bound on the long side of the painting, in pixels.", least=16)
+    image_size_side: Literal["long", "short"] = _option(
+        "long",
+        "Picture",
+        "Which side --image-size speaks of. 'long' never enlarges; 'short' makes the short side exactly that.",
+    )
+    bit_depth: int = _option(8, "Picture", "Bits per channel of the file: 8, or 16 for PNG and TIFF.", least=8, most=16)
+    quality: int = _option(95, "Picture", "Quality of JPEG and WebP files.", least=1, most=100)
+    save_every: int = _option(
+        0, "Picture", "Also save the picture every so many evaluations, numbered beside the output.", least=0
+    )
+
+    content_weight: tuple[float, ...] = _option(
+        (1.0,), "Objective", "Weight of the content, one for all layers or a comma list.", least=0
+    )
+    style_weight: tuple[float, ...] = _option(
+        (0.1,), "Objective", "Weight of the style, one for all layers or a comma list.", least=0
+    )
+    tv_weight: float = _option(
+        0.0, "Objective", "Weight of the total variation; more makes the painting smoother.", least=0
+    )
+    content_layers: tuple[str, ...] = _option(("relu4_2",), "Objective", "Layers that hold the content (comma list).")
+    style_layers: tuple[str, ...] = _option(
+        ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
+        "Objective",
+        "Layers that hold the style (comma list).",
+    )
+    style_statistic: Literal["gram", "wasserstein"] = _option(
+        "gram",
+        "Objective",
+        "What the style compares: Gram matrices, or mean and covariance by their Wasserstein distance.",
+    )
+
+    arch: Literal["vgg19", "vgg16"] = _option("vgg19", "Extractor", "The network.")
+    weights: str = _option(
+        "oxford",
+        "Extractor",
+        "Its weights: 'oxford' (installed), 'torchvision' or 'torchvision-features' (downloaded), or a file.",
+    )
+    weights_preprocessing: Literal["caffe", "torchvision"] | None = _option(
+        None, "Extractor", "What input the weights expect, where a file does not say."
+    )
+    pooling: Literal["max", "average"] = _option("max", "Extractor", "How the network shrinks its features.")
+
+    optimizer: Literal["lbfgs", "adam"] = _option("lbfgs", "Optimiser", "How the pixels are optimised.")
+    iterations: int = _option(
+        200, "Optimiser", "Length of the run in evaluations of loss and gradient, over all scales.", least=1
+    )
+    learning_rate: float = _option(0.02, "Optimiser", "Step size of Adam, in units of the [0, 1] range.", least=1e-9)
+    averaging: float = _option(
+        0.0, "Optimiser", "Decay of Adam's moving average of the pictures; 0 for none.", least=0, most=0.99999
+    )
+    history: int = _option(20, "Optimiser", "Pairs of steps that L-BFGS remembers.", least=1)
+    init: str = _option(
+        "matched",
+        "Optimiser",
+        "Where to start: 'content', 'matched' (content in the style's colours and contrasts), 'noise', 'blend' "
+        "(content and noise), or a picture.",
+    )
+    blend: float = _option(0.5, "Optimiser", "Share of noise in --init blend.", least=0, most=1)
+    seed: int = _option(0, "Optimiser", "Seed of the noise.", least=0, most=2**63 - 1)
+
+    scales: int = _option(0, "Scales", "Sizes to paint at, coarse to fine; 1 for the final size alone, 0 to choose.", least=0)
+    scale_factor: float = _option(2.0, "Scales", "Ratio between one size and the next.", least=1.01, most=16)
+    min_scale_size: int = _option(
+        192, "Scales", "The coarsest size to choose (long side): below it, scenes lose their content.", least=16
+    )
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = _option("auto", "Machine", "Where to compute.")
+
+    def __post_init__(self) -> None:
+        """Bring every value into its stored form, and refuse what cannot work."""
+        for option in fields(self):
+            object.__setattr__(self, option.name, _stored(option, getattr(self, option.name)))
+        for name in ("content_layers", "style_layers"):
+            layers = tuple(canonical_tap(layer, self.arch) for layer in getattr(self, name))
+            if len(set(layers)) < len(layers):
+                raise UsageError(f"{_flag(name)} names a layer twice: {', '.join(layers)}; name each once.")
+            object.__setattr__(self, name, layers)
+        self._check_together()
+
+    def _check_together(self) -> None:
+        for weight, layers in (("content_weight", "content_layers"), ("style_weight", "style_layers")):
+            weights, names = getattr(self, weight), getattr(self, layers)
+            if len(weights) not in (1, len(names)):
+                raise UsageError(
+                    f"{_flag(weight)} has {len(weights)} values for {len(names)} layers ({', '.join(names)}): "
+                    "give one for all, or one for each."
+                )
+        if not any((*self.content_weight, *self.style_weight, self.tv_weight)):
+            raise UsageError("Every weight is 0, so there is nothing to optimise: give one a positive value.")
+        if self.bit_depth not in (8, 16):
+            raise UsageError(f"--bit-depth is {self.bit_depth}: expected 8 or 16.")
+
+        if not self.init:
+            raise UsageError("--init is '': expected content, matched, noise, blend, or a picture.")
+
+    @property
+    def content_weights(self) -> dict[str, float]:
+        """Content layers and their weights."""
+        return _per_layer(self.content_layers, self.content_weight)
+
+    @property
+    def style_weights(self) -> dict[str, float]:
+        """Style layers and their weights."""
+        return _per_layer(self.style_layers, self.style_weight)
+
+    @classmethod
+    def preset(cls, name: str, **options: Any) -> Self:
+        """The defaults of a well-known program (see `PRESETS`), with `options` instead where given."""
+        return cls(**(preset_options(name) | options))
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Self:
+        """From a mapping such as a parsed file; an unknown key is refused by name."""
+        known = [option.name for option in fields(cls)]
+        for key in options:
+            if key not in known:
+                raise UsageError(f"Unknown option {key!r}: expected one of {', '.join(known)}.")
+        return cls(**options)
+
+    def with_options(self, **options: Any) -> Self:
+        """A copy with some options changed."""
+        return replace(self, **options)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All options as JSON-ready values; `from_options` takes them back."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _per_layer(layers: Sequence[str], weights: Sequence[float]) -> dict[str, float]:
+    return dict(zip(layers, weights if len(weights) > 1 else [*weights] * len(layers), strict=True))
+
+
+def _stored(option: Field[Any], value: Any) -> Any:
+    """`value` as the field keeps it; a single value or comma list becomes a tuple where one is meant."""
+    kind = option.type
+    if get_origin(kind) is not tuple:
+        return _scalar(option, kind, value)
+    items = value.split(",") if isinstance(value, str) else value
+    items = items if isinstance(items, Sequence) else (items,)
+    stored = tuple(_scalar(option, get_args(kind)[0], item) for item in items)
+    if not stored or "" in stored:
+        raise UsageError(f"{_flag(option.name)} is {value!r}: expected one value, or several separated by commas.")
+    return stored
+
+
+def _scalar(option: Field[Any], kind: Any, value: Any) -> Any:
+    choices = [choice for part in (get_args(kind) or (kind,)) for choice in get_args(part) or (part,)]
+    if kind is str:
+        return str(value).strip()
+    if kind not in (int, float):
+        if value in choices or (value is None and NoneType in choices):
+            return value
+        expected = ", ".join(str(choice) for choice in choices if choice is not NoneType)
+        raise UsageError(f"{_flag(option.name)} is {value!r}: expected one of {expected}.")
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    least, most = option.metadata["least"], option.metadata["most"]
+    fits = math.isfinite(number) and least <= number <= most and (kind is float or number.is_integer())
+    if not fits or isinstance(value, bool):
+        bounds = f"of at least {least:g}" if math.isinf(most) else f"from {least:g} to {most:g}"
+        raise UsageError(
+            f"{_flag(option.name)} is {value}: expected a {'whole ' if kind is int else ''}number {bounds}."
+        )
+    return kind(number) if kind is float else int(value)
+
+
+def preset_options(name: str) -> dict[str, Any]:
+    """The options of a preset, by its name.
+
+    Raises:
+        UsageError: There is no such preset.
+    """
+    if name not in PRESETS:
+        raise UsageError(f"Unknown preset {name!r}: expected one of {', '.join(PRESETS)}.")
+    return dict(PRESETS[name])
+
+
+# Loss weights are in our units: losses are means, and features are on the scale of a network fed with
+# unit-variance input. A weight of a program that feeds its network 0 to 255 is restated with the factor
+# s = 57.6 between the two (see weights.Preprocessing.activation_scale): its content weight times s², its style
+# weight times s⁴, then all divided by s², which leaves the minimum where it was.
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    # firekind/style-transfer: 26 steps of torch.optim.LBFGS, each of up to 20 evaluations.
+    "firekind": {
+        "image_size": 512,
+        "image_size_side": "short",
+        "content_weight": 1.0,
+        "style_weight": 1e6,
+        "iterations": 26 * EVALUATIONS_PER_EPOCH,
+        "history": 100,
+        "init": "content",
+        "scales": 1,
+    },
+    # Gatys, Ecker, Bethge 2015 (arXiv 1508.06576): alpha/beta = 1e-3, sums instead of means. At 512 x 512 the
+    # sum over relu4_2 is 512 * 64 * 64 / 2 times our mean; E_l is a quarter of ours, in five layers of 1/5.
+    "gatys2015": {
+        "image_size": 512,
+        "content_weight": 1e-3 * 512 * 64 * 64 / 2,
+        "style_weight": 57.6**2 / 4 / 5,
+        "pooling": "average",
+        "iterations": 1000,
+        "history": 100,
+        "init": "noise",
+        "scales": 1,
+    },
+    # jcjohnson/neural-style: Grams divided by C H W too, hence 1/C² a layer; half the sum of squared differences
+    # as total variation, on 0 to 255, restated for 512 x 512.
+    "johnson": {
+        "image_size": 512,
+        "content_weight": 5.0,
+        "style_weight": tuple(100 * 57.6**2 / channels**2 for channels in (64, 128, 256, 512, 512)),
+        "tv_weight": 1e-3 / 2 * 255**2 * 3 * 512**2 / 57.6**2,
+        "iterations": 1000,
+        "history": 100,
+        "init": "noise",
+        "scales": 1,
+    },
+    # crowsonkb/style-transfer-pytorch: 1000 evaluations at the first of five sizes and 500 at each other.
+    "crowson": {
+        "image_size": 512,
+        "content_weight": 0.015,
+        "style_weight": tuple(weight / 341 for weight in (256, 64, 16, 4, 1)),
+        "tv_weight": 2.0,
+        "style_statistic": "wasserstein",
+        "optimizer": "adam",
+        "learning_rate": 0.02,
+        "averaging": 0.99,
+        "iterations": 3000,
+        "init": "content",
+        "scale_factor": 2**0.5,
+        "min_scale_size": 128,
+    },
+}

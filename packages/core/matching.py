@@ -1,0 +1,63 @@
+"""A picture in the colours and contrasts of another, band by band: a start that is nearer to the painting.
+
+NumPy and Pillow only. Pictures are (1, 3, H, W) float32 RGB in [0, 1].
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.images import resample
+
+Picture = NDArray[np.float32]
+
+COARSEST_SIDE = 16
+"""Halving ends before a side would be shorter than this: colours of fewer pixels say nothing."""
+
+
+def match_bands(content: Picture, style: Picture) -> Picture:
+    """`content` with every band of its Laplacian pyramid matched in colour to that of `style`.
+
+    The pyramid of Burt and Adelson (1983) holds a picture as its details at each octave and a coarse rest. Each
+    is given the mean and covariance of its counterpart, so that the result has the style's colours as well as
+    its contrasts, fine and coarse. The two pictures may differ in size.
+    """
+    details = []
+    while min(*content.shape[2:], *style.shape[2:]) >= 2 * COARSEST_SIDE:
+        smaller_content, smaller_style = _halve(content), _halve(style)
+        details.append(
+            match_colours(content - _like(smaller_content, content), style - _like(smaller_style, style))
+        )
+        content, style = smaller_content, smaller_style
+    result = match_colours(content, style)
+    for detail in reversed(details):
+        result = _like(result, detail) + detail
+    return result.clip(0, 1)
+
+
+def match_colours(pixels: Picture, reference: Picture) -> Picture:
+    """`pixels` mapped linearly to the mean and covariance of the colours of `reference`.
+
+    Of all linear maps that do so it is the one of Monge and Kantorovich, which moves colours least (Pitié and
+    Kokaram 2007, The linear Monge-Kantorovitch linear colour mapping for example-based colour transfer).
+    """
+    own, other = pixels[0].reshape(3, -1).astype(np.float64), reference[0].reshape(3, -1).astype(np.float64)
+    own_mean, other_mean = own.mean(1, keepdims=True), other.mean(1, keepdims=True)
+    root = _power(np.cov(own), 0.5)
+    inverse = _power(np.cov(own), -0.5)
+    transport = inverse @ _power(root @ np.cov(other) @ root, 0.5) @ inverse
+    return (transport @ (own - own_mean) + other_mean).reshape(pixels.shape).astype(np.float32)
+
+
+def _power(matrix: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
+    """A power of a symmetric positive matrix; tiny eigenvalues, as of a grey picture, count as 1e-8."""
+    values, vectors = np.linalg.eigh(matrix)
+    return (vectors * np.maximum(values, 1e-8) ** exponent) @ vectors.T
+
+
+def _halve(pixels: Picture) -> Picture:
+    height, width = pixels.shape[2:]
+    return resample(pixels, (width // 2, height // 2))
+
+
+def _like(pixels: Picture, reference: Picture) -> Picture:
+    return resample(pixels, (reference.shape[3], reference.shape[2]))

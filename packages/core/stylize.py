@@ -1,0 +1,202 @@
+"""Paint one picture in the style of another: the method of Gatys, Ecker and Bethge (arXiv 1508.06576).
+
+Nothing here needs PyTorch: an engine computes the objective, and the default one imports it.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from os import PathLike
+from typing import Any, Protocol
+
+import PIL.Image
+
+from core.config import TransferConfig
+from core.images import PictureSource, Pixels, Size, quantise, read_picture, resize, to_image, write_picture
+from core.optimise import Array, Objective, Step, adam, lbfgs
+from core.pyramid import plan_scales, starting_picture, work_done
+from core.record import describe_picture, embedded, make_record
+
+
+class Engine(Protocol):
+    """A way of computing the objective: PyTorch, or ONNX Runtime without it."""
+
+    def objective(self, content: Pixels, style: Pixels) -> Objective:
+        """The objective for these two pictures, (1, 3, H, W) RGB in [0, 1], its targets computed."""
+        ...
+
+    def to_array(self, pixels: Pixels) -> Array:
+        """A picture as the objective takes it."""
+        ...
+
+    def to_pixels(self, array: Array) -> Pixels:
+        """The way back."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """What a record says of the engine: its name, device, versions, weights."""
+        ...
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands after a step, with the best picture of this scale so far.
+
+    `fraction` is the share of the whole work done, by pixels and evaluations, in (0, 1].
+    """
+
+    scale: int
+    scales: int
+    size: Size
+    evaluations: int
+    total_evaluations: int
+    loss: float
+    parts: Mapping[str, float]
+    seconds: float
+    fraction: float
+    _pixels: Callable[[], Pixels] = field(repr=False)
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        """The picture so far, (1, 3, H, W) RGB in [0, 1], at the size of this scale."""
+        return self._pixels()
+
+    @cached_property
+    def image(self) -> PIL.Image.Image:
+        """The picture so far, with 8 bits a channel."""
+        return to_image(self.pixels)
+
+    def losses(self) -> dict[str, Any]:
+        """The numbers alone, JSON-ready."""
+        return {
+            "scale": self.scale,
+            "evaluations": self.evaluations,
+            "loss": self.loss,
+            **self.parts,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+Callback = Callable[[Progress], bool | None]
+"""Called after every step; the run stops, and delivers what it has, once it returns True."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A painting: (1, 3, H, W) RGB in [0, 1], the content's alpha if it had one, and how it came about."""
+
+    pixels: Pixels = field(repr=False)
+    alpha: Pixels | None = field(repr=False)
+    record: Mapping[str, Any] = field(repr=False)
+
+    @cached_property
+    def image(self) -> PIL.Image.Image:
+        """The painting with 8 bits a channel, RGB or RGBA."""
+        return to_image(self.pixels, self.alpha)
+
+    @property
+    def losses(self) -> list[dict[str, Any]]:
+        """The losses after every step."""
+        return list(self.record["losses"])
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the painting, its record inside; the name's ending chooses the format."""
+        config = self.record["config"]
+        write_picture(
+            path,
+            self.pixels,
+            alpha=self.alpha,
+            bit_depth=config["bit_depth"],
+            quality=config["quality"],
+            record=embedded(self.record),
+        )
+
+
+def stylize(
+    content: PictureSource,
+    style: PictureSource,
+    config: TransferConfig | None = None,
+    *,
+    callback: Callback | None = None,
+    engine: Engine | None = None,
+) -> Result:
+    """Paint `content` in the style of `style`.
+
+    Args:
+        content: The photograph: a path, a PIL image, or an array (H, W[, C]), uint8, uint16 or float in [0, 1].
+        style: The picture whose manner it is painted in; any size and aspect.
+        config: Every other choice; the defaults where it is left out.
+        callback: Called with the progress after every step; returning True ends the run early.
+        engine: What computes the objective; PyTorch on `config.device` where it is left out.
+
+    Raises:
+        UsageError: A picture or an option cannot work.
+        StyleTransferError: The weights are out of reach, the device is missing or too small.
+    """
+    config = config or TransferConfig()
+    content_picture, style_picture = read_picture(content, name="content"), read_picture(style, name="style")
+    scales = plan_scales(content_picture.size, style_picture.size, config)
+    engine = engine or _torch_engine(config)
+
+    started, used, planned, stopped, history = time.perf_counter(), 0, 0, False, []
+    pixels: Pixels | None = None
+    for number, scale in enumerate(scales, start=1):
+        content_here = resize(content_picture.pixels, scale.size)
+        style_here = resize(style_picture.pixels, scale.style_size)
+        objective = engine.objective(content_here, style_here)
+        start = starting_picture(content_here, style_here, config) if pixels is None else resize(pixels, scale.size)
+        planned += scale.evaluations
+        for step in _minimise(objective, engine.to_array(start), planned - used, config):
+            progress = Progress(
+                scale=number,
+                scales=len(scales),
+                size=scale.size,
+                evaluations=used + step.evaluations,
+                total_evaluations=config.iterations,
+                loss=step.loss,
+                parts=step.parts,
+                seconds=time.perf_counter() - started,
+                fraction=work_done(scales, used + step.evaluations),
+                _pixels=partial(engine.to_pixels, step.image),
+            )
+            history.append(progress.losses())
+            stopped = bool(callback and callback(progress))
+            if stopped:
+                break
+        used, pixels = progress.evaluations, progress.pixels
+        if stopped:
+            break
+
+    delivered = objective(engine.to_array(quantise(pixels, config.bit_depth)))
+    record = make_record(
+        config,
+        content=describe_picture(content, content_picture),
+        style=describe_picture(style, style_picture),
+        engine=engine.describe(),
+        scales=scales,
+        losses=history,
+        delivered=delivered,
+        stopped=stopped,
+        seconds=time.perf_counter() - started,
+    )
+    alpha = None if content_picture.alpha is None else resize(content_picture.alpha, scales[-1].size)
+    return Result(resize(pixels, scales[-1].size), alpha, record)
+
+
+def _torch_engine(config: TransferConfig) -> Engine:
+    from core.engine import TorchEngine  # noqa: PLC0415 - PyTorch takes seconds to import, and is not always there
+
+    return TorchEngine(config)
+
+
+def _minimise(objective: Objective, start: Array, evaluations: int, config: TransferConfig) -> Iterator[Step]:
+    if config.optimizer == "lbfgs":
+        return lbfgs(objective, start, evaluations=evaluations, history=config.history)
+    return adam(
+        objective,
+        start,
+        evaluations=evaluations,
+        learning_rate=config.learning_rate,
+        averaging=config.averaging,
+    )
