@@ -36,9 +36,7 @@ def autumn(rng: np.random.Generator) -> Array:
     canvas.paint(bark, upright, slab, where=extent * (1 - water))
 
     leaves = (0.15 + smoothstep(0.2, 1.6, noise(y.shape, rng, 130, roughness=0.5))) * (1 - water)
-    dab = replace(
-        KNIFE, width=30, length=44, coverage=1.5, body=2.6, value_jitter=0.2, hue_jitter=0.06, turn=0.6
-    )
+    dab = replace(KNIFE, width=30, length=44, coverage=1.5, body=2.6, value_jitter=0.2, hue_jitter=0.06, turn=0.6)
     canvas.paint(colour, angle, dab, where=leaves)
     dab = Brush(17, 26, coverage=0.9, body=2.8, value_jitter=0.2, turn=0.8)
     canvas.paint(colour * 1.2 + 0.05, angle, dab, where=leaves)

@@ -124,11 +124,7 @@ def glazed(y: Array, x: Array, *, pane: Array, edge: Array, tint: Array, rng: np
     colour = lit(colour, ripple, relief=0.22, gloss=0.22)
     sun = np.exp(-(((y / SIZE - 0.42) / 0.55) ** 2) - ((x / SIZE - 0.5) / 0.55) ** 2)
     grime = smoothstep(4, 26, edge + 3 * cloud)
-    return (
-        colour
-        * (0.55 + 0.45 * sun + 0.15 * smoothstep(10, 50, edge))[..., None]
-        * (0.45 + 0.55 * grime)[..., None]
-    )
+    return colour * (0.55 + 0.45 * sun + 0.15 * smoothstep(10, 50, edge))[..., None] * (0.45 + 0.55 * grime)[..., None]
 
 
 def veined(light: Array, y: Array, x: Array, middle: Array, room: Array) -> Array:
@@ -149,7 +145,5 @@ def bubbles(shape: tuple[int, int], rng: np.random.Generator) -> Array:
         size = int(radius) + 2
         cy, cx = (int(rng.integers(size, n - size)) for n in shape)
         dy, dx = np.mgrid[-size:size, -size:size]
-        relief[cy - size : cy + size, cx - size : cx + size] += np.sqrt(
-            np.clip(radius**2 - dy**2 - dx**2, 0, None)
-        )
+        relief[cy - size : cy + size, cx - size : cx + size] += np.sqrt(np.clip(radius**2 - dy**2 - dx**2, 0, None))
     return relief

@@ -78,9 +78,7 @@ def koi(y: Array, x: Array, turn: float, palette: Array, rng: np.random.Generato
     wide = np.abs(across)
     body = 0.070 * np.clip(along / 0.20, 0, 1) ** 0.45 * smoothstep(0.62, 0.16, along) + 0.012
     swept = along - 0.9 * np.clip(wide - body, 0, 0.2)
-    fins = 0.075 * np.exp(-(((swept - 0.165) / 0.030) ** 4)) + 0.045 * np.exp(
-        -(((swept - 0.36) / 0.022) ** 4)
-    )
+    fins = 0.075 * np.exp(-(((swept - 0.165) / 0.030) ** 4)) + 0.045 * np.exp(-(((swept - 0.36) / 0.022) ** 4))
     tail = 0.095 * smoothstep(0.47, 0.66, along)
     fork = 0.60 + 1.1 * wide  # the tail ends in two points
     outside = np.maximum(wide - body - fins - tail, along - np.minimum(fork, 0.70))

@@ -105,7 +105,5 @@ def save(picture: Array, path: Path) -> None:
     """Reduce to the final size with a Lanczos filter and write as a JPEG of quality 92."""
     pixels = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
     height, width = pixels.shape[:2]
-    image = Image.fromarray(pixels).resize(
-        (width // SUPERSAMPLING, height // SUPERSAMPLING), Image.Resampling.LANCZOS
-    )
+    image = Image.fromarray(pixels).resize((width // SUPERSAMPLING, height // SUPERSAMPLING), Image.Resampling.LANCZOS)
     image.save(path, quality=92, optimize=True)

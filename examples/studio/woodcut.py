@@ -55,9 +55,7 @@ def woodcut(rng: np.random.Generator) -> Array:
     sheet = np.array(PAPER, np.float32) * (1 + 0.02 * fibre[..., None])
     slips = ((3, -4), (-3, 3), (4, 3))
     for ink, amount, slip in zip((OCHRE, VERMILION, INDIGO), inked(block), slips, strict=True):
-        sheet = sheet * mix(
-            (1, 1, 1), ink, np.roll(amount, slip, (0, 1)) * np.clip(0.92 + 0.06 * grain, 0, 1)
-        )
+        sheet = sheet * mix((1, 1, 1), ink, np.roll(amount, slip, (0, 1)) * np.clip(0.92 + 0.06 * grain, 0, 1))
     salt = smoothstep(-3.0, -2.2, grain + 0.7 * noise(white.shape, rng, 5, roughness=0.6))
     return mix(sheet, KEY, (1 - white) * salt * (0.97 + 0.02 * grain))
 
@@ -103,9 +101,7 @@ def cut(block: Block) -> Array:
     white = heaven(block)
     for (ridge, right), pitch, sunlit in zip(ranges, (104, 84), (0.60, 0.84), strict=True):
         white = np.where(y > ridge, mountain(block, ridge, right, pitch, sunlit), white)
-        white *= smoothstep(
-            0.001, 0.003, np.abs(y - ridge - 0.002) - 0.0012 * hand
-        )  # the outline stays black
+        white *= smoothstep(0.001, 0.003, np.abs(y - ridge - 0.002) - 0.0012 * hand)  # the outline stays black
     white = np.where(y > LAKE + 0.003 * np.sin(11 * x), lake(block), white)
     return np.where(y > bank + 0.006 * hand, shore(block), white)
 
@@ -117,9 +113,7 @@ def heaven(block: Block) -> Array:
     around, far = np.arctan2(dy, dx), np.hypot(dy, dx) + 0.004 * broad
     beyond = far - SUN_RADIUS
     ring = 74 * beyond * (1 + 0.1 * np.sin(3 * around)) + 0.10 * hand
-    glow = (
-        0.94 - 0.75 * smoothstep(0.0, 0.75, beyond) + 0.11 * np.sin(28 * around + 0.5 * broad) + 0.05 * hand
-    )
+    glow = 0.94 - 0.75 * smoothstep(0.0, 0.75, beyond) + 0.11 * np.sin(28 * around + 0.5 * broad) + 0.05 * hand
     air = gouges(ring, around * (far + 0.2) * 10, np.clip(glow, 0.12, 0.93), 1.3, rng)
     face = 0.97 - 0.5 * smoothstep(0.6, 1, far / SUN_RADIUS) * (dy > 0)
     disc = gouges(95 * y + 0.1 * hand, 10 * x, face, 1.0, rng)

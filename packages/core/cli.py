@@ -4,7 +4,6 @@ import inspect
 import json
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -90,7 +89,7 @@ def resolve(
     if epochs is not None:
         _exclusive("--epochs", "iterations", flags)
         if epochs < 1:
-            raise UsageError(f"--epochs is {epochs}: expected a whole number of at least 1.")
+            raise UsageError(f"--epochs is {epochs}: expected a whole number of at least 1")
         flags["iterations"] = epochs * EVALUATIONS_PER_EPOCH
     if cuda:
         _exclusive("--cuda", "device", flags)
@@ -103,13 +102,13 @@ def resolve(
 
 def _exclusive(flag: str, other: str, flags: Mapping[str, Any]) -> None:
     if other in flags:
-        raise UsageError(f"{flag} and --{other} were both given and say the same thing: give one of them.")
+        raise UsageError(f"{flag} and --{other} were both given and say the same thing: give one of them")
 
 
 def picture_path(flag: str, given: Path | None, pictures: Mapping[str, str]) -> Path:
     """The path from the command line, else from a file."""
     if given is None and flag not in pictures:
-        raise UsageError(f"No {flag} picture was named: add --{flag} FILE.")
+        raise UsageError(f"no {flag} picture was named: add --{flag} FILE")
     return given or Path(pictures[flag])
 
 
@@ -121,7 +120,7 @@ def one_sentence() -> Iterator[None]:
     except StyleTransferError as error:
         fail(str(error), error.exit_status)
     except KeyboardInterrupt:
-        fail("Interrupted before there was a picture; nothing was written.", INTERRUPTED)
+        fail("interrupted before there was a picture; nothing was written", INTERRUPTED)
 
 
 def fail(sentence: str, status: int = 1) -> None:
@@ -166,14 +165,24 @@ def show_progress(style: str, quiet: bool) -> Iterator[Callback]:
 
 
 def _print_json(progress: Painted) -> None:
-    line = {**progress.losses(), "scales": progress.scales, "size": progress.size, "total": progress.total_evaluations}
+    line = {
+        **progress.losses(),
+        "scales": progress.scales,
+        "size": progress.size,
+        "total": progress.total_evaluations,
+    }
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
 
 
 @contextmanager
 def _bar(console: Console) -> Iterator[Callback]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[told]}"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, transient=True, speed_estimate_period=120) as bar:
         task = bar.add_task("loading", total=1.0, told="")
 

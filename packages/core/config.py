@@ -11,17 +11,17 @@ from types import NoneType
 from typing import Any, Literal, Self, get_args, get_origin
 
 from core.errors import UsageError
-from core.layers import ARCHITECTURES, canonical_tap
+from core.layers import canonical_tap
 
 EVALUATIONS_PER_EPOCH = 20
 """One epoch of the seed project: a step of torch.optim.LBFGS, of up to 20 evaluations."""
 
 
-def _option(default: Any, group: str, text: str, *flags: str, least: float | None = None, most: float = math.inf) -> Any:
+def _option(
+    default: Any, group: str, text: str, *flags: str, least: float | None = None, most: float = math.inf
+) -> Any:
     """A field with what a command line shows of it, and the bounds of its value."""
-    return field(
-        default=default, metadata={"group": group, "help": text, "flags": flags, "least": least, "most": most}
-    )
+    return field(default=default, metadata={"group": group, "help": text, "flags": flags, "least": least, "most": most})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ class TransferConfig:
         "Extractor",
         "Its weights: 'oxford' (installed), 'torchvision' or 'torchvision-features' (downloaded), or a file.",
     )
-    weights_preprocessing: Literal["caffe", "torchvision"] | None = _option(
+    weights_preprocessing: Literal["caffe", "caffe-rgb", "torchvision"] | None = _option(
         None, "Extractor", "What input the weights expect, where a file does not say."
     )
     pooling: Literal["max", "average"] = _option("max", "Extractor", "How the network shrinks its features.")
@@ -92,15 +92,20 @@ class TransferConfig:
         "matched",
         "Optimiser",
         "Where to start: 'content', 'matched' (content in the style's colours and contrasts), 'noise', 'blend' "
-        "(content and noise), or a picture.",
+        "(content and noise), or a picture",
     )
     blend: float = _option(0.5, "Optimiser", "Share of noise in --init blend.", least=0, most=1)
     seed: int = _option(0, "Optimiser", "Seed of the noise.", least=0, most=2**63 - 1)
 
-    scales: int = _option(0, "Scales", "Sizes to paint at, coarse to fine; 1 for the final size alone, 0 to choose.", least=0)
+    scales: int = _option(
+        0, "Scales", "Sizes to paint at, coarse to fine; 1 for the final size alone, 0 to choose.", least=0
+    )
     scale_factor: float = _option(2.0, "Scales", "Ratio between one size and the next.", least=1.01, most=16)
     min_scale_size: int = _option(
-        192, "Scales", "The coarsest size to choose (long side): below it, scenes lose their content.", least=16
+        192,
+        "Scales",
+        "The coarsest size to choose (long side): below it, scenes lose their content.",
+        least=16,
     )
 
     device: Literal["auto", "cpu", "cuda", "mps"] = _option("auto", "Machine", "Where to compute.")
@@ -112,7 +117,7 @@ class TransferConfig:
         for name in ("content_layers", "style_layers"):
             layers = tuple(canonical_tap(layer, self.arch) for layer in getattr(self, name))
             if len(set(layers)) < len(layers):
-                raise UsageError(f"{_flag(name)} names a layer twice: {', '.join(layers)}; name each once.")
+                raise UsageError(f"{_flag(name)} names a layer twice: {', '.join(layers)}; name each once")
             object.__setattr__(self, name, layers)
         self._check_together()
 
@@ -122,15 +127,15 @@ class TransferConfig:
             if len(weights) not in (1, len(names)):
                 raise UsageError(
                     f"{_flag(weight)} has {len(weights)} values for {len(names)} layers ({', '.join(names)}): "
-                    "give one for all, or one for each."
+                    "give one for all, or one for each"
                 )
         if not any((*self.content_weight, *self.style_weight, self.tv_weight)):
-            raise UsageError("Every weight is 0, so there is nothing to optimise: give one a positive value.")
+            raise UsageError("every weight is 0, so there is nothing to optimise: give one a positive value")
         if self.bit_depth not in (8, 16):
-            raise UsageError(f"--bit-depth is {self.bit_depth}: expected 8 or 16.")
+            raise UsageError(f"--bit-depth is {self.bit_depth}: expected 8 or 16")
 
         if not self.init:
-            raise UsageError("--init is '': expected content, matched, noise, blend, or a picture.")
+            raise UsageError("--init is '': expected content, matched, noise, blend, or a picture")
 
     @property
     def content_weights(self) -> dict[str, float]:
@@ -153,7 +158,7 @@ class TransferConfig:
         known = [option.name for option in fields(cls)]
         for key in options:
             if key not in known:
-                raise UsageError(f"Unknown option {key!r}: expected one of {', '.join(known)}.")
+                raise UsageError(f"unknown option {key!r}: expected one of {', '.join(known)}")
         return cls(**options)
 
     def with_options(self, **options: Any) -> Self:
@@ -182,7 +187,7 @@ def _stored(option: Field[Any], value: Any) -> Any:
     items = items if isinstance(items, Sequence) else (items,)
     stored = tuple(_scalar(option, get_args(kind)[0], item) for item in items)
     if not stored or "" in stored:
-        raise UsageError(f"{_flag(option.name)} is {value!r}: expected one value, or several separated by commas.")
+        raise UsageError(f"{_flag(option.name)} is {value!r}: expected one value, or several separated by commas")
     return stored
 
 
@@ -194,7 +199,7 @@ def _scalar(option: Field[Any], kind: Any, value: Any) -> Any:
         if value in choices or (value is None and NoneType in choices):
             return value
         expected = ", ".join(str(choice) for choice in choices if choice is not NoneType)
-        raise UsageError(f"{_flag(option.name)} is {value!r}: expected one of {expected}.")
+        raise UsageError(f"{_flag(option.name)} is {value!r}: expected one of {expected}")
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -204,7 +209,7 @@ def _scalar(option: Field[Any], kind: Any, value: Any) -> Any:
     if not fits or isinstance(value, bool):
         bounds = f"of at least {least:g}" if math.isinf(most) else f"from {least:g} to {most:g}"
         raise UsageError(
-            f"{_flag(option.name)} is {value}: expected a {'whole ' if kind is int else ''}number {bounds}."
+            f"{_flag(option.name)} is {value}: expected a {'whole ' if kind is int else ''}number {bounds}"
         )
     return kind(number) if kind is float else int(value)
 
@@ -216,7 +221,7 @@ def preset_options(name: str) -> dict[str, Any]:
         UsageError: There is no such preset.
     """
     if name not in PRESETS:
-        raise UsageError(f"Unknown preset {name!r}: expected one of {', '.join(PRESETS)}.")
+        raise UsageError(f"unknown preset {name!r}: expected one of {', '.join(PRESETS)}")
     return dict(PRESETS[name])
 
 

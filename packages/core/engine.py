@@ -27,7 +27,7 @@ class TorchEngine:
 
     def __init__(self, config: TransferConfig) -> None:
         self.device = choose_device(config.device)
-        self._weights = load_weights(config.arch, config.weights, config.weights_preprocessing)
+        self._weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=True)
         taps = (*config.content_layers, *config.style_layers)
         self.extractor = load_extractor(self._weights, taps, pooling=config.pooling, device=self.device)
         self.terms = Terms.of(config, self._weights.preprocessing.activation_scale)
@@ -74,7 +74,7 @@ class TorchEngine:
             if isinstance(error, RuntimeError) and "memory" not in str(error):
                 raise
             raise StyleTransferError(
-                f"The memory of {self.device} does not suffice at this size: use a smaller --image-size."
+                f"the memory of {self.device} does not suffice at this size: use a smaller --image-size"
             ) from error
 
 
@@ -89,6 +89,6 @@ def choose_device(name: str) -> torch.device:
         return torch.device(next(kind for kind, there in present.items() if there))
     if not present[name]:
         raise StyleTransferError(
-            f"PyTorch {torch.__version__} finds no {name} device on this machine: use --device auto or --device cpu."
+            f"PyTorch {torch.__version__} finds no {name} device on this machine: use --device auto or --device cpu"
         )
     return torch.device(name)

@@ -54,16 +54,12 @@ def check_writable(path: str | os.PathLike[str], *, inputs: Sequence[object] = (
             raise UsageError(f"{path} is a folder: name a file in it")
         for other in inputs:
             if isinstance(other, str | os.PathLike) and _same_file(target, Path(other)):
-                raise UsageError(
-                    f"{path} is another file of this run, which would be lost: choose another name"
-                )
+                raise UsageError(f"{path} is another file of this run, which would be lost: choose another name")
         if target.exists():
             _try_existing(path, target)
         ancestor = next(folder for folder in target.parents if folder.exists())
         if not ancestor.is_dir():
-            raise UsageError(
-                f"cannot write {path}: {ancestor} is a file, not a folder; choose another folder"
-            )
+            raise UsageError(f"cannot write {path}: {ancestor} is a file, not a folder; choose another folder")
         # Permissions alone do not tell: root passes every check, and then the disk is mounted read-only.
         with tempfile.NamedTemporaryFile(dir=ancestor, prefix="."):
             pass

@@ -77,9 +77,7 @@ def _explain(error: Exception) -> str:
 def srgb_profile() -> bytes:
     """The ICC profile of sRGB, the same bytes every time."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    profile[24:36] = struct.pack(
-        ">6H", 2000, 1, 1, 0, 0, 0
-    )  # Little CMS dates it now; equal runs give equal files
+    profile[24:36] = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # Little CMS dates it now; equal runs give equal files
     return bytes(profile)
 
 
@@ -191,16 +189,14 @@ def _write_jpeg(path: Path, levels: Levels, quality: int, record: str) -> None:
 
 def _write_webp(path: Path, levels: Levels, quality: int, record: str) -> None:
     image = Image.fromarray(levels)
-    image.save(
-        path, "WEBP", quality=quality, lossless=quality == 100, icc_profile=srgb_profile(), exif=_exif(record)
-    )
+    image.save(path, "WEBP", quality=quality, lossless=quality == 100, icc_profile=srgb_profile(), exif=_exif(record))
 
 
 def _exif(record: str) -> bytes:
     if not record:
         return b""
     exif = Image.Exif()
-    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = _COMMENT_PREFIX + record.encode("ascii")
+    exif[ExifTags.IFD.Exif] = {ExifTags.Base.UserComment: _COMMENT_PREFIX + record.encode("ascii")}
     return exif.tobytes()
 
 
@@ -222,16 +218,12 @@ def _write_deep_png(path: Path, levels: Levels, record: str) -> None:
     """16 bits a channel, which Pillow does not write (W3C, Portable Network Graphics, second edition)."""
     height, width, channels = levels.shape
     rows = levels.astype(">u2").view(np.uint8).reshape(height, -1)
-    filtered = np.full(
-        (height, 1 + rows.shape[1]), 2, np.uint8
-    )  # filter 2, Up: the difference to the row above
+    filtered = np.full((height, 1 + rows.shape[1]), 2, np.uint8)  # filter 2, Up: the difference to the row above
     filtered[:, 1:] = np.diff(rows, axis=0, prepend=np.uint8(0))
     colour_type = 6 if channels == 4 else 2
     with path.open("wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")
-        PngImagePlugin.putchunk(
-            file, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
-        )
+        PngImagePlugin.putchunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))
         PngImagePlugin.putchunk(file, b"iCCP", b"sRGB\0\0", zlib.compress(srgb_profile()))
         if record:
             PngImagePlugin.putchunk(file, b"iTXt", RECORD_KEY.encode(), bytes(5), record.encode())
@@ -240,7 +232,7 @@ def _write_deep_png(path: Path, levels: Levels, record: str) -> None:
 
 
 def _write_tiff(path: Path, levels: Levels, quality: int, record: str) -> None:
-    import tifffile  # noqa: PLC0415 - most runs write no TIFF
+    import tifffile
 
     tifffile.imwrite(
         path,
@@ -281,9 +273,7 @@ def _format(path: Path, bit_depth: int, size: tuple[int, int] | None) -> _Format
     known = _FORMATS.get(path.suffix.lower())
     if known is None:
         ending = f"ends in {path.suffix}" if path.suffix else "has no ending"
-        raise UsageError(
-            f"{path} {ending}, and the ending chooses the format: use one of {', '.join(_FORMATS)}"
-        )
+        raise UsageError(f"{path} {ending}, and the ending chooses the format: use one of {', '.join(_FORMATS)}")
     if bit_depth not in (8, 16):
         raise UsageError(f"the bit depth is {bit_depth}: expected 8 or 16")
     if bit_depth == 16 and not known.deep:

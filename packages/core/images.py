@@ -21,7 +21,6 @@ from core.image_files import (
     check_output,
     opened,
     read_record,
-    srgb_profile,
     to_image,
     write_picture,
 )
@@ -169,9 +168,7 @@ def _describe(source: object, name: str) -> str:
         return f"{name} {os.fspath(source)}"
     if isinstance(source, Image.Image | np.ndarray):
         return f"{name} {'array' if isinstance(source, np.ndarray) else 'image'}"
-    raise UsageError(
-        f"{name} is a {type(source).__name__}: expected a path, a PIL image or a NumPy array (H, W, C)"
-    )
+    raise UsageError(f"{name} is a {type(source).__name__}: expected a path, a PIL image or a NumPy array (H, W, C)")
 
 
 def _from_array(array: NDArray[Any], what: str) -> tuple[Pixels, Pixels | None]:
@@ -180,18 +177,14 @@ def _from_array(array: NDArray[Any], what: str) -> tuple[Pixels, Pixels | None]:
     tops: dict[Any, float] = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
     top = 1.0 if array.dtype.kind == "f" else tops.get(array.dtype.newbyteorder("="))
     if top is None:
-        raise UsageError(
-            f"{what} has values of type {array.dtype}: expected uint8, uint16, or float in [0, 1]"
-        )
+        raise UsageError(f"{what} has values of type {array.dtype}: expected uint8, uint16, or float in [0, 1]")
     levels = _unit(array, top, what).reshape(height, width, channels)
     return levels[..., :3], levels[..., 3:] if channels == 4 else None
 
 
 def _checked_shape(array: NDArray[Any], what: str) -> tuple[int, int, int]:
     if array.ndim not in (2, 3) or (*array.shape, 1)[2] not in (1, 3, 4):
-        raise UsageError(
-            f"{what} has shape {array.shape}: expected (height, width) or (height, width, 1 | 3 | 4)"
-        )
+        raise UsageError(f"{what} has shape {array.shape}: expected (height, width) or (height, width, 1 | 3 | 4)")
     height, width, channels = (*array.shape, 1)[:3]
     _check_sides((width, height), what)
     return height, width, channels
@@ -199,9 +192,7 @@ def _checked_shape(array: NDArray[Any], what: str) -> tuple[int, int, int]:
 
 def _check_sides(size: Size, what: str) -> None:
     if min(size) < MIN_SIDE:
-        raise UsageError(
-            f"{what} has {size[0]}x{size[1]} px, and VGG needs {MIN_SIDE} a side: choose a larger one"
-        )
+        raise UsageError(f"{what} has {size[0]}x{size[1]} px, and VGG needs {MIN_SIDE} a side: choose a larger one")
 
 
 def _unit(values: NDArray[Any], top: float, what: str) -> Pixels:
@@ -255,20 +246,16 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     A profile that is broken, or made for other colours than the picture's, is ignored without a word: viewers
     do so as well, and the picture is meant as its owner sees it there.
     """
-    if not profile or profile == srgb_profile():
+    if not profile:
         return image.convert("RGB")
     try:
         given = ImageCms.ImageCmsProfile(BytesIO(profile))
         if given.profile.xcolor_space.strip() == "RGB":
             image = image.convert("RGB")  # grey pictures often carry the profile of a screen
-        return ImageCms.buildTransform(
-            given,
-            ImageCms.createProfile("sRGB"),
-            image.mode,
-            "RGB",
-            ImageCms.Intent.PERCEPTUAL,
-            ImageCms.Flags.HIGHRESPRECALC,
-        ).apply(image)
+        # What Little CMS precomputes is good for RGB, but dark grey and Lab would be off by up to 20 levels.
+        effort = ImageCms.Flags.HIGHRESPRECALC if image.mode == "RGB" else ImageCms.Flags.NOOPTIMIZE
+        srgb, intent = ImageCms.createProfile("sRGB"), ImageCms.Intent.PERCEPTUAL
+        return ImageCms.buildTransform(given, srgb, image.mode, "RGB", intent, effort).apply(image)
     except (OSError, ValueError, ImageCms.PyCMSError):
         return image.convert("RGB")
 

@@ -101,9 +101,7 @@ def convolution_of(tensor: str, arch: str) -> str | None:
     else:
         return None
     if name not in by_index.values():
-        raise UsageError(
-            f"there is no convolution for {tensor} in {arch}: are the weights another network's?"
-        )
+        raise UsageError(f"there is no convolution for {tensor} in {arch}: are the weights another network's?")
     return name
 
 

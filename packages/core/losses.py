@@ -53,13 +53,15 @@ def wasserstein_loss(features: Tensor, target: tuple[Tensor, Tensor]) -> Tensor:
     overlap = torch.linalg.eigvalsh(_regular(root @ covariance @ root)).clamp_min(0).sqrt().sum(-1)
     traces = torch.diagonal(covariance + target_covariance, dim1=-2, dim2=-1).sum(-1)
     distance = (mean - target_mean).square().sum(-1) + traces - 2 * overlap
-    return distance.mean() / features.shape[1]
+    mean_distance: Tensor = distance.mean() / features.shape[1]
+    return mean_distance
 
 
 def _square_root(matrix: Tensor) -> Tensor:
     """The square root of a symmetric matrix (N, C, C) without negative eigenvalues."""
     values, vectors = torch.linalg.eigh(matrix)
-    return (vectors * values.clamp_min(0).sqrt().unsqueeze(-2)) @ vectors.mT
+    root: Tensor = (vectors * values.clamp_min(0).sqrt().unsqueeze(-2)) @ vectors.mT
+    return root
 
 
 def _regular(matrix: Tensor) -> Tensor:

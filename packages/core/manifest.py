@@ -7,7 +7,7 @@ zip archive of a TorchScript (.pt) or torch.export (.pt2) file. A checksum may l
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -17,6 +17,7 @@ from core.errors import UsageError
 
 Kind = Literal["extractor", "objective"]
 Format = Literal["torchscript", "onnx", "pt2"]
+Pooling = Literal["max", "average"]
 Precision = Literal["fp32", "fp16"]
 
 KEY = "manifest"
@@ -47,7 +48,7 @@ class Manifest:
     taps: tuple[str, ...]
     content_taps: tuple[str, ...] = ()
     style_taps: tuple[str, ...] = ()
-    pooling: str
+    pooling: Pooling
     precision: Precision
     weights: Mapping[str, str]
     preprocessing: str
@@ -99,13 +100,14 @@ def _texts(value: object) -> bool:
 
 
 # What each value of a manifest must be; a file from elsewhere may hold anything.
-_FITS = {
+_FITS: Mapping[str, Callable[[Any], bool]] = {
     **{key: _strings for key in ("taps", "content_taps", "style_taps")},
     **{key: _texts for key in ("inputs", "outputs", "versions")},
     "kind": lambda value: value in get_args(Kind),
     "format": lambda value: value in get_args(Format),
+    "pooling": lambda value: value in get_args(Pooling),
     "precision": lambda value: value in get_args(Precision),
-    **{key: lambda value: isinstance(value, str) for key in ("arch", "pooling", "preprocessing")},
+    **{key: lambda value: isinstance(value, str) for key in ("arch", "preprocessing")},
     "weights": lambda value: _texts(value) and {"source", "sha256"} <= value.keys(),
     "activation_scale": lambda value: isinstance(value, float | int) and value > 0,
     "opset": lambda value: value is None or isinstance(value, int),
@@ -137,8 +139,7 @@ def read_manifest(path: str | os.PathLike[str], kind: Kind | None = None) -> Man
         raise UsageError(f"{path} is not the {manifest.format} that its manifest says: export it again")
     if kind not in (None, manifest.kind):
         raise UsageError(
-            f"{path} holds {_AN[manifest.kind]}, where {_AN[kind]} was expected: "
-            f"write one with python -m export {kind}"
+            f"{path} holds {_AN[manifest.kind]}, where {_AN[kind]} was expected: write one with python -m export {kind}"
         )
     return manifest
 

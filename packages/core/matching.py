@@ -24,9 +24,7 @@ def match_bands(content: Picture, style: Picture) -> Picture:
     details = []
     while min(*content.shape[2:], *style.shape[2:]) >= 2 * COARSEST_SIDE:
         smaller_content, smaller_style = _halve(content), _halve(style)
-        details.append(
-            match_colours(content - _like(smaller_content, content), style - _like(smaller_style, style))
-        )
+        details.append(match_colours(content - _like(smaller_content, content), style - _like(smaller_style, style)))
         content, style = smaller_content, smaller_style
     result = match_colours(content, style)
     for detail in reversed(details):
@@ -45,13 +43,15 @@ def match_colours(pixels: Picture, reference: Picture) -> Picture:
     root = _power(np.cov(own), 0.5)
     inverse = _power(np.cov(own), -0.5)
     transport = inverse @ _power(root @ np.cov(other) @ root, 0.5) @ inverse
-    return (transport @ (own - own_mean) + other_mean).reshape(pixels.shape).astype(np.float32)
+    matched: Picture = (transport @ (own - own_mean) + other_mean).reshape(pixels.shape).astype(np.float32)
+    return matched
 
 
 def _power(matrix: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
     """A power of a symmetric positive matrix; tiny eigenvalues, as of a grey picture, count as 1e-8."""
     values, vectors = np.linalg.eigh(matrix)
-    return (vectors * np.maximum(values, 1e-8) ** exponent) @ vectors.T
+    power: NDArray[np.float64] = (vectors * np.maximum(values, 1e-8) ** exponent) @ vectors.T
+    return power
 
 
 def _halve(pixels: Picture) -> Picture:

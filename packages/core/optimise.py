@@ -159,8 +159,8 @@ class _CurvatureMemory:
     def multiply(self, gradient: Array, free: Array) -> Array:
         """The inverse Hessian restricted to the `free` values (a mask), times `gradient`."""
         result, scale, seen = gradient, None, []
-        for move, change in reversed(self._pairs):
-            move, change = move * free, change * free
+        for whole_move, whole_change in reversed(self._pairs):
+            move, change = whole_move * free, whole_change * free
             curvature = (move * change).sum()
             # A pair may curve upwards only with the values now held in; without them it counts for nothing.
             valid = curvature > 0
@@ -179,7 +179,7 @@ def _evaluate_start(objective: Objective, image: Array) -> Evaluation:
     here = objective(image)
     if not _is_finite(here):
         raise StyleTransferError(
-            f"The loss is {here.loss} at the start, where a finite one was expected: use smaller weights."
+            f"the loss is {here.loss} at the start, where a finite one was expected: use smaller weights"
         )
     return here
 

@@ -3,10 +3,12 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from core.config import TransferConfig
+from core.errors import UsageError
 from core.images import MIN_SIDE, Pixels, Size, fit_size, read_picture, resize
 from core.layers import truncated
 from core.matching import match_bands
@@ -99,4 +101,8 @@ def starting_picture(content: Pixels, style: Pixels, config: TransferConfig) -> 
         noise = np.random.default_rng(config.seed).random(content.shape, dtype=np.float32)
         share = 1.0 if config.init == "noise" else config.blend
         return (1 - share) * content + share * noise
+    if not Path(config.init).is_file():
+        raise UsageError(
+            f"--init is {config.init!r}, which is no file: expected content, matched, noise, blend, or a picture"
+        )
     return resize(read_picture(config.init, name="--init").pixels, (content.shape[3], content.shape[2]))

@@ -16,7 +16,7 @@ import PIL
 
 from core.config import TransferConfig, preset_options
 from core.errors import UsageError
-from core.files import replacing
+from core.files import reason, replacing
 from core.images import Picture, PictureSource, read_record
 from core.optimise import Evaluation
 from core.pyramid import Scale
@@ -67,7 +67,10 @@ def describe_picture(source: PictureSource, picture: Picture) -> dict[str, Any]:
     described: dict[str, Any] = {"size": picture.size}
     if isinstance(source, str | PathLike):
         path = Path(source)
-        return {"path": str(path.resolve()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} | described
+        return {
+            "path": str(path.resolve()),
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        } | described
     return {"path": None, "sha256": hashlib.sha256(picture.pixels.tobytes()).hexdigest()} | described
 
 
@@ -110,11 +113,11 @@ def _parse(path: Path) -> dict[str, Any]:
         text = data.decode() if path.suffix.lower() == ".json" else read_record(path)
         options = json.loads(text or "null")
     except OSError as error:
-        raise UsageError(f"Cannot read --config {path}: {error.strerror}.") from error
+        raise UsageError(f"cannot read --config {path}: {reason(error)}") from error
     except ValueError as error:
-        raise UsageError(f"--config {path} cannot be understood: {error}.") from error
+        raise UsageError(f"--config {path} cannot be understood: {error}") from error
     if not isinstance(options, dict):
-        raise UsageError(f"--config {path} holds no options: expected a TOML file, a record, or a picture with one.")
+        raise UsageError(f"--config {path} holds no options: expected a TOML file, a record, or a picture with one")
     return options
 
 

@@ -52,7 +52,7 @@ def provider_of(session: Any) -> str:
 
 def _onnxruntime() -> Any:
     try:
-        import onnxruntime  # noqa: PLC0415
+        import onnxruntime
     except ImportError as error:
         raise StyleTransferError(
             "ONNX artifacts need onnxruntime, which is not installed: pip install onnxruntime"

@@ -140,14 +140,16 @@ def stylize(
     engine = engine or _torch_engine(config)
 
     started, used, planned, stopped, history = time.perf_counter(), 0, 0, False, []
-    pixels: Pixels | None = None
+    pixels = starting_picture(
+        resize(content_picture.pixels, scales[0].size), resize(style_picture.pixels, scales[0].style_size), config
+    )
     for number, scale in enumerate(scales, start=1):
-        content_here = resize(content_picture.pixels, scale.size)
-        style_here = resize(style_picture.pixels, scale.style_size)
-        objective = engine.objective(content_here, style_here)
-        start = starting_picture(content_here, style_here, config) if pixels is None else resize(pixels, scale.size)
+        objective = engine.objective(
+            resize(content_picture.pixels, scale.size), resize(style_picture.pixels, scale.style_size)
+        )
+        start = engine.to_array(resize(pixels, scale.size))
         planned += scale.evaluations
-        for step in _minimise(objective, engine.to_array(start), planned - used, config):
+        for step in _minimise(objective, start, planned - used, config):
             progress = Progress(
                 scale=number,
                 scales=len(scales),
@@ -185,7 +187,7 @@ def stylize(
 
 
 def _torch_engine(config: TransferConfig) -> Engine:
-    from core.engine import TorchEngine  # noqa: PLC0415 - PyTorch takes seconds to import, and is not always there
+    from core.engine import TorchEngine
 
     return TorchEngine(config)
 

@@ -7,7 +7,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from core.cli import INTERRUPTED, Interrupt, config_options, one_sentence, picture_path, resolve, show_progress
+from core.cli import (
+    INTERRUPTED,
+    Interrupt,
+    config_options,
+    one_sentence,
+    picture_path,
+    resolve,
+    show_progress,
+)
 from core.config import PRESETS, TransferConfig
 from core.files import check_writable
 from core.images import check_output, read_size, write_picture
@@ -18,7 +26,8 @@ from core.stylize import Progress, Result, stylize
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 ContentPath = Annotated[
-    Path | None, typer.Option("--content-image-path", "--content", "-c", help="The photograph.", show_default=False)
+    Path | None,
+    typer.Option("--content-image-path", "--content", "-c", help="The photograph.", show_default=False),
 ]
 StylePath = Annotated[
     Path | None,
@@ -114,7 +123,7 @@ def _summary(output: Path, result: Result) -> str:
 
 def show_plan(content: Path, style: Path, output: Path, config: TransferConfig) -> None:
     """Print what would run: sizes, scales, evaluations, memory, and where it goes."""
-    from core.engine import choose_device  # noqa: PLC0415 - imports PyTorch
+    from core.engine import choose_device
 
     device = choose_device(config.device)
     scales = plan_scales(read_size(content), read_size(style), config)

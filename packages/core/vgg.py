@@ -31,9 +31,7 @@ class Extractor(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(
-        self, arch: str, taps: Sequence[str], pooling: Pooling, preprocessing: Preprocessing
-    ) -> None:
+    def __init__(self, arch: str, taps: Sequence[str], pooling: Pooling, preprocessing: Preprocessing) -> None:
         """Build the layers up to the deepest tap with random weights; `load_extractor` fills them.
 
         Raises UsageError for an unknown architecture, layer or pooling.

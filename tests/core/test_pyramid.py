@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.config import TransferConfig
+from core.errors import UsageError
+from core.matching import match_bands
+from core.pyramid import Scale, memory_needed, plan_scales, starting_picture, work_done
+
+RNG = np.random.default_rng(0)
+CONTENT = RNG.random((1, 3, 40, 60), dtype=np.float32)
+STYLE = RNG.random((1, 3, 50, 30), dtype=np.float32) ** 2
+
+
+def sizes(content: tuple[int, int], **options: object) -> list[tuple[int, int]]:
+    return [scale.size for scale in plan_scales(content, (600, 600), TransferConfig(**options))]
+
+
+def test_the_coarsest_scale_keeps_the_content_readable() -> None:
+    assert sizes((2000, 1000), image_size=1024) == [(256, 128), (512, 256), (1024, 512)]
+    assert sizes((2000, 1000), image_size=384) == [(192, 96), (384, 192)]
+    assert sizes((2000, 1000), image_size=380) == [(380, 190)]
+
+
+def test_scales_can_be_counted_out() -> None:
+    assert sizes((2000, 1000), image_size=1024, scales=1) == [(1024, 512)]
+    assert sizes((2000, 1000), image_size=256, scales=3) == [(64, 32), (128, 64), (256, 128)]
+
+
+def test_no_scale_is_too_small_for_the_network() -> None:
+    assert sizes((2000, 1000), image_size=64, scales=9) == [(32, 16), (64, 32)]
+
+
+def test_crowsons_sizes() -> None:
+    config = TransferConfig.preset("crowson")
+    found = [scale.size[0] for scale in plan_scales((512, 512), (512, 512), config)]
+    assert found == [128, 181, 256, 362, 512]
+
+
+def test_the_short_side_is_exact_and_the_style_keeps_its_shape() -> None:
+    (scale,) = plan_scales((640, 480), (300, 900), TransferConfig.preset("firekind"))
+    assert scale == Scale(size=(683, 512), style_size=(512, 1536), evaluations=520)
+
+
+def test_the_evaluations_are_shared_out_whole() -> None:
+    plan = plan_scales((900, 900), (900, 900), TransferConfig(image_size=900, iterations=100))
+    assert [scale.evaluations for scale in plan] == [33, 33, 34]
+    assert len(plan_scales((900, 900), (900, 900), TransferConfig(image_size=900, iterations=2))) == 2
+
+
+def test_a_picture_too_flat_for_the_network_is_refused() -> None:
+    with pytest.raises(UsageError, match="16"):
+        plan_scales((2000, 40), (600, 600), TransferConfig(image_size=512))
+
+
+def test_work_counts_pixels() -> None:
+    scales = [Scale((10, 10), (9, 9), 10), Scale((20, 20), (9, 9), 10)]
+    assert [work_done(scales, n) for n in (0, 10, 15, 20)] == [0, 0.2, 0.6, 1]
+
+
+def test_memory_grows_with_the_pixels() -> None:
+    config = TransferConfig()
+    small, large = memory_needed((256, 256), config), memory_needed((512, 512), config)
+    assert 1 < large / small < 4
+
+
+def test_every_start() -> None:
+    def start(**options: object) -> np.ndarray:
+        return starting_picture(CONTENT, STYLE, TransferConfig(**options))
+
+    noise = start(init="noise")
+    np.testing.assert_array_equal(start(init="content"), CONTENT)
+    np.testing.assert_array_equal(start(init="matched"), match_bands(CONTENT, STYLE))
+    np.testing.assert_array_equal(start(init="noise"), noise)
+    assert np.abs(start(init="noise", seed=1) - noise).mean() > 0.2
+    np.testing.assert_allclose(start(init="blend", blend=0.25), 0.75 * CONTENT + 0.25 * noise, atol=1e-6)
+
+
+def test_a_picture_as_start_is_fitted(tmp_path) -> None:
+    Image.new("RGB", (90, 90), (255, 0, 51)).save(tmp_path / "red.png")
+    pixels = starting_picture(CONTENT, STYLE, TransferConfig(init=str(tmp_path / "red.png")))
+    assert pixels.shape == CONTENT.shape
+    np.testing.assert_allclose(pixels.mean((0, 2, 3)), [1, 0, 0.2], atol=1e-3)
+
+
+def test_a_start_that_is_no_picture_is_refused(tmp_path) -> None:
+    with pytest.raises(UsageError, match="content, matched, noise, blend"):
+        starting_picture(CONTENT, STYLE, TransferConfig(init=str(tmp_path / "contents")))
