@@ -1,10 +1,16 @@
-"""Pictures and runs that several tests share: small, but real, with the installed weights."""
+"""Pictures, runs and artifacts that several tests share: small, but real, with the installed weights."""
 
+import os
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+# The pictures are small and the cores may be busy: threads that wait for each other would take most of the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -25,6 +31,24 @@ def style_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Image.open(EXAMPLES / "style" / "night.jpg") as painting:
         painting.crop((0, 0, 432, 480)).resize((72, 80), Image.Resampling.LANCZOS).save(path, quality=95)
     return path
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Extractors of the Oxford network with three taps, by format and precision, each written once: do not change."""
+    from core.weights import load_weights
+    from export.extractor import export_extractor
+
+    folder = tmp_path_factory.mktemp("artifacts")
+
+    @cache
+    def write(format: str, precision: str = "fp32") -> Path:
+        path = folder / f"{precision}{ {'torchscript': '.pt', 'onnx': '.onnx', 'pt2': '.pt2'}[format] }"
+        taps = ("relu1_1", "relu2_1", "relu3_1")
+        export_extractor(path, load_weights("vgg19"), taps, format=format, precision=precision)
+        return path
+
+    return write
 
 
 def pixels_of(path: Path) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 from core.config import TransferConfig
 from core.errors import UsageError
 from core.manifest import Manifest, read_manifest, sha256_of
-from core.session import open_session, provider_of
+from core.session import open_session, provider_of, run_session
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -35,13 +35,14 @@ class OnnxExtractor:
         self.manifest = manifest
         self._session = open_session(path, device)
         self.provider = provider_of(self._session)
+        if lacking := set(manifest.taps) - {output.name for output in self._session.get_outputs()}:
+            raise UsageError(f"{path} does not return {', '.join(lacking)}, as its manifest says: export it again")
 
     def __call__(self, image: Any) -> dict[str, Any]:
         """Return the features of `image` at every tap, float32."""
         as_array = isinstance(image, np.ndarray)
         pixels = image if as_array else image.detach().cpu().numpy()
-        taps = list(self.manifest.outputs)
-        features = dict(zip(taps, self._session.run(taps, {"image": np.asarray(pixels, np.float32)}), strict=True))
+        features = run_session(self._session, self.manifest.taps, {"image": np.ascontiguousarray(pixels, np.float32)})
         if as_array:
             return features
         import torch
@@ -78,7 +79,7 @@ class TorchExtractor:
         features = self.module(image)
         if isinstance(features, dict):
             return features
-        return dict(zip(self.manifest.outputs, features, strict=True))
+        return dict(zip(self.manifest.taps, features, strict=True))
 
 
 def open_extractor(path: str | os.PathLike[str], device: str = "auto") -> OnnxExtractor | TorchExtractor:

@@ -11,8 +11,9 @@ from torch import Tensor
 from core.config import TransferConfig
 from core.errors import StyleTransferError
 from core.images import Pixels
-from core.objective import Terms, TorchObjective, compute_targets
+from core.objective import TorchObjective, compute_targets
 from core.optimise import Evaluation, Objective
+from core.terms import Terms
 from core.vgg import load_extractor
 from core.weights import load_weights
 
@@ -32,11 +33,12 @@ class TorchEngine:
         self.extractor = load_extractor(self._weights, taps, pooling=config.pooling, device=self.device)
         self.terms = Terms.of(config, self._weights.preprocessing.activation_scale)
 
-    def objective(self, content: Pixels, style: Pixels) -> Objective:
-        """The objective for these pictures, its targets computed."""
+    def objective(self, content: Pixels, style: Pixels, *, content_emphasis: float = 1.0) -> Objective:
+        """The objective for these pictures, its targets computed and its content weights multiplied."""
+        terms = self.terms.emphasised(content_emphasis)
         with self._on_device():
-            targets = compute_targets(self.extractor, self.to_array(content), self.to_array(style), self.terms)
-        whole = TorchObjective(self.extractor, targets, self.terms)
+            targets = compute_targets(self.extractor, self.to_array(content), self.to_array(style), terms)
+        whole = TorchObjective(self.extractor, targets, terms)
 
         def evaluate(image: Tensor) -> Evaluation:
             with self._on_device():

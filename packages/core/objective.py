@@ -9,40 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.config import TransferConfig
 from core.losses import content_loss, gram, moments, style_loss, total_variation, wasserstein_loss
 from core.optimise import Evaluation
+from core.terms import Terms
 from core.vgg import Extractor
 
 StyleTarget = Tensor | tuple[Tensor, Tensor]
 """A Gram matrix (1, C, C), or mean (1, C) and covariance (1, C, C)."""
-
-
-@dataclass(frozen=True)
-class Terms:
-    """The weights of the terms, in units of an extractor's own features."""
-
-    content: Mapping[str, float]
-    style: Mapping[str, float]
-    tv: float
-    style_statistic: str
-
-    @classmethod
-    def of(cls, config: TransferConfig, activation_scale: float) -> "Terms":
-        """The weights of `config` for features `activation_scale` times larger than unit-variance input gives.
-
-        A ReLU network without biases is homogeneous, so the mean squared difference of its features grows with
-        the square of that scale and that of their Grams with its fourth power. Dividing by it lets one weight
-        mean the same with every source of the network's weights.
-        """
-        squared = activation_scale**2
-        style = squared**2 if config.style_statistic == "gram" else squared
-        return cls(
-            content={tap: weight / squared for tap, weight in config.content_weights.items()},
-            style={tap: weight / style for tap, weight in config.style_weights.items()},
-            tv=config.tv_weight,
-            style_statistic=config.style_statistic,
-        )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from core.config import TransferConfig
 from core.errors import UsageError
-from core.images import MIN_SIDE, Pixels, Size, fit_size, read_picture, resize
+from core.images import MIN_SIDE, Pixels, Size, fit_size, read_picture, resample, resize
 from core.layers import truncated
 from core.matching import match_bands
 
@@ -19,11 +19,18 @@ RUNTIME_MEMORY = 500 * 2**20
 
 @dataclass(frozen=True)
 class Scale:
-    """One size of the painting, that of the style beside it (both width, height), and its share of the run."""
+    """One size of the painting, that of the style beside it (both width, height), and its share of the run.
+
+    `content_emphasis` multiplies the content weights here. A feature of a picture at half the size sees four
+    times as much of the scene, so the content is held by a quarter of the features, each of which blurs what
+    the finest scale is to show; the area ratio restores the balance. Without it the coarse scales trade small
+    things away for style, and the fine ones do not bring them back.
+    """
 
     size: Size
     style_size: Size
     evaluations: int
+    content_emphasis: float = 1.0
 
 
 def plan_scales(content: Size, style: Size, config: TransferConfig) -> tuple[Scale, ...]:
@@ -38,7 +45,7 @@ def plan_scales(content: Size, style: Size, config: TransferConfig) -> tuple[Sca
     shrinkages = list(_shrinkages(size, style_size, config))[: config.iterations]
     share, rest = divmod(config.iterations, len(shrinkages))
     return tuple(
-        Scale(_shrink(size, by), _shrink(style_size, by), share + (rest if by == 1 else 0))
+        Scale(_shrink(size, by), _shrink(style_size, by), share + (rest if by == 1 else 0), content_emphasis=by**2)
         for by in reversed(shrinkages)
     )
 
@@ -106,3 +113,14 @@ def starting_picture(content: Pixels, style: Pixels, config: TransferConfig) -> 
             f"--init is {config.init!r}, which is no file: expected content, matched, noise, blend, or a picture"
         )
     return resize(read_picture(config.init, name="--init").pixels, (content.shape[3], content.shape[2]))
+
+
+def refine(coarse: Pixels, start: Pixels) -> Pixels:
+    """The coarse painting at the size of `start`, with the details of `start` that it is too small to hold.
+
+    Enlarging alone gives a blurred picture, whose style is further off than that of `start` ever was.
+    """
+    height, width = start.shape[2:]
+    small = resample(start, (coarse.shape[3], coarse.shape[2]))
+    enlarged: Pixels = resample(coarse - small, (width, height)) + start
+    return enlarged.clip(0, 1)

@@ -8,6 +8,7 @@ import ctypes
 import io
 import os
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from core.errors import StyleTransferError, UsageError
@@ -45,6 +46,23 @@ def open_session(path: str | os.PathLike[str], device: str = "auto") -> Any:
         raise _refusal(path, error, ort) from error
 
 
+def run_session(session: Any, outputs: Sequence[str], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the outputs named, as NumPy arrays, for inputs that are such.
+
+    Raises:
+        StyleTransferError: The model does not take these inputs, or the memory does not suffice.
+    """
+    try:
+        arrays = session.run(list(outputs), dict(inputs))
+    except Exception as error:  # see `open_session`
+        shapes = ", ".join(f"{name} {tuple(value.shape)}" for name, value in inputs.items())
+        raise StyleTransferError(
+            f"ONNX Runtime failed with {shapes} ({str(error).splitlines()[0]}): "
+            "use a smaller size, or an artifact made for this"
+        ) from error
+    return dict(zip(outputs, arrays, strict=True))
+
+
 def provider_of(session: Any) -> str:
     """Return the execution provider that a session really runs on, such as "CPUExecutionProvider"."""
     return str(session.get_providers()[0])
@@ -68,7 +86,7 @@ def _create(ort: Any, path: str | os.PathLike[str], providers: list[Any]) -> Any
 
 
 @contextlib.contextmanager
-def _silenced(ort: Any) -> Any:
+def _silenced(ort: Any) -> Iterator[None]:
     ort.set_default_logger_severity(_FATAL)
     try:
         yield

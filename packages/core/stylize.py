@@ -15,15 +15,18 @@ import PIL.Image
 from core.config import TransferConfig
 from core.images import PictureSource, Pixels, Size, quantise, read_picture, resize, to_image, write_picture
 from core.optimise import Array, Objective, Step, adam, lbfgs
-from core.pyramid import plan_scales, starting_picture, work_done
+from core.pyramid import plan_scales, refine, starting_picture, work_done
 from core.record import describe_picture, embedded, make_record
 
 
 class Engine(Protocol):
     """A way of computing the objective: PyTorch, or ONNX Runtime without it."""
 
-    def objective(self, content: Pixels, style: Pixels) -> Objective:
-        """The objective for these two pictures, (1, 3, H, W) RGB in [0, 1], its targets computed."""
+    def objective(self, content: Pixels, style: Pixels, *, content_emphasis: float = 1.0) -> Objective:
+        """The objective for these two pictures, (1, 3, H, W) RGB in [0, 1], its targets computed.
+
+        `content_emphasis` multiplies the weights of the content.
+        """
         ...
 
     def to_array(self, pixels: Pixels) -> Array:
@@ -140,16 +143,15 @@ def stylize(
     engine = engine or _torch_engine(config)
 
     started, used, planned, stopped, history = time.perf_counter(), 0, 0, False, []
-    pixels = starting_picture(
-        resize(content_picture.pixels, scales[0].size), resize(style_picture.pixels, scales[0].style_size), config
-    )
+    pixels: Pixels | None = None
     for number, scale in enumerate(scales, start=1):
-        objective = engine.objective(
-            resize(content_picture.pixels, scale.size), resize(style_picture.pixels, scale.style_size)
-        )
-        start = engine.to_array(resize(pixels, scale.size))
+        content_here = resize(content_picture.pixels, scale.size)
+        style_here = resize(style_picture.pixels, scale.style_size)
+        objective = engine.objective(content_here, style_here, content_emphasis=scale.content_emphasis)
+        start = starting_picture(content_here, style_here, config)
+        start = start if pixels is None else refine(pixels, start)
         planned += scale.evaluations
-        for step in _minimise(objective, start, planned - used, config):
+        for step in _minimise(objective, engine.to_array(start), planned - used, config):
             progress = Progress(
                 scale=number,
                 scales=len(scales),
@@ -170,6 +172,7 @@ def stylize(
         if stopped:
             break
 
+    assert pixels is not None  # there is at least one scale
     delivered = objective(engine.to_array(quantise(pixels, config.bit_depth)))
     record = make_record(
         config,

@@ -136,11 +136,20 @@ def _format_by_name(path: Path) -> Format:
 
 
 def _described(path: Path, manifest: Manifest) -> Table:
-    table = Table("", str(path), show_header=True)
+    table = Table("", str(path))
     for name, value in asdict(manifest).items():
-        lines = [f"{key}: {text}" for key, text in value.items()] if isinstance(value, dict) else []
-        table.add_row(name, "\n".join(lines) or (", ".join(value) if isinstance(value, tuple) else str(value)))
+        if value not in ((), {}, None):
+            table.add_row(name, _shown(value))
     return table
+
+
+def _shown(value: Any, between: str = "\n") -> str:
+    """A value of a manifest for people: a line for each entry of a mapping, small figures to two digits."""
+    if isinstance(value, dict):
+        return between.join(f"{key}: {_shown(entry, ', ')}" for key, entry in value.items())
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return f"{value:.2g}" if isinstance(value, float) and abs(value) < 0.01 else str(value)
 
 
 if __name__ == "__main__":

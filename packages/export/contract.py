@@ -15,9 +15,7 @@ LEAST_SIZE = 16
 
 def inputs() -> dict[str, str]:
     """The input of an extractor, in words."""
-    return {
-        "image": f"float32 (batch, 3, height, width), RGB in [0, 1], height and width at least {LEAST_SIZE}, any batch"
-    }
+    return {"image": f"float32 (batch, 3, height, width), RGB in [0, 1], height and width at least {LEAST_SIZE}"}
 
 
 def outputs(arch: str, taps: Sequence[str]) -> dict[str, str]:
@@ -27,8 +25,8 @@ def outputs(arch: str, taps: Sequence[str]) -> dict[str, str]:
 
 
 def _features(channels: int, stride: int) -> str:
-    height, width = ("height", "width") if stride == 1 else (f"height/{stride}", f"width/{stride}")
-    return f"float32 (batch, {channels}, {height}, {width}), sizes rounded down, on the scale of the published network"
+    height, width = (side if stride == 1 else f"{side} // {stride}" for side in ("height", "width"))
+    return f"float32 (batch, {channels}, {height}, {width}), on the scale of the published network"
 
 
 def example() -> Tensor:

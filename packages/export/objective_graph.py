@@ -1,95 +1,156 @@
 """The objective as one ONNX graph: loss and gradient with respect to the image, in standard operators only."""
 
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
+import onnx
 import torch
-from torch import Tensor, nn
+from torch.export import Dim
 
-from core.layers import Layer, canonical_tap, truncated
-from core.losses import gram, total_variation
-from core.vgg import Pooling, load_extractor
+from core.layers import Layer
+from core.manifest import Manifest
+from core.onnx_engine import CONTENT, GRAM
+from core.vgg import Pooling
 from core.weights import Weights
-from export import gradients
+from export.contract import LEAST_SIZE
+from export.objective_module import ObjectiveModule
+from export.onnx_graph import OPSET, trace, write_model
+from export.palette import compress
+from export.parity import Report
+from export.publish import publish, versions
+from export.verify import check_onnx
+from export.verify_objective import verify_objective
+
+__all__ = ["export_objective", "verify_objective"]
+
+OUTPUTS = {
+    "loss": "float32 (), the sum of the parts",
+    "gradient": "float32 (1, 3, height, width), of the loss with respect to the image",
+    "content": "float32 (), weighted",
+    "style": "float32 (), weighted",
+    "tv": "float32 (), weighted",
+}
 
 
-class ObjectiveGraph(nn.Module):
-    """What `core.objective.TorchObjective` computes with autograd, backward pass and all, as a forward pass.
+def export_objective(
+    path: Path,
+    weights: Weights,
+    content_taps: Sequence[str],
+    style_taps: Sequence[str],
+    *,
+    pooling: Pooling = "max",
+    checksum: bool = True,
+) -> Manifest:
+    """Write the objective for these layers to `path`, once what was written has proven equal to PyTorch's.
 
-    Targets and the weights of the terms are inputs, so that one file serves every pair of pictures. The
-    weights are those of `core.terms.Terms`: in units of the extractor's own features.
+    The style is compared by Gram matrices. Returns the manifest inside it, which holds the whole contract.
+
+    Raises:
+        UsageError: There is no such layer or pooling, or the weights end too early.
+        StyleTransferError: The graph differs too much or cannot be written; nothing has changed at `path`.
     """
+    module = ObjectiveModule(weights, content_taps, style_taps, pooling)
+    model, manifest = trace_objective(module), _describe(module, weights)
 
-    def __init__(
-        self, weights: Weights, content_taps: Sequence[str], style_taps: Sequence[str], pooling: Pooling
-    ) -> None:
-        super().__init__()
-        self.content_taps = tuple(canonical_tap(tap, weights.arch) for tap in content_taps)
-        self.style_taps = tuple(canonical_tap(tap, weights.arch) for tap in style_taps)
-        self.pooling = pooling
-        self._plan = truncated(weights.arch, (*content_taps, *style_taps))
-        # Tapped everywhere: the backward pass needs what every ReLU and pooling saw.
-        self.extractor = load_extractor(weights, [layer.name for layer in self._plan], pooling=pooling)
-        self.eval()
+    def verify(written: Path) -> Report:
+        check_onnx(written)
+        return verify_objective(written, manifest, weights)
 
-    def forward(
-        self,
-        image: Tensor,
-        content: Sequence[Tensor],
-        grams: Sequence[Tensor],
-        content_weights: Tensor,
-        style_weights: Tensor,
-        tv_weight: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Return the loss, its gradient (1, 3, H, W), and its weighted content, style and tv parts.
-
-        `image` (1, 3, H, W) RGB in [0, 1]; for each content tap its target features (1, C, h, w), for each
-        style tap its target Gram matrix (1, C, C), in the order of the taps, as are the weights (n,) and (m,);
-        `tv_weight` is (1,).
-        """
-        features = self.extractor(image)
-        pulls: dict[str, Tensor] = {}
-        content_parts, style_parts = [], []
-        for tap, target, weight in zip(self.content_taps, content, content_weights, strict=True):
-            difference = features[tap] - target
-            content_parts.append(weight * mean_square(difference))
-            pulls[tap] = gradients.of_mean_square(difference) * weight
-        for tap, target, weight in zip(self.style_taps, grams, style_weights, strict=True):
-            difference = gram(features[tap]) - target
-            style_parts.append(weight * mean_square(difference))
-            pull = gradients.of_gram(gradients.of_mean_square(difference) * weight, features[tap])
-            pulls[tap] = pulls[tap] + pull if tap in pulls else pull
-        parts = (
-            torch.stack(content_parts).sum(),
-            torch.stack(style_parts).sum(),
-            tv_weight.squeeze(0) * total_variation(image),
-        )
-        gradient = self._to_image(features, pulls) + tv_weight * gradients.of_total_variation(image)
-        return parts[0] + parts[1] + parts[2], gradient, *parts
-
-    def _to_image(self, features: dict[str, Tensor], pulls: dict[str, Tensor]) -> Tensor:
-        """Carry the gradients at the taps (`pulls`) back to the image, from the deepest on."""
-        gradient: Tensor | None = None
-        for position, layer in reversed([*enumerate(self._plan)]):
-            if layer.name in pulls:
-                gradient = pulls[layer.name] if gradient is None else gradient + pulls[layer.name]
-            assert gradient is not None  # the plan ends at a tap
-            gradient = self._through(layer, gradient, features, self._plan[position - 1].name)
-        gradient = gradient / self.extractor.std
-        return gradient.flip(1) if self.extractor.bgr else gradient
-
-    def _through(self, layer: Layer, gradient: Tensor, features: dict[str, Tensor], below: str) -> Tensor:
-        if layer.kind == "relu":
-            return gradients.through_relu(gradient, features[layer.name])
-        if layer.kind == "conv":
-            return gradients.through_convolution(gradient, self.extractor.layers[layer.name].weight)
-        if self.pooling == "average":
-            return gradients.through_average(gradient, features[below])
-        return gradients.through_maximum(gradient, features[below], features[layer.name])
+    return publish(path, manifest, partial(write_model, model), verify, checksum=checksum)
 
 
-def mean_square(difference: Tensor) -> Tensor:
-    """The mean of the squares, axis by axis: one long float32 sum loses digits, most of all in WebAssembly."""
-    mean = difference.square()
-    for _ in range(difference.ndim):
-        mean = mean.mean(-1)
-    return mean
+def trace_objective(module: ObjectiveModule) -> onnx.ModelProto:
+    """Return `module` as an ONNX model for any height and width."""
+    layers = {layer.name: layer for layer in module.plan}
+    # Large enough that no side is 1 anywhere, which a tracer would take to be fixed.
+    height, width = 96, 160
+    content = [_zeros(layers[tap], height, width) for tap in module.content_taps]
+    grams = [torch.zeros(1, layers[tap].out_channels, layers[tap].out_channels) for tap in module.style_taps]
+    numbers = [torch.zeros(len(module.content_taps)), torch.zeros(len(module.style_taps)), torch.zeros(1)]
+    sides = {2: Dim("height", min=_least_size(module)), 3: Dim("width", min=_least_size(module))}
+    follows = {2: Dim.AUTO, 3: Dim.AUTO}
+    model = trace(
+        module,
+        (torch.zeros(1, 3, height, width), content, grams, *numbers),
+        inputs=list(_inputs(module)),
+        outputs=list(OUTPUTS),
+        dynamic_shapes={
+            "image": sides,
+            "content": [follows for _ in content],
+            "grams": [{} for _ in grams],
+            "content_weights": {},
+            "style_weights": {},
+            "tv_weight": {},
+        },
+    )
+    _name_sides(model, module)
+    compress(model)
+    return model
+
+
+def _least_size(module: ObjectiveModule) -> int:
+    """The deepest layer must keep at least one position."""
+    return max(LEAST_SIZE, module.plan[-1].stride)
+
+
+def _zeros(layer: Layer, height: int, width: int) -> torch.Tensor:
+    return torch.zeros(1, layer.out_channels, height // layer.stride, width // layer.stride)
+
+
+def _inputs(module: ObjectiveModule) -> dict[str, str]:
+    """The inputs by their names, in order, in words."""
+    layers = {layer.name: layer for layer in module.plan}
+    shapes = {tap: f"(1, {layers[tap].out_channels}, {', '.join(_sides(layers[tap]))})" for tap in module.content_taps}
+    sizes = {tap: layers[tap].out_channels for tap in module.style_taps}
+    least = _least_size(module)
+    return {
+        "image": f"float32 (1, 3, height, width), RGB in [0, 1], height and width at least {least}",
+        **{CONTENT.format(tap): f"float32 {shape}, the content's features" for tap, shape in shapes.items()},
+        **{
+            GRAM.format(tap): f"float32 (1, {size}, {size}), features @ features.T / positions of the style"
+            for tap, size in sizes.items()
+        },
+        "content_weights": f"float32 ({len(shapes)},), of content_taps, already divided by activation_scale ** 2",
+        "style_weights": f"float32 ({len(sizes)},), of style_taps, already divided by activation_scale ** 4",
+        "tv_weight": "float32 (1,)",
+    }
+
+
+def _sides(layer: Layer) -> tuple[str, str]:
+    """Height and width of the features of a layer, as a contract calls them."""
+    if layer.stride == 1:
+        return "height", "width"
+    return f"height // {layer.stride}", f"width // {layer.stride}"
+
+
+def _name_sides(model: onnx.ModelProto, module: ObjectiveModule) -> None:
+    """Give the varying sides of inputs and outputs these names, in place of the tracer's formulas."""
+    layers = {CONTENT.format(layer.name): layer for layer in module.plan}
+    for value in (*model.graph.input, *model.graph.output):
+        dimensions = value.type.tensor_type.shape.dim
+        if value.name == "gradient" or value.name in layers:
+            names = _sides(layers[value.name]) if value.name in layers else ("height", "width")
+            for dimension, name in zip(dimensions[2:], names, strict=True):
+                dimension.dim_param = name
+
+
+def _describe(module: ObjectiveModule, weights: Weights) -> Manifest:
+    taps = {*module.content_taps, *module.style_taps}
+    return Manifest(
+        kind="objective",
+        format="onnx",
+        arch=weights.arch,
+        taps=tuple(layer.name for layer in module.plan if layer.name in taps),
+        content_taps=module.content_taps,
+        style_taps=module.style_taps,
+        pooling=module.extractor.pooling,
+        precision="fp32",
+        weights={"source": weights.source, "sha256": weights.sha256},
+        preprocessing=weights.preprocessing.name,
+        activation_scale=weights.preprocessing.activation_scale,
+        opset=OPSET,
+        inputs=_inputs(module),
+        outputs=OUTPUTS,
+        versions=versions("torch", "onnx", "onnxscript", "onnxruntime"),
+    )

@@ -92,7 +92,7 @@ class Report:
         if not self.passed:
             worst = self.worst
             raise StyleTransferError(
-                f"{path} is out of bounds: its {worst.quantity} ({worst.where}) differs from float64 by "
+                f"{path} is out of bounds: its {worst.quantity} ({worst.where}) miss float64 by "
                 f"{worst.relative:.1e} (relative L2), where {worst.bound:.1e} is allowed"
             )
 

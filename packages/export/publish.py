@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -41,11 +42,13 @@ def publish(
 
 def versions(*packages: str) -> Mapping[str, str]:
     """The versions of these packages, of Python and of this program."""
-    return {"python": platform.python_version()} | {name: _version(name) for name in (*packages, DISTRIBUTION)}
+    found = {name: _version(name) for name in (*packages, DISTRIBUTION)}
+    return {"python": platform.python_version(), **found}
 
 
 def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
+    # ONNX Runtime goes by another name where it comes with CUDA.
+    for name in (package, f"{package}-gpu"):
+        with suppress(PackageNotFoundError):
+            return version(name)
+    return "not installed"

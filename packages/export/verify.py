@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def verify(path: Path, *, against: str | None = None, preprocessing: str | None 
         check_onnx(path)
     if manifest.kind == "extractor":
         return verify_extractor(path, load_extractor(weights, manifest.taps, pooling=manifest.pooling))
-    from export.objective_graph import verify_objective
+    from export.verify_objective import verify_objective
 
     return verify_objective(path, manifest, weights)
 
@@ -52,12 +53,14 @@ def verify_extractor(path: Path, eager: Extractor, *, trusted: bool = False) -> 
     A `trusted` one, written here a moment ago, is also given to what loads it elsewhere but unpickles.
     """
     artifact = open_extractor(path, device="cpu")
-    expected, precision = _Eager.of(eager), artifact.manifest.precision
-    rows = [*_compare(artifact, precision, expected, differentiable=artifact.differentiable)]
-    if trusted and artifact.manifest.format == "pt2":
-        with without_warnings():
-            loaded = torch.export.load(path).module()
-        rows += _compare(loaded, precision, expected, differentiable=True)
+    precision = artifact.manifest.precision
+    with one_thread():
+        expected = _Eager.of(eager)
+        rows = [*_compare(artifact, precision, expected, differentiable=artifact.differentiable)]
+        if trusted and artifact.manifest.format == "pt2":
+            with without_warnings():
+                loaded = torch.export.load(path).module()
+            rows += _compare(loaded, precision, expected, differentiable=True)
     return Report(tuple(rows))
 
 
@@ -80,6 +83,17 @@ def picture(shape: tuple[int, int, int, int]) -> Tensor:
     generator = torch.Generator().manual_seed(shape[2])
     smooth = nn.functional.interpolate(torch.rand(*shape[:2], 5, 5, generator=generator), shape[2:], mode="bicubic")
     return (1.4 * smooth - 0.2 + 0.2 * torch.randn(shape, generator=generator)).clamp(0, 1)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let PyTorch compute in one thread: with images this small, others would only wait, on busy cores for long."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
@@ -118,6 +132,11 @@ def _compare(
             features, gradient = _features_and_gradient(features_of, there.image)
         else:
             features, gradient = features_of(there.image), None
+        if [*features] != [*there.features[0]]:
+            raise StyleTransferError(
+                f"the artifact returns {', '.join(features)}, its manifest says {', '.join(there.features[0])}: "
+                "export it again"
+            )
         for tap, values in features.items():
             single, double = (expected[tap].numpy() for expected in there.features)
             limit = FEATURE_LIMIT[precision]

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from core.config import TransferConfig
 from core.losses import content_loss, gram, style_loss, total_variation
-from core.objective import Terms, TorchObjective, compute_targets
+from core.objective import TorchObjective, compute_targets
+from core.terms import Terms
 from core.vgg import Extractor, load_extractor
 from core.weights import load_weights
 

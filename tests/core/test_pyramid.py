@@ -4,8 +4,9 @@ from PIL import Image
 
 from core.config import TransferConfig
 from core.errors import UsageError
+from core.images import resize
 from core.matching import match_bands
-from core.pyramid import Scale, memory_needed, plan_scales, starting_picture, work_done
+from core.pyramid import Scale, memory_needed, plan_scales, refine, starting_picture, work_done
 
 RNG = np.random.default_rng(0)
 CONTENT = RNG.random((1, 3, 40, 60), dtype=np.float32)
@@ -18,8 +19,8 @@ def sizes(content: tuple[int, int], **options: object) -> list[tuple[int, int]]:
 
 def test_the_coarsest_scale_keeps_the_content_readable() -> None:
     assert sizes((2000, 1000), image_size=1024) == [(256, 128), (512, 256), (1024, 512)]
-    assert sizes((2000, 1000), image_size=384) == [(192, 96), (384, 192)]
-    assert sizes((2000, 1000), image_size=380) == [(380, 190)]
+    assert sizes((2000, 1000), image_size=512) == [(256, 128), (512, 256)]
+    assert sizes((2000, 1000), image_size=510) == [(510, 255)]
 
 
 def test_scales_can_be_counted_out() -> None:
@@ -86,3 +87,11 @@ def test_a_picture_as_start_is_fitted(tmp_path) -> None:
 def test_a_start_that_is_no_picture_is_refused(tmp_path) -> None:
     with pytest.raises(UsageError, match="content, matched, noise, blend"):
         starting_picture(CONTENT, STYLE, TransferConfig(init=str(tmp_path / "contents")))
+
+
+def test_refining_keeps_the_coarse_painting_and_takes_only_details_from_the_start() -> None:
+    start = RNG.random((1, 3, 64, 96), dtype=np.float32) * 0.5 + 0.25
+    coarse = resize(start, (48, 32))
+    np.testing.assert_allclose(refine(coarse, start), start, atol=1e-5)
+    np.testing.assert_allclose(refine(coarse + 0.1, start), start + 0.1, atol=1e-5)
+    assert refine(coarse + 0.9, start).max() == 1

@@ -70,7 +70,8 @@ def test_flags_win_over_the_file_and_the_file_over_the_preset(
 ) -> None:
     config, record = tmp_path / "run.toml", tmp_path / "record.json"
     config.write_text(f'content = "{content_path}"\nstyle = "{style_path}"\niterations = 3\nimage-size = 48\n')
-    ran = run("--config", config, "--preset", "gatys2015", "--image-size", 40, "--record", record, "-o", tmp_path / "o.png")  # fmt: skip
+    options = ["--preset", "gatys2015", "--image-size", 40, "--record", record, "-o", tmp_path / "o.png"]
+    ran = run("--config", config, *options)
     assert ran.exit_code == 0, ran.output
     used = json.loads(record.read_text())["config"]
     assert (used["image_size"], used["iterations"], used["pooling"]) == (40, 3, "average")
@@ -172,7 +173,8 @@ def test_bad_input_is_one_sentence_and_writes_nothing(
         arguments = arguments.replace(name, str(path))
     if " -o " not in arguments:
         arguments += " -o o.png"
-    ran = run(*arguments.split(), "--iterations", 1)
+    length = [] if "--epochs" in arguments else ["--iterations", 1]
+    ran = run(*arguments.split(), *length)
     assert ran.exit_code == status, ran.output
     assert sentence in ran.stderr
     assert ran.stderr.startswith("Error: ")

@@ -1,0 +1,38 @@
+"""The weights of the objective's terms, the same for every engine. Without PyTorch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Self
+
+from core.config import TransferConfig
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The weights of the terms, in units of an extractor's own features."""
+
+    content: Mapping[str, float]
+    style: Mapping[str, float]
+    tv: float
+    style_statistic: str
+
+    @classmethod
+    def of(cls, config: TransferConfig, activation_scale: float) -> Self:
+        """The weights of `config` for features `activation_scale` times larger than unit-variance input gives.
+
+        A ReLU network without biases is homogeneous, so the mean squared difference of its features grows with
+        the square of that scale and that of their Grams with its fourth power. Dividing by it lets one weight
+        mean the same with every source of the network's weights.
+        """
+        squared = activation_scale**2
+        style = squared**2 if config.style_statistic == "gram" else squared
+        return cls(
+            content={tap: weight / squared for tap, weight in config.content_weights.items()},
+            style={tap: weight / style for tap, weight in config.style_weights.items()},
+            tv=config.tv_weight,
+            style_statistic=config.style_statistic,
+        )
+
+    def emphasised(self, content: float) -> Self:
+        """The same with the content weights multiplied by `content`."""
+        return replace(self, content={tap: content * weight for tap, weight in self.content.items()})

@@ -1,0 +1,136 @@
+"""Compares an exported objective with PyTorch's autograd: in float32, and in float64 as the judge."""
+
+import copy
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import unfold
+
+from core.layers import truncated
+from core.losses import content_loss, style_loss, total_variation
+from core.manifest import Manifest
+from core.objective import Targets, TorchObjective, compute_targets
+from core.onnx_engine import CONTENT, GRAM, OnnxObjective
+from core.optimise import Evaluation
+from core.session import open_session
+from core.terms import Terms
+from core.vgg import Extractor, load_extractor
+from core.weights import Weights
+from export.contract import LEAST_SIZE
+from export.parity import Comparison, Report, compare
+
+LOSS_LIMIT = 1e-6
+GRADIENT_LIMIT = 1e-6
+KINKED_LIMIT = 1e-3
+"""Where rounding decides which way a ReLU or a maximum goes, float32 itself does no better."""
+
+FAR = 1e-6
+"""A picture is away from kinks if no value is nearer to one than this part of its layer's usual size."""
+
+MOST_SEEDS = 100
+
+
+@dataclass(frozen=True)
+class _Case:
+    """Everything an objective is computed from; float32, sizes (1, C, H, W)."""
+
+    image: Tensor
+    targets: Targets
+    terms: Terms
+
+    def double(self) -> "_Case":
+        content = {tap: target.double() for tap, target in self.targets.content.items()}
+        style = {tap: target.double() for tap, target in _grams(self.targets).items()}
+        return _Case(self.image.double(), Targets(content, style), self.terms)
+
+
+def verify_objective(path: Path, manifest: Manifest, weights: Weights) -> Report:
+    """Compare the objective artifact at `path` with autograd through the network of `weights`, on the CPU."""
+    plan = truncated(weights.arch, manifest.taps)
+    eager = load_extractor(weights, [layer.name for layer in plan], pooling=manifest.pooling)
+    exact = copy.deepcopy(eager).double()
+    session, rows = open_session(path, "cpu"), []
+    for image, limit in _pictures(exact, max(LEAST_SIZE, plan[-1].stride)):
+        case = _case(eager, manifest, image)
+        graph = OnnxObjective(session, manifest, _inputs(case.targets), case.terms)
+        where = "{} x {}".format(*image.shape[2:])
+        rows += _compare(where, limit, graph(image.numpy()), _evaluate(eager, case), _evaluate(exact, case.double()))
+    return Report(tuple(rows))
+
+
+def distance_from_kinks(extractor: Extractor, image: Tensor) -> float:
+    """How far the features of `image` (1, 3, H, W) are, at the least, from where their gradient jumps.
+
+    `extractor` returns all of its layers. The gradient jumps where what enters a ReLU is 0, and where the two
+    largest values in a window of max pooling are equal, unless they are 0 and let nothing through anyway.
+    Distances are in terms of the root mean square of a layer.
+    """
+    least, before = math.inf, image
+    for name, values in extractor(image).items():
+        gaps = torch.empty(0)
+        if name.startswith("conv"):
+            gaps = values.abs()
+        elif name.startswith("pool") and extractor.pooling == "max":
+            largest, second = unfold(before.transpose(0, 1), 2, stride=2).topk(2, dim=1).values.unbind(1)
+            gaps = (largest - second)[largest > 0]
+        if gaps.numel():
+            least = min(least, float(gaps.min() / values.square().mean().sqrt()))
+        before = values
+    return least
+
+
+@torch.no_grad()
+def _pictures(exact: Extractor, least: int) -> Iterator[tuple[Tensor, float]]:
+    """Images (1, 3, H, W), even and odd, with the limit for the gradient at each; those away from kinks first."""
+    for shape in ((least, least), (least + 8, least + 24), (2 * least + 1, 2 * least - 1), (least + 1, 2 * least + 6)):
+        images = (_noise(shape, seed) for seed in range(MOST_SEEDS))
+        yield next(image for image in images if distance_from_kinks(exact, image.double()) > FAR), GRADIENT_LIMIT
+    for shape in ((8 * least, 6 * least), (7 * least - 1, 5 * least - 5)):
+        yield _noise(shape, seed=0), KINKED_LIMIT
+
+
+def _noise(shape: tuple[int, int], seed: int) -> Tensor:
+    return torch.rand(1, 3, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+@torch.no_grad()
+def _case(eager: Extractor, manifest: Manifest, image: Tensor) -> _Case:
+    """Targets from variations of `image`, and weights that let every term count for 1."""
+    ones = Terms(dict.fromkeys(manifest.content_taps, 1.0), dict.fromkeys(manifest.style_taps, 1.0), 1.0, "gram")
+    targets = compute_targets(eager, image.flip(3), image.square(), ones)
+    features = eager(image)
+    terms = Terms(
+        {tap: 1 / float(content_loss(features[tap], target)) for tap, target in targets.content.items()},
+        {tap: 1 / float(style_loss(features[tap], target)) for tap, target in _grams(targets).items()},
+        1 / float(total_variation(image)),
+        "gram",
+    )
+    return _Case(image, targets, terms)
+
+
+def _inputs(targets: Targets) -> dict[str, NDArray[np.float32]]:
+    contents = {CONTENT.format(tap): target.numpy() for tap, target in targets.content.items()}
+    return contents | {GRAM.format(tap): target.numpy() for tap, target in _grams(targets).items()}
+
+
+def _grams(targets: Targets) -> dict[str, Tensor]:
+    return {tap: target for tap, target in targets.style.items() if isinstance(target, Tensor)}
+
+
+def _evaluate(extractor: Extractor, case: _Case) -> Evaluation:
+    return TorchObjective(extractor, case.targets, case.terms)(case.image)
+
+
+def _compare(where: str, limit: float, actual: Evaluation, single: Evaluation, exact: Evaluation) -> list[Comparison]:
+    losses = [np.array([evaluation.loss, *evaluation.parts.values()]) for evaluation in (actual, single, exact)]
+    pulls = [np.asarray(evaluation.gradient) for evaluation in (actual, single, exact)]
+    return [
+        compare("loss", where, *losses, limit=LOSS_LIMIT),
+        compare("gradient", where, *pulls, limit=limit),
+    ]
