@@ -1,9 +1,7 @@
-"""What the command lines share: options taken from the configuration, errors in one sentence, progress."""
+"""What the command lines share: options taken from the configuration, errors in one sentence, a run from end to end."""
 
 import inspect
-import json
 import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -14,19 +12,16 @@ from typing import Annotated, Any, get_args, get_origin
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from core.config import EVALUATIONS_PER_EPOCH, TransferConfig, preset_options
 from core.errors import StyleTransferError, UsageError
-from core.record import PICTURES, read_options
-from core.stylize import Callback
-from core.stylize import Progress as Painted
+from core.images import write_picture
+from core.progress import show_progress
+from core.record import PICTURES, read_options, write_record
+from core.stylize import Engine, Progress, Result, stylize
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells expect it; the best picture so far is delivered all the same."""
-
-PLAIN_LINE_EVERY = 10
-"""Evaluations between two lines of progress where there is no terminal."""
 
 
 def config_options(*left_out: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -51,15 +46,15 @@ def config_options(*left_out: str) -> Callable[[Callable[..., None]], Callable[.
 
 
 def _parameter(option: Any) -> inspect.Parameter:
-    default = option.default
-    shown = ",".join(f"{item}" for item in default) if isinstance(default, tuple) else f"{default}"
+    default = ",".join(map(str, option.default)) if isinstance(option.default, tuple) else option.default
+    shown = "" if default is None else f" \\[default: {default}]"  # Typer would put a default it is told in brackets
     info = typer.Option(
         "--" + option.name.replace("_", "-"),
         *option.metadata["flags"],
-        help=option.metadata["help"],
+        help=option.metadata["help"] + shown,
         rich_help_panel=option.metadata["group"],
         metavar=_metavar(option.type),
-        show_default=shown if default is not None else False,
+        show_default=False,
     )
     annotation = Annotated[str | None, info]
     return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
@@ -149,64 +144,52 @@ class Interrupt:
             signal.signal(number, handler)
 
 
-@contextmanager
-def show_progress(style: str, quiet: bool) -> Iterator[Callback]:
-    """How a run is told: a bar on a terminal, plain lines elsewhere, both on stderr, or JSON lines on stdout."""
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
-    if quiet:
-        yield lambda progress: None
-    elif style == "json":
-        yield _print_json
-    elif console.is_terminal:
-        with _bar(console) as update:
-            yield update
-    else:
-        yield _Lines(console)
+def paint_to_file(
+    content: Path,
+    style: Path,
+    output: Path,
+    config: TransferConfig,
+    *,
+    engine: Engine | None = None,
+    record: Path | None = None,
+    quiet: bool = False,
+    progress: str = "auto",
+) -> None:
+    """Paint, telling how it goes, and write the painting and its record; Ctrl-C delivers the best picture so far."""
+    in_between = _InBetween(output, config)
+    with Interrupt() as interrupt, show_progress(progress, quiet) as show:
+
+        def after_step(step: Progress) -> bool:
+            show(step)
+            in_between(step)
+            return interrupt.requested
+
+        result = stylize(content, style, config, callback=after_step, engine=engine)
+    result.save(output)
+    if record:
+        write_record(record, result.record)
+    if not quiet and progress != "json":
+        typer.echo(_summary(output, result))
+    if interrupt.requested:
+        raise typer.Exit(INTERRUPTED)
 
 
-def _print_json(progress: Painted) -> None:
-    line = {
-        **progress.losses(),
-        "scales": progress.scales,
-        "size": progress.size,
-        "total": progress.total_evaluations,
-    }
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
+class _InBetween:
+    """Saves the picture every so many evaluations, as NAME-0050.png beside the output NAME.png."""
 
+    def __init__(self, output: Path, config: TransferConfig) -> None:
+        self._output, self._config, self._next = output, config, config.save_every
 
-@contextmanager
-def _bar(console: Console) -> Iterator[Callback]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[told]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, speed_estimate_period=120) as bar:
-        task = bar.add_task("loading", total=1.0, told="")
-
-        def update(progress: Painted) -> None:
-            where = f"scale {progress.scale}/{progress.scales}  {progress.size[0]}×{progress.size[1]}"
-            bar.update(task, completed=progress.fraction, description=where, told=_told(progress))
-
-        yield update
-
-
-class _Lines:
-    def __init__(self, console: Console) -> None:
-        self._console, self._next = console, 0
-
-    def __call__(self, progress: Painted) -> None:
-        if progress.evaluations < self._next and progress.fraction < 1:
+    def __call__(self, step: Progress) -> None:
+        if not self._config.save_every or step.evaluations < self._next:
             return
-        self._next = progress.evaluations + PLAIN_LINE_EVERY
-        left = progress.seconds * (1 - progress.fraction) / progress.fraction
-        where = f"scale {progress.scale}/{progress.scales} {progress.size[0]}x{progress.size[1]}"
-        self._console.print(f"{where}  {_told(progress)}  {left:.0f} s left")
+        self._next = step.evaluations - step.evaluations % self._config.save_every + self._config.save_every
+        path = self._output.with_stem(f"{self._output.stem}-{step.evaluations:04d}")
+        write_picture(path, step.pixels, bit_depth=self._config.bit_depth, quality=self._config.quality)
 
 
-def _told(progress: Painted) -> str:
-    parts = "  ".join(f"{name} {value:.4g}" for name, value in progress.parts.items())
-    rate = progress.evaluations / progress.seconds if progress.seconds else 0.0
-    return f"{progress.evaluations}/{progress.total_evaluations}  loss {progress.loss:.5g}  {parts}  {rate:.2f}/s"
+def _summary(output: Path, result: Result) -> str:
+    record = result.record
+    parts = ", ".join(f"{name} {value:.5g}" for name, value in record["delivered"].items())
+    used = record["losses"][-1]["evaluations"]
+    return f"{output}: {used} evaluations in {record['seconds']:.0f} s, delivered {parts}"

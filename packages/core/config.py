@@ -92,7 +92,7 @@ class TransferConfig:
         "matched",
         "Optimiser",
         "Where to start: 'content', 'matched' (content in the style's colours and contrasts), 'noise', 'blend' "
-        "(content and noise), or a picture",
+        "(content and noise), or a picture.",
     )
     blend: float = _option(0.5, "Optimiser", "Share of noise in --init blend.", least=0, most=1)
     seed: int = _option(0, "Optimiser", "Seed of the noise.", least=0, most=2**63 - 1)

@@ -1,5 +1,6 @@
 """The command line: `python -m core.transfer --content photo.jpg --style painting.jpg`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -7,21 +8,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from core.cli import (
-    INTERRUPTED,
-    Interrupt,
-    config_options,
-    one_sentence,
-    picture_path,
-    resolve,
-    show_progress,
-)
+from core.cli import config_options, one_sentence, paint_to_file, picture_path, resolve
 from core.config import PRESETS, TransferConfig
 from core.files import check_writable
-from core.images import check_output, read_size, write_picture
-from core.pyramid import memory_needed, plan_scales
-from core.record import write_record
-from core.stylize import Progress, Result, stylize
+from core.images import check_output, read_size
+from core.pyramid import Scale, memory_needed, plan_scales
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -76,65 +67,29 @@ def transfer(
         content = picture_path("content", content, pictures)
         style = picture_path("style", style, pictures)
         output = output or Path(pictures.get("output", f"{content.stem}-{style.stem}.png"))
-        check_output(output, bit_depth=choices.bit_depth, inputs=(content, style))
+        scales = plan_scales(read_size(content, name="content"), read_size(style, name="style"), choices)
+        check_output(output, bit_depth=choices.bit_depth, inputs=(content, style), size=scales[-1].size)
         if record:
             check_writable(record, inputs=(content, style, output))
         if dry_run:
-            show_plan(content, style, output, choices)
+            show_plan(scales, choices)
+            typer.echo(f"into {output}; nothing was painted")
             return
-        with Interrupt() as interrupt, show_progress(progress, quiet) as show:
-            in_between = _InBetween(output, choices)
-
-            def after_step(step: Progress) -> bool:
-                show(step)
-                in_between(step)
-                return interrupt.requested
-
-            result = stylize(content, style, choices, callback=after_step)
-        result.save(output)
-        if record:
-            write_record(record, result.record)
-        if not quiet and progress != "json":
-            typer.echo(_summary(output, result))
-        if interrupt.requested:
-            raise typer.Exit(INTERRUPTED)
+        paint_to_file(content, style, output, choices, record=record, quiet=quiet, progress=progress)
 
 
-class _InBetween:
-    """Saves the picture every so many evaluations, as NAME-0050.png beside the output NAME.png."""
-
-    def __init__(self, output: Path, config: TransferConfig) -> None:
-        self._output, self._config, self._next = output, config, config.save_every
-
-    def __call__(self, step: Progress) -> None:
-        if not self._config.save_every or step.evaluations < self._next:
-            return
-        self._next = step.evaluations - step.evaluations % self._config.save_every + self._config.save_every
-        path = self._output.with_stem(f"{self._output.stem}-{step.evaluations:04d}")
-        write_picture(path, step.pixels, bit_depth=self._config.bit_depth, quality=self._config.quality)
-
-
-def _summary(output: Path, result: Result) -> str:
-    record = result.record
-    parts = ", ".join(f"{name} {value:.5g}" for name, value in record["delivered"].items())
-    used = record["losses"][-1]["evaluations"]
-    return f"{output}: {used} evaluations in {record['seconds']:.0f} s, delivered {parts}"
-
-
-def show_plan(content: Path, style: Path, output: Path, config: TransferConfig) -> None:
-    """Print what would run: sizes, scales, evaluations, memory, and where it goes."""
+def show_plan(scales: Sequence[Scale], config: TransferConfig) -> None:
+    """Print what would run: the network, the device, and for every scale sizes, evaluations and memory."""
     from core.engine import choose_device
 
     device = choose_device(config.device)
-    scales = plan_scales(read_size(content), read_size(style), config)
     table = Table("scale", "painting", "style", "evaluations", "memory")
     for number, scale in enumerate(scales, start=1):
         sizes = (f"{width} × {height}" for width, height in (scale.size, scale.style_size))
         memory = f"about {memory_needed(scale.size, config) / 2**30:.1f} GiB"
         table.add_row(f"{number}/{len(scales)}", *sizes, str(scale.evaluations), memory)
     console = Console(soft_wrap=True, highlight=False)
-    console.print(f"Would paint {content} in the style of {style} into {output}")
-    console.print(f"with {config.arch} ({config.weights}), {config.optimizer}, from {config.init}, on {device}")
+    console.print(f"{config.arch} ({config.weights}), {config.optimizer}, start {config.init}, on {device}")
     console.print(table)
 
 

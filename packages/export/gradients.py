@@ -67,4 +67,5 @@ def _doubled(values: Tensor) -> Tensor:
 
 def _like(gradient: Tensor, image: Tensor) -> Tensor:
     """With the last row and column of odd sizes, which no pooling window reaches."""
-    return pad(gradient, (0, image.shape[3] % 2, 0, image.shape[2] % 2))
+    height, width = (image.shape[side] - gradient.shape[side] for side in (2, 3))
+    return pad(gradient, (0, width, 0, height))

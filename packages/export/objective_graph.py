@@ -51,7 +51,7 @@ def export_objective(
         StyleTransferError: The graph differs too much or cannot be written; nothing has changed at `path`.
     """
     module = ObjectiveModule(weights, content_taps, style_taps, pooling)
-    model, manifest = trace_objective(module), _describe(module, weights)
+    model, manifest = trace_objective(module), _describe(module, weights, pooling)
 
     def verify(written: Path) -> Report:
         check_onnx(written)
@@ -125,17 +125,16 @@ def _sides(layer: Layer) -> tuple[str, str]:
 
 
 def _name_sides(model: onnx.ModelProto, module: ObjectiveModule) -> None:
-    """Give the varying sides of inputs and outputs these names, in place of the tracer's formulas."""
+    """Call the sides of the content's targets by what they follow, not by the tracer's numbers."""
     layers = {CONTENT.format(layer.name): layer for layer in module.plan}
-    for value in (*model.graph.input, *model.graph.output):
-        dimensions = value.type.tensor_type.shape.dim
-        if value.name == "gradient" or value.name in layers:
-            names = _sides(layers[value.name]) if value.name in layers else ("height", "width")
-            for dimension, name in zip(dimensions[2:], names, strict=True):
+    for value in model.graph.input:
+        if value.name in layers:
+            dimensions = value.type.tensor_type.shape.dim[2:]
+            for dimension, name in zip(dimensions, _sides(layers[value.name]), strict=True):
                 dimension.dim_param = name
 
 
-def _describe(module: ObjectiveModule, weights: Weights) -> Manifest:
+def _describe(module: ObjectiveModule, weights: Weights, pooling: Pooling) -> Manifest:
     taps = {*module.content_taps, *module.style_taps}
     return Manifest(
         kind="objective",
@@ -144,7 +143,7 @@ def _describe(module: ObjectiveModule, weights: Weights) -> Manifest:
         taps=tuple(layer.name for layer in module.plan if layer.name in taps),
         content_taps=module.content_taps,
         style_taps=module.style_taps,
-        pooling=module.extractor.pooling,
+        pooling=pooling,
         precision="fp32",
         weights={"source": weights.source, "sha256": weights.sha256},
         preprocessing=weights.preprocessing.name,

@@ -92,8 +92,8 @@ class Report:
         if not self.passed:
             worst = self.worst
             raise StyleTransferError(
-                f"{path} is out of bounds: its {worst.quantity} ({worst.where}) miss float64 by "
-                f"{worst.relative:.1e} (relative L2), where {worst.bound:.1e} is allowed"
+                f"{path} is out of bounds: {worst.quantity} {worst.relative:.1e} from float64 (relative L2) at "
+                f"{worst.where}, where {worst.bound:.1e} is allowed"
             )
 
 

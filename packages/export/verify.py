@@ -148,7 +148,7 @@ def _compare(
 def _weights(path: Path, manifest: Manifest, against: str | None, preprocessing: str | None) -> Weights:
     if against is not None:
         return load_weights(manifest.arch, against, preprocessing)
-    weights = load_weights(manifest.arch, manifest.weights["source"], manifest.preprocessing)
+    weights = load_weights(manifest.arch, manifest.weights["source"], preprocessing or manifest.preprocessing)
     if weights.sha256 != manifest.weights["sha256"]:
         raise UsageError(
             f"the weights in {weights.source} are not those that {path} was made from "

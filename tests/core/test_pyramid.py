@@ -44,9 +44,9 @@ def test_the_short_side_is_exact_and_the_style_keeps_its_shape() -> None:
 
 
 def test_the_evaluations_are_shared_out_whole() -> None:
-    plan = plan_scales((900, 900), (900, 900), TransferConfig(image_size=900, iterations=100))
+    plan = plan_scales((1024, 1024), (1024, 1024), TransferConfig(image_size=1024, iterations=100))
     assert [scale.evaluations for scale in plan] == [33, 33, 34]
-    assert len(plan_scales((900, 900), (900, 900), TransferConfig(image_size=900, iterations=2))) == 2
+    assert len(plan_scales((1024, 1024), (1024, 1024), TransferConfig(image_size=1024, iterations=2))) == 2
 
 
 def test_a_picture_too_flat_for_the_network_is_refused() -> None:

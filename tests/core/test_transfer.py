@@ -154,7 +154,7 @@ def broken(tmp_path: Path, style_path: Path) -> Path:
         ("-c CONTENT -s STYLE --weights BROKEN/weights.pth --weights-preprocessing caffe", "cannot be read", 1),
         ("-c CONTENT -s STYLE --arch vgg16", "the Oxford weights are a vgg19, not a vgg16", 2),
         ("-c CONTENT -s STYLE --init nowhere.png", "nowhere.png", 2),
-        ("-c CONTENT -s STYLE -o BROKEN", "is a folder", 2),
+        ("-c CONTENT -s STYLE -o BROKEN", "has no ending", 2),
         ("-c CONTENT -s STYLE -o BROKEN/text.jpg/o.png", "text.jpg is a file, not a folder", 2),
         ("-c CONTENT -s STYLE -o CONTENT", "would be lost", 2),
         ("-c CONTENT -s STYLE -o BROKEN/o.xyz", "o.xyz", 2),

@@ -76,8 +76,7 @@ def test_out_of_bounds_is_a_sentence_with_the_worst_figure() -> None:
     with pytest.raises(StyleTransferError) as caught:
         report.require_passed(Path("e.onnx"))
     assert str(caught.value) == (
-        "e.onnx is out of bounds: its features (relu1_1) miss float64 by 1.0e-01 (relative L2), "
-        "where 1.0e-03 is allowed"
+        "e.onnx is out of bounds: features 1.0e-01 from float64 (relative L2) at relu1_1, where 1.0e-03 is allowed"
     )
     assert caught.value.exit_status == 1
 
