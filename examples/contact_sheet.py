@@ -6,9 +6,9 @@ from core import TransferConfig, stylize
 from PIL import Image
 
 HERE = Path(__file__).parent
-CONTENTS = ("coffee", "cat", "astronaut")
+CONTENTS = ("coffee", "cat", "rocket")
 STYLES = ("night", "glass", "woodcut", "autumn")
-CONFIG = TransferConfig(image_size=384, iterations=60)
+CONFIG = TransferConfig(image_size=384, scales=2, iterations=60)
 CELL, GAP = (384, 288), 12
 
 

@@ -132,7 +132,6 @@ def _check_config(path: str | os.PathLike[str], manifest: Manifest, config: Tran
             f"{path} compares styles by Gram matrices, not by --style-statistic {config.style_statistic}: "
             "use gram, or paint without it"
         )
-    check_fits(path, manifest, config)
     for flag, held, asked in (
         ("--content-layers", manifest.content_taps, config.content_layers),
         ("--style-layers", manifest.style_taps, config.style_layers),
@@ -142,3 +141,4 @@ def _check_config(path: str | os.PathLike[str], manifest: Manifest, config: Tran
                 f"{path} was exported with {flag} {','.join(held)} and this run asks for {','.join(asked)}: "
                 f"add {flag} {','.join(held)}, or export another"
             )
+    check_fits(path, manifest, config)

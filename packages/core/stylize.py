@@ -4,9 +4,9 @@ Nothing here needs PyTorch: an engine computes the objective, and the default on
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from os import PathLike
 from typing import Any, Protocol
 
@@ -14,8 +14,8 @@ import PIL.Image
 
 from core.config import TransferConfig
 from core.images import PictureSource, Pixels, Size, quantise, read_picture, resize, to_image, write_picture
-from core.optimise import Array, Objective, Step, adam, lbfgs
-from core.pyramid import plan_scales, refine, starting_picture, work_done
+from core.optimise import Array, Evaluation, Objective, Step, adam, lbfgs
+from core.pyramid import Scale, plan_scales, refine, starting_picture, work_done
 from core.record import describe_picture, embedded, make_record
 
 
@@ -58,17 +58,23 @@ class Progress:
     parts: Mapping[str, float]
     seconds: float
     fraction: float
-    _pixels: Callable[[], Pixels] = field(repr=False)
+    _array: Array = field(repr=False)
+    _engine: Engine = field(repr=False)
+    _objective: Objective = field(repr=False)
 
     @cached_property
     def pixels(self) -> Pixels:
         """The picture so far, (1, 3, H, W) RGB in [0, 1], at the size of this scale."""
-        return self._pixels()
+        return self._engine.to_pixels(self._array)
 
     @cached_property
     def image(self) -> PIL.Image.Image:
         """The picture so far, with 8 bits a channel."""
         return to_image(self.pixels)
+
+    def delivered(self, bit_depth: int) -> Evaluation:
+        """The objective at the picture as a file of that depth holds it."""
+        return self._objective(self._engine.to_array(quantise(self.pixels, bit_depth)))
 
     def losses(self) -> dict[str, Any]:
         """The numbers alone, JSON-ready."""
@@ -142,11 +148,36 @@ def stylize(
     scales = plan_scales(content_picture.size, style_picture.size, config)
     engine = engine or _torch_engine(config)
 
-    started, used, planned, stopped, history = time.perf_counter(), 0, 0, False, []
+    started, stopped, history = time.perf_counter(), False, []
+    for progress in _paint(content_picture.pixels, style_picture.pixels, scales, engine, config):
+        history.append(progress.losses())
+        if callback and callback(progress):
+            stopped = True
+            break
+
+    record = make_record(
+        config,
+        content=describe_picture(content, content_picture),
+        style=describe_picture(style, style_picture),
+        engine=engine.describe(),
+        scales=scales,
+        losses=history,
+        delivered=progress.delivered(config.bit_depth),
+        stopped=stopped,
+        seconds=time.perf_counter() - started,
+    )
+    alpha = None if content_picture.alpha is None else resize(content_picture.alpha, scales[-1].size)
+    return Result(resize(progress.pixels, scales[-1].size), alpha, record)
+
+
+def _paint(
+    content: Pixels, style: Pixels, scales: Sequence[Scale], engine: Engine, config: TransferConfig
+) -> Iterator[Progress]:
+    """Paint scale by scale, each from where the last one ended. Evaluations that one leaves over go to the next."""
+    started, used, planned = time.perf_counter(), 0, 0
     pixels: Pixels | None = None
     for number, scale in enumerate(scales, start=1):
-        content_here = resize(content_picture.pixels, scale.size)
-        style_here = resize(style_picture.pixels, scale.style_size)
+        content_here, style_here = resize(content, scale.size), resize(style, scale.style_size)
         objective = engine.objective(content_here, style_here, content_emphasis=scale.content_emphasis)
         start = starting_picture(content_here, style_here, config)
         start = start if pixels is None else refine(pixels, start)
@@ -162,31 +193,12 @@ def stylize(
                 parts=step.parts,
                 seconds=time.perf_counter() - started,
                 fraction=work_done(scales, used + step.evaluations),
-                _pixels=partial(engine.to_pixels, step.image),
+                _array=step.image,
+                _engine=engine,
+                _objective=objective,
             )
-            history.append(progress.losses())
-            stopped = bool(callback and callback(progress))
-            if stopped:
-                break
+            yield progress
         used, pixels = progress.evaluations, progress.pixels
-        if stopped:
-            break
-
-    assert pixels is not None  # there is at least one scale
-    delivered = objective(engine.to_array(quantise(pixels, config.bit_depth)))
-    record = make_record(
-        config,
-        content=describe_picture(content, content_picture),
-        style=describe_picture(style, style_picture),
-        engine=engine.describe(),
-        scales=scales,
-        losses=history,
-        delivered=delivered,
-        stopped=stopped,
-        seconds=time.perf_counter() - started,
-    )
-    alpha = None if content_picture.alpha is None else resize(content_picture.alpha, scales[-1].size)
-    return Result(resize(pixels, scales[-1].size), alpha, record)
 
 
 def _torch_engine(config: TransferConfig) -> Engine:

