@@ -7,7 +7,7 @@ from features import gram, load, read, run
 from PIL import Image
 
 CONTENT_WEIGHT, STYLE_WEIGHT, TV_WEIGHT = 1.0, 0.1, 0.0
-STEPS, STEP_SIZE = 40, 0.02
+STEPS, STEP_SIZE = 30, 0.02
 
 
 def main(objective_path: str, extractor_path: str, content_path: str, style_path: str, painting_path: str) -> None:

@@ -64,7 +64,7 @@ def _metavar(kind: Any) -> str:
     if get_origin(kind) is tuple:
         return f"{get_args(kind)[0].__name__.upper()}[,…]".replace("STR", "LAYER")
     choices = [choice for part in get_args(kind) for choice in get_args(part) or (part,) if isinstance(choice, str)]
-    return "|".join(choices) if choices else {int: "INT", float: "FLOAT", str: "TEXT"}[kind]
+    return "|".join(choices) if choices else {int: "INT", float: "FLOAT", str: "TEXT"}.get(kind, "FILE")
 
 
 def resolve(

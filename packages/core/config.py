@@ -79,6 +79,15 @@ class TransferConfig:
     )
     pooling: Literal["max", "average"] = _option("max", "Extractor", "How the network shrinks its features.")
 
+    extractor: str | None = _option(
+        None,
+        "Extractor",
+        "An exported extractor that computes the targets; one that PyTorch runs serves the optimisation too.",
+    )
+    objective: str | None = _option(
+        None, "Extractor", "An exported objective that computes loss and gradient in place of PyTorch."
+    )
+
     optimizer: Literal["lbfgs", "adam"] = _option("lbfgs", "Optimiser", "How the pixels are optimised.")
     iterations: int = _option(
         200, "Optimiser", "Length of the run in evaluations of loss and gradient, over all scales.", least=1
@@ -193,8 +202,8 @@ def _stored(option: Field[Any], value: Any) -> Any:
 
 def _scalar(option: Field[Any], kind: Any, value: Any) -> Any:
     choices = [choice for part in (get_args(kind) or (kind,)) for choice in get_args(part) or (part,)]
-    if kind is str:
-        return str(value).strip()
+    if str in choices:
+        return value if value is None and NoneType in choices else str(value).strip()
     if kind not in (int, float):
         if value in choices or (value is None and NoneType in choices):
             return value

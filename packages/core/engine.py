@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from core.artifacts import check_fits, open_extractor
 from core.config import TransferConfig
 from core.errors import StyleTransferError
 from core.images import Pixels
-from core.objective import TorchObjective, compute_targets
+from core.objective import Features, TorchObjective, compute_targets
 from core.optimise import Evaluation, Objective
 from core.terms import Terms
 from core.vgg import load_extractor
@@ -19,7 +20,7 @@ from core.weights import load_weights
 
 
 class TorchEngine:
-    """Computes the objective with an extractor loaded as `config` says.
+    """Computes the objective with an extractor loaded as `config` says, eager or from an artifact.
 
     Raises:
         UsageError: The weights, the architecture and the layers do not go together.
@@ -28,16 +29,28 @@ class TorchEngine:
 
     def __init__(self, config: TransferConfig) -> None:
         self.device = choose_device(config.device)
-        self._weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=True)
         taps = (*config.content_layers, *config.style_layers)
-        self.extractor = load_extractor(self._weights, taps, pooling=config.pooling, device=self.device)
-        self.terms = Terms.of(config, self._weights.preprocessing.activation_scale)
+        artifact = open_extractor(config.extractor, str(self.device)) if config.extractor else None
+        if artifact is not None:
+            check_fits(str(config.extractor), artifact.manifest, config)
+        if artifact is None or not artifact.differentiable:
+            weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=True)
+            self.extractor: Features = load_extractor(weights, taps, pooling=config.pooling, device=self.device)
+            self._weights = {"source": weights.source, "sha256": weights.sha256}
+            scale = weights.preprocessing.activation_scale
+        else:
+            self.extractor = artifact
+            self._weights, scale = dict(artifact.manifest.weights), artifact.manifest.activation_scale
+        self._artifact, self._path = artifact, config.extractor
+        self.terms = Terms.of(config, scale)
 
     def objective(self, content: Pixels, style: Pixels, *, content_emphasis: float = 1.0) -> Objective:
         """The objective for these pictures, its targets computed and its content weights multiplied."""
         terms = self.terms.emphasised(content_emphasis)
         with self._on_device():
-            targets = compute_targets(self.extractor, self.to_array(content), self.to_array(style), terms)
+            targets = compute_targets(
+                self._artifact or self.extractor, self.to_array(content), self.to_array(style), terms
+            )
         whole = TorchObjective(self.extractor, targets, terms)
 
         def evaluate(image: Tensor) -> Evaluation:
@@ -45,6 +58,11 @@ class TorchEngine:
                 return whole(image)
 
         return evaluate
+
+    def features(self, pixels: Pixels) -> Mapping[str, Pixels]:
+        """The features of a picture at every tap, each (1, C, h, w)."""
+        with self._on_device(), torch.no_grad():
+            return {tap: self.to_pixels(values) for tap, values in self.extractor(self.to_array(pixels)).items()}
 
     def to_array(self, pixels: Pixels) -> Tensor:
         """A picture on the device."""
@@ -63,7 +81,8 @@ class TorchEngine:
             "device": str(self.device),
             "device_name": torch.cuda.get_device_name(self.device) if cuda else platform.processor(),
             "threads": torch.get_num_threads(),
-            "weights": {"source": self._weights.source, "sha256": self._weights.sha256},
+            "weights": self._weights,
+            **({"extractor": self._path, "extractor_runs_on": self._artifact.provider} if self._artifact else {}),
         }
 
     @contextmanager

@@ -3,7 +3,7 @@
 L = Σ a_l content_l + Σ b_l style_l + c TV, after equation 7 of Gatys et al. (arXiv 1508.06576).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +12,9 @@ from torch import Tensor
 from core.losses import content_loss, gram, moments, style_loss, total_variation, wasserstein_loss
 from core.optimise import Evaluation
 from core.terms import Terms
-from core.vgg import Extractor
+
+Features = Callable[[Tensor], Mapping[str, Tensor]]
+"""From an image (1, 3, H, W) RGB in [0, 1] to its features (1, C, h, w) at every tap, by their names."""
 
 StyleTarget = Tensor | tuple[Tensor, Tensor]
 """A Gram matrix (1, C, C), or mean (1, C) and covariance (1, C, C)."""
@@ -27,7 +29,7 @@ class Targets:
 
 
 @torch.no_grad()
-def compute_targets(extractor: Extractor, content: Tensor, style: Tensor, terms: Terms) -> Targets:
+def compute_targets(extractor: Features, content: Tensor, style: Tensor, terms: Terms) -> Targets:
     """The features of the content and the statistics of the style; both (1, 3, H, W) RGB in [0, 1], any two sizes."""
     statistic = gram if terms.style_statistic == "gram" else moments
     content_features = extractor(content)
@@ -40,7 +42,7 @@ def compute_targets(extractor: Extractor, content: Tensor, style: Tensor, terms:
 class TorchObjective:
     """The objective by PyTorch's autograd, on the whole picture at once."""
 
-    def __init__(self, extractor: Extractor, targets: Targets, terms: Terms) -> None:
+    def __init__(self, extractor: Features, targets: Targets, terms: Terms) -> None:
         self._extractor, self._targets, self._terms = extractor, targets, terms
 
     def __call__(self, image: Tensor) -> Evaluation:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.artifacts import check_fits
+from core.artifacts import OnnxExtractor, TorchExtractor, check_fits, open_extractor
 from core.config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.images import Pixels
@@ -39,6 +39,8 @@ class OnnxEngine:
     def __init__(self, path: str | os.PathLike[str], features_of: FeaturesOf, config: TransferConfig) -> None:
         self.manifest = read_manifest(path, kind="objective")
         _check_config(path, self.manifest, config)
+        if isinstance(features_of, OnnxExtractor | TorchExtractor):
+            _check_same_network(self.manifest, features_of.manifest)
         self.terms = Terms.of(config, self.manifest.activation_scale)
         self._path, self._features_of = Path(path), features_of
         self._session = open_session(path, config.device)
@@ -69,12 +71,15 @@ class OnnxEngine:
         """The artifact, what it really runs on, and the weights inside it."""
         import onnxruntime
 
+        extractor = self._features_of
+        runs_on = extractor.provider if isinstance(extractor, OnnxExtractor | TorchExtractor) else "PyTorch"
         return {
             "engine": "onnxruntime",
             "onnxruntime": onnxruntime.__version__,
             "device": self.provider.removesuffix("ExecutionProvider").lower(),
             "provider": self.provider,
             "objective": str(self._path.resolve()),
+            "extractor_runs_on": runs_on,
             "weights": dict(self.manifest.weights),
         }
 
@@ -110,20 +115,19 @@ def gram(features: Features) -> Features:
     return product
 
 
-def check_same_network(objective: Manifest, extractor: Manifest) -> None:
-    """Raise UsageError if targets from this extractor would mean something else to this objective."""
-    for what in ("arch", "pooling", "preprocessing", "weights"):
-        ours, theirs = getattr(objective, what), getattr(extractor, what)
-        ours, theirs = (of["sha256"] if what == "weights" else of for of in (ours, theirs))
-        if ours != theirs:
-            raise UsageError(
-                f"the objective is of {what} {ours:.12} and the extractor of {what} {theirs:.12}: "
-                "export both from the same network"
-            )
-    if lacking := [tap for tap in objective.taps if tap not in extractor.taps]:
-        raise UsageError(
-            f"the extractor lacks {', '.join(lacking)}, which the objective compares: export one with these layers"
-        )
+def features_for(config: TransferConfig) -> FeaturesOf:
+    """What computes the targets that an objective takes: the extractor artifact of `config`, else PyTorch.
+
+    Raises:
+        UsageError: The artifact is damaged, or of another network or other layers than `config` asks for.
+    """
+    if config.extractor:
+        extractor = open_extractor(config.extractor, config.device)
+        check_fits(config.extractor, extractor.manifest, config)
+        return extractor
+    from core.engine import TorchEngine  # PyTorch is not needed where there is an artifact
+
+    return TorchEngine(config).features
 
 
 def _check_config(path: str | os.PathLike[str], manifest: Manifest, config: TransferConfig) -> None:
@@ -142,3 +146,19 @@ def _check_config(path: str | os.PathLike[str], manifest: Manifest, config: Tran
                 f"add {flag} {','.join(held)}, or export another"
             )
     check_fits(path, manifest, config)
+
+
+def _check_same_network(objective: Manifest, extractor: Manifest) -> None:
+    """Raise UsageError if targets from this extractor would mean something else to this objective."""
+    for what in ("arch", "pooling", "preprocessing", "weights"):
+        ours, theirs = getattr(objective, what), getattr(extractor, what)
+        ours, theirs = (of["sha256"] if what == "weights" else of for of in (ours, theirs))
+        if ours != theirs:
+            raise UsageError(
+                f"the objective is of {what} {ours:.12} and the extractor of {what} {theirs:.12}: "
+                "export both from the same network"
+            )
+    if lacking := [tap for tap in objective.taps if tap not in extractor.taps]:
+        raise UsageError(
+            f"the extractor lacks {', '.join(lacking)}, which the objective compares: export one with these layers"
+        )

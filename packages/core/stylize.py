@@ -137,7 +137,7 @@ def stylize(
         style: The picture whose manner it is painted in; any size and aspect.
         config: Every other choice; the defaults where it is left out.
         callback: Called with the progress after every step; returning True ends the run early.
-        engine: What computes the objective; PyTorch on `config.device` where it is left out.
+        engine: What computes the objective; where it is left out, PyTorch, or the artifact that `config` names.
 
     Raises:
         UsageError: A picture or an option cannot work.
@@ -146,7 +146,7 @@ def stylize(
     config = config or TransferConfig()
     content_picture, style_picture = read_picture(content, name="content"), read_picture(style, name="style")
     scales = plan_scales(content_picture.size, style_picture.size, config)
-    engine = engine or _torch_engine(config)
+    engine = engine or _default_engine(config)
 
     started, stopped, history = time.perf_counter(), False, []
     for progress in _paint(content_picture.pixels, style_picture.pixels, scales, engine, config):
@@ -201,10 +201,15 @@ def _paint(
         used, pixels = progress.evaluations, progress.pixels
 
 
-def _torch_engine(config: TransferConfig) -> Engine:
-    from core.engine import TorchEngine
+def _default_engine(config: TransferConfig) -> Engine:
+    """PyTorch, or an exported objective; PyTorch takes seconds to import, so only where it is needed."""
+    if config.objective is None:
+        from core.engine import TorchEngine
 
-    return TorchEngine(config)
+        return TorchEngine(config)
+    from core.onnx_engine import OnnxEngine, features_for
+
+    return OnnxEngine(config.objective, features_for(config), config)
 
 
 def _minimise(objective: Objective, start: Array, evaluations: int, config: TransferConfig) -> Iterator[Step]:

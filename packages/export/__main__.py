@@ -110,6 +110,49 @@ def inspect(
             _console().print(_described(artifact, manifest))
 
 
+@app.command()
+def web(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Where the page goes.", show_default=False)
+    ],
+    objective: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="What it paints with, an objective.", show_default="written for the default network"
+        ),
+    ] = None,
+    onnxruntime_web: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The npm package onnxruntime-web.", show_default="npm fetches it"),
+    ] = None,
+    examples: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Pictures to offer: a folder with the folders content and style."),
+    ] = None,
+) -> None:
+    """Write a page that paints entirely in the visitor's browser.
+
+    It is static: any web server can serve it, and so can `serve`.
+    """
+    with one_sentence():
+        from export.web import size_of, write_page
+
+        write_page(output, objective, runtime=onnxruntime_web, examples=examples)
+        typer.echo(f"{output}: a page, {size_of(output)}; look at it with python -m export serve {output}")
+
+
+@app.command()
+def serve(
+    page: Annotated[Path, typer.Argument(metavar="DIR", help="A page that `web` wrote.")],
+    port: Annotated[int, typer.Option(help="Where it listens; 0 for any free port.")] = 8000,
+) -> None:
+    """Serve a page to this machine alone, with the headers that its threads need, until Ctrl-C."""
+    with one_sentence():
+        from export.web import serve as serve_page
+
+        serve_page(page, port, typer.echo)
+
+
 def announce(path: Path, manifest: Manifest, sha256: bool) -> None:
     """Say what was written: the size, how exact it is, and the checksum as sha256sum prints it."""
     size = path.stat().st_size / 1e6

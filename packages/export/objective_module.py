@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from core.layers import Layer, canonical_tap, truncated
-from core.losses import gram, total_variation
+from core.losses import gram
 from core.vgg import Pooling, load_extractor
 from core.weights import Weights
 from export import gradients
@@ -86,9 +86,21 @@ class ObjectiveModule(nn.Module):
         return gradients.through_maximum(gradient, features[below], features[layer.name])
 
 
+def sum_of_squares(values: Tensor) -> Tensor:
+    """Axis by axis: one long float32 sum loses digits in ONNX Runtime, most of all in WebAssembly."""
+    total = values.square()
+    for _ in range(values.ndim):
+        total = total.sum(-1)
+    return total
+
+
 def mean_square(difference: Tensor) -> Tensor:
-    """The mean of the squares, axis by axis: one long float32 sum loses digits, most of all in WebAssembly."""
-    mean = difference.square()
-    for _ in range(difference.ndim):
-        mean = mean.mean(-1)
-    return mean
+    """What `core.losses` calls a loss, of the difference from the target."""
+    return sum_of_squares(difference) / difference.numel()
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """`core.losses.total_variation`."""
+    across = image[..., :, 1:] - image[..., :, :-1]
+    down = image[..., 1:, :] - image[..., :-1, :]
+    return (sum_of_squares(across) + sum_of_squares(down)) / image.numel()

@@ -6,22 +6,30 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from core.artifacts import OnnxExtractor, open_extractor
 from core.cli import config_options, one_sentence, paint_to_file, picture_path, resolve
 from core.config import PRESETS, TransferConfig, preset_options
 from core.errors import UsageError
 from core.files import check_writable
 from core.images import check_output, read_size
 from core.manifest import Manifest, read_manifest
-from core.onnx_engine import OnnxEngine, check_same_network
 from core.pyramid import plan_scales
 from core.record import read_options
 
-SETTLED = ("arch", "weights", "weights_preprocessing", "pooling", "content_layers", "style_layers", "style_statistic")
+SETTLED = (
+    "arch",
+    "weights",
+    "weights_preprocessing",
+    "pooling",
+    "content_layers",
+    "style_layers",
+    "style_statistic",
+    "extractor",
+    "objective",
+)
 """The options of a painting that the artifacts leave no choice of."""
 
 
-@config_options(*SETTLED)
+@config_options(*SETTLED, "objective", "extractor")
 def run(
     objective: Annotated[Path, typer.Argument(help="Written by: python -m export objective.")],
     extractor: Annotated[Path, typer.Argument(help="Written by: python -m export extractor --format onnx.")],
@@ -58,8 +66,10 @@ def run(
     """
     with one_sentence():
         manifest = read_manifest(objective, kind="objective")
-        settled = _settled(manifest, _said(preset, config))
-        choices, pictures = resolve(options | settled, preset=preset, config_file=config, epochs=epochs, cuda=cuda)
+        _check_needs_no_torch(extractor)
+        options |= {"objective": str(objective), "extractor": str(extractor)}
+        options |= _settled(manifest, _said(preset, config))
+        choices, pictures = resolve(options, preset=preset, config_file=config, epochs=epochs, cuda=cuda)
         content = picture_path("content", content, pictures)
         style = picture_path("style", style, pictures)
         output = output or Path(pictures.get("output", f"{content.stem}-{style.stem}.png"))
@@ -67,8 +77,7 @@ def run(
         check_output(output, bit_depth=choices.bit_depth, inputs=(content, style), size=scales[-1].size)
         if record:
             check_writable(record, inputs=(content, style, output))
-        engine = OnnxEngine(objective, _open_extractor(extractor, manifest, choices), choices)
-        paint_to_file(content, style, output, choices, engine=engine, record=record, quiet=quiet, progress=progress)
+        paint_to_file(content, style, output, choices, record=record, quiet=quiet, progress=progress)
 
 
 def _said(preset: str | None, config_file: Path | None) -> dict[str, Any]:
@@ -104,11 +113,6 @@ def _settled(manifest: Manifest, said: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in held.items() if name not in said}
 
 
-def _open_extractor(path: Path, objective: Manifest, config: TransferConfig) -> OnnxExtractor:
-    manifest = read_manifest(path, kind="extractor")
-    if manifest.format != "onnx":
-        raise UsageError(f"{path} needs PyTorch: write an extractor with python -m export extractor --format onnx")
-    check_same_network(objective, manifest)
-    opened = open_extractor(path, config.device)
-    assert isinstance(opened, OnnxExtractor)  # by its format
-    return opened
+def _check_needs_no_torch(extractor: Path) -> None:
+    if read_manifest(extractor, kind="extractor").format != "onnx":
+        raise UsageError(f"{extractor} needs PyTorch: write one with python -m export extractor --format onnx")

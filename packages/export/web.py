@@ -1,6 +1,6 @@
 """Writes a page that paints in the visitor's browser, and serves it: `python -m export web`, `python -m export serve`.
 
-The page is static: HTML, a script, the objective, ONNX Runtime Web's files. Does not import PyTorch.
+The page is static: HTML, a script, the objective, ONNX Runtime Web's files. Imports PyTorch only to export one.
 """
 
 import json
@@ -9,7 +9,7 @@ import subprocess
 import tarfile
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -66,10 +66,11 @@ HEADERS = {
 
 
 def write_page(
-    folder: Path, objective: Path, *, runtime: Path | None = None, examples: Path | None = None
+    folder: Path, objective: Path | None = None, *, runtime: Path | None = None, examples: Path | None = None
 ) -> Mapping[str, Any]:
     """Write the page that paints with the artifact `objective` into `folder`; return its description.
 
+    Without `objective`, one is exported for the default network and layers, which needs PyTorch.
     `runtime` is a folder that holds the npm package onnxruntime-web; without it, npm fetches the package.
     `examples` is one with the folders `content` and `style`, whose pictures the page offers.
 
@@ -78,16 +79,21 @@ def write_page(
         StyleTransferError: npm is missing or fails, or the page cannot be written; `folder` is as it was.
     """
     check_replaceable(folder)
-    manifest = read_manifest(objective, kind="objective")
-    with _replacing_folder(folder) as temporary:
+    with _given_or_exported(objective) as artifact, _replacing_folder(folder) as temporary:
+        manifest = read_manifest(artifact, kind="objective")
+        _copy_runtime(temporary, runtime)
         for name in PAGE_FILES:
             (temporary / name).write_bytes(files("export").joinpath("page", name).read_bytes())
-        _add_targets(objective, temporary / OBJECTIVE, manifest)
-        _copy_runtime(temporary, runtime)
+        _add_targets(artifact, temporary / OBJECTIVE, manifest)
         shown = {} if examples is None else _copy_examples(temporary, examples)
         description = _describe(manifest, shown, _sums(temporary))
         (temporary / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
     return description
+
+
+def size_of(folder: Path) -> str:
+    """The size of all files in a folder, in megabytes."""
+    return f"{sum(path.stat().st_size for path in folder.rglob('*')) / 1e6:.1f} MB"
 
 
 def check_replaceable(folder: Path) -> None:
@@ -115,9 +121,7 @@ def _read_description(folder: Path) -> Any:
 
 def _describe(manifest: Manifest, examples: Mapping[str, list[str]], sums: Mapping[str, str]) -> dict[str, Any]:
     """What the script has to know: the network's layers, the weights, and the defaults it shares with Python."""
-    config = TransferConfig(
-        arch=manifest.arch, content_layers=manifest.content_taps, style_layers=manifest.style_taps
-    )  # type: ignore[arg-type]
+    config = TransferConfig(arch=manifest.arch, content_layers=manifest.content_taps, style_layers=manifest.style_taps)  # type: ignore[arg-type]
     terms = Terms.of(config, manifest.activation_scale)
     return {
         "objective": asdict(manifest),
@@ -126,7 +130,6 @@ def _describe(manifest: Manifest, examples: Mapping[str, list[str]], sums: Mappi
             "style": [terms.style[tap] for tap in manifest.style_taps],
         },
         "painting": {
-            "evaluations": config.iterations,
             "scaleFactor": config.scale_factor,
             "leastScale": config.min_scale_size,
         },
@@ -172,6 +175,22 @@ def _replacing_folder(folder: Path) -> Iterator[Path]:
 
 
 # The objective
+
+
+@contextmanager
+def _given_or_exported(objective: Path | None) -> Iterator[Path]:
+    if objective is not None:
+        yield objective
+        return
+    from core.weights import load_weights
+    from export.objective_graph import export_objective
+
+    config = TransferConfig()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / OBJECTIVE
+        weights = load_weights(config.arch, config.weights, progress=True)
+        export_objective(path, weights, config.content_layers, config.style_layers, checksum=False)
+        yield path
 
 
 def _add_targets(objective: Path, path: Path, manifest: Manifest) -> None:
@@ -352,8 +371,3 @@ def serve(folder: Path, port: int, announce: Callable[[str], None]) -> None:
             server.serve_forever()
         except KeyboardInterrupt:
             return
-
-
-def describe_size(folder: Path, names: Sequence[str]) -> str:
-    """The size of these files of the folder in megabytes."""
-    return f"{sum((folder / name).stat().st_size for name in names) / 1e6:.1f} MB"

@@ -41,6 +41,9 @@ int main(int count, char** arguments) try {
               << features.size(3) << std::scientific << "  mean " << features.mean().item<double>() << "  gram "
               << gram(features).norm().item<double>() << "\n";
   }
+} catch (const c10::Error& error) {
+  std::cerr << error.what_without_backtrace() << "\n";
+  return 1;
 } catch (const std::exception& error) {
   std::cerr << error.what() << "\n";
   return 1;
