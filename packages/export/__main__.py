@@ -14,6 +14,7 @@ from core.config import TransferConfig
 from core.errors import UsageError
 from core.files import check_writable
 from core.manifest import Format, Manifest, Precision, read_manifest, sha256_of
+from export.runtime import run
 
 app = typer.Typer(
     add_completion=False,
@@ -35,6 +36,9 @@ PLAIN_WIDTH = 120
 
 NETWORK = ("arch", "weights", "weights_preprocessing", "pooling")
 """The options of a painting that make its network what it is."""
+
+LAYERS = ("content_layers", "style_layers")
+"""Those that say what its objective compares."""
 
 
 @app.command()
@@ -68,6 +72,30 @@ def extractor(
             output, weights, names, format=kind, pooling=config.pooling, precision=precision, checksum=sha256
         )
         announce(output, manifest, sha256)
+
+
+@app.command()
+@config_options(*(option.name for option in fields(TransferConfig) if option.name not in (*NETWORK, *LAYERS)))
+def objective(output: Output, sha256: Checksum = True, **options: Any) -> None:
+    """Write the whole objective as one ONNX graph: image, targets and weights in, loss and gradient out.
+
+    It holds the network for the layers named, takes pictures of any size, and needs standard operators only.
+    Nothing is written unless it equals PyTorch to within rounding.
+    """
+    with one_sentence():
+        config, _ = resolve(options)
+        if _format_by_name(output) != "onnx":
+            raise UsageError(f"an objective is an ONNX file and {output} is not named like one: end it in .onnx")
+        check_writable(output, inputs=(config.weights,))
+        from core.weights import load_weights
+        from export.objective_graph import export_objective
+
+        weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=True)
+        layers = (config.content_layers, config.style_layers)
+        announce(output, export_objective(output, weights, *layers, pooling=config.pooling, checksum=sha256), sha256)
+
+
+app.command()(run)
 
 
 @app.command()

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from core import losses
 from core.artifacts import open_extractor
 from core.config import TransferConfig
 from core.engine import TorchEngine
 from core.errors import StyleTransferError, UsageError
 from core.images import Pixels, read_picture, resize
+from core.losses import gram as losses_gram
 from core.manifest import read_manifest
 from core.onnx_engine import OnnxEngine, features_for, gram
 from core.stylize import stylize
@@ -46,7 +46,7 @@ def no_features(pixels: Pixels) -> Mapping[str, Pixels]:
 
 def test_the_gram_is_that_of_the_losses() -> None:
     features = np.random.default_rng(0).random((1, 5, 7, 9), np.float32)
-    np.testing.assert_allclose(gram(features), losses.gram(torch.from_numpy(features)), rtol=1e-6)
+    np.testing.assert_allclose(gram(features), losses_gram(torch.from_numpy(features)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("tv_weight", [0, 2])
@@ -70,13 +70,11 @@ def test_targets_may_come_from_pytorch(
     objective: Path, exported: Exported, content_path: Path, style_path: Path
 ) -> None:
     content, style = pictures(content_path, style_path)
-    eager, artifact = (
-        engine_for(config_for(objective, extractor)).objective(content, style)(
-            style[..., :31, :36].repeat(2, 3)[..., :47]
-        )
+    losses = [
+        engine_for(config_for(objective, extractor)).objective(content, style)(content[..., ::-1]).loss
         for extractor in (None, exported("onnx"))
-    )
-    assert eager.loss == pytest.approx(artifact.loss, rel=1e-5)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
@@ -93,7 +91,7 @@ def test_paintings_are_delivered_as_pytorch_delivers_them(
     ]
     ours, theirs = (result.record["delivered"]["loss"] for result in results)
     assert ours == pytest.approx(theirs, rel=0.01)
-    assert results[0].losses[-1]["loss"] < 0.5 * results[0].losses[0]["loss"]
+    assert ours < 0.7 * results[0].losses[0]["loss"]
 
 
 def test_the_record_says_what_computed_it(objective: Path, exported: Exported) -> None:

@@ -20,7 +20,7 @@ from core.session import open_session
 from core.terms import Terms
 from core.vgg import load_extractor
 from core.weights import load_weights
-from export import gradients
+from export import gradients, objective_graph
 from export.objective_graph import export_objective, verify_objective
 from export.objective_module import ObjectiveModule, mean_square
 from export.verify_objective import distance_from_kinks
@@ -183,12 +183,15 @@ def test_verify_tells_another_network(tmp_path_factory: pytest.TempPathFactory) 
     assert not verify_objective(path, read_manifest(path), weights).passed
 
 
-def test_a_wrong_gradient_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = gradients.through_relu
-    monkeypatch.setattr(gradients, "through_relu", lambda pull, output: 1.00001 * right(pull, output))
-    path = tmp_path / "objective.onnx"
-    with pytest.raises(StyleTransferError, match=r"out of bounds: gradient .* from float64"):
-        export_objective(path, load_weights("vgg19"), ["conv1_2"], ["relu1_1"])
+def test_a_graph_that_is_off_is_not_written(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = onnx.load(exported_objective(tmp_path_factory))
+    bias = next(stored for stored in model.graph.initializer if stored.dims == [128])
+    bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) * np.float32(1.01), bias.name))
+    monkeypatch.setattr(objective_graph, "trace_objective", lambda module: model)
+    with pytest.raises(StyleTransferError, match="is out of bounds: gradient"):
+        export_objective(tmp_path / "objective.onnx", load_weights("vgg19"), CONTENT_TAPS, STYLE_TAPS)
     assert not [*tmp_path.iterdir()]
 
 
