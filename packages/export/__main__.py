@@ -176,7 +176,7 @@ def serve(
 ) -> None:
     """Serve a page to this machine alone, with the headers that its threads need, until Ctrl-C."""
     with one_sentence():
-        from export.web import serve as serve_page
+        from export.web_server import serve as serve_page
 
         serve_page(page, port, typer.echo)
 

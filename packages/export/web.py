@@ -1,4 +1,4 @@
-"""Writes a page that paints in the visitor's browser, and serves it: `python -m export web`, `python -m export serve`.
+"""Writes a page that paints in the visitor's browser: `python -m export web`.
 
 The page is static: HTML, a script, the objective, ONNX Runtime Web's files. Imports PyTorch only to export one.
 """
@@ -12,13 +12,10 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from core import optimise
 from core.config import TransferConfig
@@ -26,9 +23,8 @@ from core.errors import StyleTransferError, UsageError
 from core.files import reason
 from core.images import fit_size, read_picture, resize, to_image
 from core.manifest import Manifest, read_manifest, sha256_of
-from core.onnx_engine import CONTENT, GRAM
-from core.session import open_session, run_session
 from core.terms import Terms
+from export.web_objective import add_targets
 
 RUNTIME = "onnxruntime-web"
 RUNTIME_VERSION = "1.30.0"
@@ -48,21 +44,8 @@ OBJECTIVE = "objective.onnx"
 DESCRIPTION = "page.json"
 """What the script reads first; it also tells a folder that we wrote, and may replace, from any other."""
 
-OWN = "own/{}"
-"""What the page's objective calls what it compares with a target: given the right picture, it is that target."""
-
 MOST_EXAMPLES = 6
 EXAMPLE_SIZE = 512
-
-LOOPBACK = "127.0.0.1"
-HEADERS = {
-    # Threads need memory that several of them share, which browsers grant only to pages isolated like this.
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Embedder-Policy": "require-corp",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-cache",
-}
 
 
 def write_page(
@@ -84,7 +67,7 @@ def write_page(
         _copy_runtime(temporary, runtime)
         for name in PAGE_FILES:
             (temporary / name).write_bytes(files("export").joinpath("page", name).read_bytes())
-        _add_targets(artifact, temporary / OBJECTIVE, manifest)
+        add_targets(artifact, temporary / OBJECTIVE, manifest)
         shown = {} if examples is None else _copy_examples(temporary, examples)
         description = _describe(manifest, shown, _sums(temporary))
         (temporary / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
@@ -103,13 +86,14 @@ def check_replaceable(folder: Path) -> None:
     if not folder.is_dir():
         raise UsageError(f"{folder} is a file: name a folder for the page")
     held = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
-    if held and (strangers := sorted(held - {DESCRIPTION, *_read_description(folder)["files"]})):
+    if held and (strangers := sorted(held - {DESCRIPTION, *read_description(folder)["files"]})):
         raise UsageError(
             f"{folder} holds {strangers[0]}, which no page of ours does and which would be lost: choose another folder"
         )
 
 
-def _read_description(folder: Path) -> Any:
+def read_description(folder: Path) -> Any:
+    """Return the description of the page in a folder, or raise UsageError if there is none."""
     try:
         description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -193,60 +177,6 @@ def _given_or_exported(objective: Path | None) -> Iterator[Path]:
         yield path
 
 
-def _add_targets(objective: Path, path: Path, manifest: Manifest) -> None:
-    """Write the artifact to `path` with one more output for each target: what the graph subtracts it from.
-
-    At the right picture that is the target itself. So one file, with its weights once, does for a browser what
-    an objective and an extractor do elsewhere.
-    """
-    import onnx
-
-    model = onnx.load(objective)
-    graph = model.graph
-    shapes = {value.name: value.type for value in graph.input}
-    for name in _targets(manifest):
-        (difference,) = (node for node in graph.node if node.op_type == "Sub" and node.input[1] == name)
-        graph.node.append(onnx.helper.make_node("Identity", [difference.input[0]], [OWN.format(name)]))
-        graph.output.append(onnx.helper.make_value_info(OWN.format(name), shapes[name]))
-    path.write_bytes(model.SerializeToString(deterministic=True))
-    _check_targets(path, manifest)
-
-
-def _targets(manifest: Manifest) -> list[str]:
-    contents = [CONTENT.format(tap) for tap in manifest.content_taps]
-    return contents + [GRAM.format(tap) for tap in manifest.style_taps]
-
-
-def _check_targets(path: Path, manifest: Manifest) -> None:
-    """A picture whose own targets are handed back to it must have no loss."""
-    session, names = open_session(path, "cpu"), _targets(manifest)
-    image = np.random.default_rng(0).random((1, 3, 48, 32), dtype=np.float32)
-    heights = {"height": image.shape[2], "width": image.shape[3]}
-    inputs: dict[str, Any] = {"image": image, "tv_weight": np.zeros(1, np.float32)}
-    inputs["content_weights"] = np.ones(len(manifest.content_taps), np.float32)
-    inputs["style_weights"] = np.ones(len(manifest.style_taps), np.float32)
-    shapes = {value.name: value.shape for value in session.get_inputs()}
-    for name in names:
-        sides = [_side(side, heights) for side in shapes[name]]
-        inputs[name] = np.zeros(sides, np.float32)
-    outputs = ("loss", *(OWN.format(name) for name in names))
-    first = run_session(session, outputs, inputs)
-    inputs |= {name: first[OWN.format(name)] for name in names}
-    loss = float(run_session(session, ("loss",), inputs)["loss"])
-    if not loss <= 1e-9 * float(first["loss"]):
-        raise StyleTransferError(
-            f"a picture that is its own target has the loss {loss:g}, where 0 was expected: export the objective again"
-        )
-
-
-def _side(side: int | str, sides: Mapping[str, int]) -> int:
-    """A side of an input, such as 512 or "height // 8"."""
-    if isinstance(side, int):
-        return side
-    of, _, stride = side.partition(" // ")
-    return sides[of] // int(stride or 1)
-
-
 # ONNX Runtime Web
 
 
@@ -312,62 +242,3 @@ def _copy_examples(folder: Path, examples: Path) -> dict[str, list[str]]:
             (destination / f"{path.stem}.jpg").write_bytes(packed.getvalue())
         shown[role] = [f"examples/{role}/{path.stem}.jpg" for path in pictures[:MOST_EXAMPLES]]
     return shown
-
-
-# Serving
-
-
-def make_server(folder: Path, port: int) -> ThreadingHTTPServer:
-    """A server of the page in `folder` that only this machine reaches; 0 lets the system choose the port.
-
-    Raises:
-        UsageError: There is no page in the folder, or the port is taken.
-    """
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}: write a page with python -m export web -o {folder}")
-    _read_description(folder)
-
-    def handle(*arguments: Any) -> "_Handler":
-        return _Handler(*arguments, directory=str(folder))
-
-    try:
-        return ThreadingHTTPServer((LOOPBACK, port), handle)
-    except (OSError, OverflowError) as error:
-        what = reason(error) if isinstance(error, OSError) else "there is no such port"
-        raise UsageError(f"cannot serve at port {port}: {what}; choose another with --port") from error
-
-
-class _Handler(SimpleHTTPRequestHandler):
-    """Files with the headers that threads need; no listings, and nothing printed."""
-
-    extensions_map: dict[str, str] = {  # noqa: RUF012  # as in the class above
-        ".html": "text/html; charset=utf-8",
-        ".css": "text/css; charset=utf-8",
-        ".js": "text/javascript; charset=utf-8",
-        ".mjs": "text/javascript; charset=utf-8",
-        ".json": "application/json",
-        ".wasm": "application/wasm",
-        ".jpg": "image/jpeg",
-        "": "application/octet-stream",
-    }
-
-    def end_headers(self) -> None:
-        for name, value in HEADERS.items():
-            self.send_header(name, value)
-        super().end_headers()
-
-    def list_directory(self, path: Any) -> None:
-        self.send_error(404)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-def serve(folder: Path, port: int, announce: Callable[[str], None]) -> None:
-    """Serve the page until Ctrl-C, after having told `announce` its address."""
-    with make_server(folder, port) as server:
-        announce(f"http://{LOOPBACK}:{server.server_port}/")
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            return

@@ -31,7 +31,7 @@ from core.optimise import Evaluation, lbfgs
 from core.terms import Terms
 from core.vgg import load_extractor
 from core.weights import load_weights
-from export import web
+from export import web, web_server
 from export.__main__ import app
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -137,7 +137,7 @@ def test_serving_announces_itself_and_ends_quietly(page_folder: Path) -> None:
 def test_what_cannot_be_served_is_told(page_folder: Path, tmp_path: Path) -> None:
     assert refused("serve", tmp_path / "none").startswith(f"there is no folder {tmp_path / 'none'}: write a page")
     assert refused("serve", tmp_path).startswith(f"{tmp_path} is no page that python -m export web wrote")
-    with web.make_server(page_folder, 0) as server:
+    with web_server.make_server(page_folder, 0) as server:
         sentence = refused("serve", page_folder, "--port", server.server_port)
     assert sentence.startswith(f"cannot serve at port {server.server_port}: ")
     assert sentence.endswith("choose another with --port")
@@ -207,7 +207,7 @@ def visit(browser: Any, address: str, **options: Any) -> Visit:
 
 @pytest.fixture(scope="module")
 def visited(page_folder: Path, browser: Any) -> Iterator[Visit]:
-    with serving(web.make_server(page_folder, 0)) as address:
+    with serving(web_server.make_server(page_folder, 0)) as address:
         here = visit(browser, address)
         here.page.evaluate("paint.ready")
         yield here
