@@ -14,7 +14,7 @@ GAP = 12
 CONTENTS = ("coffee", "cat", "rocket")
 STYLES = ("night", "glass", "woodcut", "autumn")
 FIRST = TransferConfig(iterations=100)
-SMALL = TransferConfig(image_size=384, scales=2, iterations=60)
+SMALL = TransferConfig(image_size=384, iterations=60)
 
 
 def main() -> None:

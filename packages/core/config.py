@@ -111,7 +111,7 @@ class TransferConfig:
     )
     scale_factor: float = _option(2.0, "Scales", "Ratio between one size and the next.", least=1.01, most=16)
     min_scale_size: int = _option(
-        256,
+        192,
         "Scales",
         "The coarsest size to choose (long side): below it, scenes lose their content.",
         least=16,

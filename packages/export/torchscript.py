@@ -1,6 +1,7 @@
 """Writes extractors for PyTorch programs: TorchScript for C++ and Python, torch.export for its compilers."""
 
 import io
+import zipfile
 from pathlib import Path
 
 import torch
@@ -25,9 +26,17 @@ def script(module: nn.Module) -> Writer:
         file = io.BytesIO()  # given a path, the archive would name its root after it
         with without_warnings():
             torch.jit.save(frozen, file, _extra_files={EXTRA_FILE: manifest.to_json()})
-        path.write_bytes(file.getvalue())
+        _without_debug_information(file, path)
 
     return write
+
+
+def _without_debug_information(archive: io.BytesIO, path: Path) -> None:
+    """Write a TorchScript archive to `path` without the tables that say where its source code lay."""
+    with zipfile.ZipFile(archive) as whole, zipfile.ZipFile(path, "w") as kept:
+        for member in whole.infolist():
+            if not member.filename.endswith(".debug_pkl"):
+                kept.writestr(zipfile.ZipInfo(member.filename), whole.read(member))
 
 
 def export_program(module: nn.Module) -> Writer:

@@ -19,8 +19,8 @@ def sizes(content: tuple[int, int], **options: object) -> list[tuple[int, int]]:
 
 def test_the_coarsest_scale_keeps_the_content_readable() -> None:
     assert sizes((2000, 1000), image_size=1024) == [(256, 128), (512, 256), (1024, 512)]
-    assert sizes((2000, 1000), image_size=512) == [(256, 128), (512, 256)]
-    assert sizes((2000, 1000), image_size=510) == [(510, 255)]
+    assert sizes((2000, 1000), image_size=384) == [(192, 96), (384, 192)]
+    assert sizes((2000, 1000), image_size=380) == [(380, 190)]
 
 
 def test_scales_can_be_counted_out() -> None:
