@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.error import URLError
 
@@ -220,3 +221,42 @@ def test_a_failure_leaves_the_existing_file_as_it_was(
     assert "No space left on device" in ran.stderr
     assert output.read_bytes() == b"precious"
     assert files_in(tmp_path) == ["o.png"]
+
+
+SHALLOW = ["--content-layers", "relu3_1", "--style-layers", "relu1_1,relu2_1", *SMALL]
+
+
+@pytest.mark.parametrize("format", ["onnx", "torchscript", "pt2"])
+def test_an_exported_extractor_paints_the_same(
+    format: str, exported: Callable[..., Path], content_path: Path, style_path: Path, tmp_path: Path
+) -> None:
+    pictures = ["-c", content_path, "-s", style_path]
+    eager, deployed = tmp_path / "eager.json", tmp_path / "deployed.json"
+    assert run(*pictures, "-o", tmp_path / "a.png", "--record", eager, *SHALLOW).exit_code == 0
+    artifact = ["--extractor", exported(format)]
+    ran = run(*pictures, "-o", tmp_path / "b.png", "--record", deployed, *SHALLOW, *artifact)
+    assert ran.exit_code == 0, ran.output
+    records = [json.loads(path.read_text()) for path in (eager, deployed)]
+    assert records[0]["delivered"] == pytest.approx(records[1]["delivered"], rel=1e-3)
+    assert records[1]["engine"]["extractor_runs_on"]
+    assert run("--config", tmp_path / "b.png", "-o", tmp_path / "again.png").exit_code == 0
+    np.testing.assert_array_equal(pixels_of(tmp_path / "b.png"), pixels_of(tmp_path / "again.png"))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--pooling", "average"], "was exported with --pooling max and this run asks for average"),
+        (["--style-layers", "relu4_1"], "holds relu1_1, relu2_1, relu3_1 and not relu4_1"),
+        (["--objective", "missing.onnx"], "there is no artifact 'missing.onnx'"),
+    ],
+)
+def test_an_artifact_that_does_not_fit_is_refused(
+    options: list[str], sentence: str, exported: Callable[..., Path],
+    content_path: Path, style_path: Path, tmp_path: Path,
+) -> None:  # fmt: skip
+    pictures = ["-c", content_path, "-s", style_path, "-o", tmp_path / "o.png"]
+    ran = run(*pictures, *SHALLOW, "--extractor", exported("onnx"), *options)
+    assert ran.exit_code == 2
+    assert sentence in ran.stderr
+    assert files_in(tmp_path) == []

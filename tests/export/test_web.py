@@ -4,6 +4,7 @@ import base64
 import functools
 import http.client
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -162,6 +163,10 @@ class Visit:
             self.page.evaluate("([id, value]) => { document.getElementById(id).value = value }", [name, value])
         self.page.set_input_files("#content-file", content)
         self.page.set_input_files("#style-file", style)
+
+    def wait_for_status(self, pattern: str) -> None:
+        """Wait until the page says something that matches."""
+        self.page.locator("#status", has_text=re.compile(pattern)).wait_for()
 
     def canvas(self) -> np.ndarray:
         """What the canvas shows, (H, W, 3) uint8."""
@@ -337,7 +342,7 @@ def test_it_paints_and_saves_the_picture_it_shows(
     page.click("#paint:enabled")
     page.wait_for_selector("#figures:visible")
     first = visited.loss()
-    page.wait_for_function("document.getElementById('status').textContent.startsWith('Finished after 10 steps')")
+    visited.wait_for_status("^Finished after 10 steps")
     assert visited.loss() < 0.5 * first
     assert visited.loss() == pytest.approx(
         sum(float(page.inner_text(f"#loss-{part}").replace(",", "")) for part in ("content", "style")), rel=0.01
@@ -360,10 +365,10 @@ def test_stopping_keeps_the_best_picture(visited: Visit, content_path: Path, sty
     page = visited.page
     visited.choose(content_path, style_path, evaluations=400)
     page.click("#paint:enabled")
-    page.wait_for_function("/^Step [3-9] of 400, about .* left$/.test(document.getElementById('status').textContent)")
+    visited.wait_for_status("^Step .* of 400, about .* left$")
     assert page.is_disabled("#paint")
     page.click("#stop:enabled")
-    page.wait_for_function("document.getElementById('status').textContent.startsWith('Stopped after')")
+    visited.wait_for_status("^Stopped after")
     page.wait_for_selector("#save:enabled")
     assert visited.canvas().shape == (43, 64, 3)
 
