@@ -115,7 +115,7 @@ def one_sentence() -> Iterator[None]:
     except StyleTransferError as error:
         fail(str(error), error.exit_status)
     except KeyboardInterrupt:
-        fail("interrupted before there was a picture; nothing was written", INTERRUPTED)
+        fail("interrupted: nothing was written", INTERRUPTED)
 
 
 def fail(sentence: str, status: int = 1) -> None:
