@@ -13,7 +13,7 @@ from core.images import MIN_SIDE, Pixels, Size, fit_size, read_picture, resample
 from core.layers import truncated
 from core.matching import match_bands
 
-RUNTIME_MEMORY = 500 * 2**20
+RUNTIME_MEMORY = 680 * 2**20
 """What PyTorch and the weights take by themselves, in bytes."""
 
 
