@@ -13,9 +13,10 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 from rich.console import Console
 
-from core.config import EVALUATIONS_PER_EPOCH, TransferConfig, preset_options
+from core.config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.images import write_picture
+from core.presets import EVALUATIONS_PER_EPOCH, preset_options
 from core.progress import show_progress
 from core.record import PICTURES, read_options, write_record
 from core.stylize import Engine, Progress, Result, stylize

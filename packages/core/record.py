@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import PIL
 
-from core.config import TransferConfig, preset_options
+from core.config import TransferConfig
 from core.errors import UsageError
 from core.files import reason, replacing
 from core.images import Picture, PictureSource, read_record
 from core.optimise import Evaluation
+from core.presets import preset_options
 from core.pyramid import Scale
 
 DISTRIBUTION = "style-transfer-toolkit"

@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from core.cli import config_options, one_sentence, paint_to_file, picture_path, resolve
-from core.config import PRESETS, TransferConfig
+from core.config import TransferConfig
 from core.files import check_writable
 from core.images import check_output, read_size
+from core.presets import PRESETS
 from core.pyramid import Scale, memory_needed, plan_scales
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

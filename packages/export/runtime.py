@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal
 import typer
 
 from core.cli import config_options, one_sentence, paint_to_file, picture_path, resolve
-from core.config import PRESETS, TransferConfig, preset_options
+from core.config import TransferConfig
 from core.errors import UsageError
 from core.files import check_writable
 from core.images import check_output, read_size
 from core.manifest import Manifest, read_manifest
+from core.presets import PRESETS, preset_options
 from core.pyramid import plan_scales
 from core.record import read_options
 

@@ -3,8 +3,9 @@ import math
 
 import pytest
 
-from core.config import PRESETS, TransferConfig, preset_options
+from core.config import TransferConfig
 from core.errors import UsageError
+from core.presets import PRESETS, preset_options
 
 
 def test_values_are_stored_in_one_form() -> None:
