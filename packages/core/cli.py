@@ -4,7 +4,7 @@ import inspect
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
 from types import FrameType
@@ -15,11 +15,13 @@ from rich.console import Console
 
 from core.config import TransferConfig
 from core.errors import StyleTransferError, UsageError
-from core.images import write_picture
+from core.files import check_writable
+from core.images import check_output, read_size, write_picture
 from core.presets import EVALUATIONS_PER_EPOCH, preset_options
 from core.progress import show_progress
+from core.pyramid import Scale, plan_scales
 from core.record import PICTURES, read_options, write_record
-from core.stylize import Engine, Progress, Result, stylize
+from core.stylize import Progress, Result, stylize
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells expect it; the best picture so far is delivered all the same."""
@@ -101,11 +103,43 @@ def _exclusive(flag: str, other: str, flags: Mapping[str, Any]) -> None:
         raise UsageError(f"{flag} and --{other} were both given and say the same thing: give one of them")
 
 
-def picture_path(flag: str, given: Path | None, pictures: Mapping[str, str]) -> Path:
-    """The path from the command line, else from a file."""
-    if given is None and flag not in pictures:
-        raise UsageError(f"no {flag} picture was named: add --{flag} FILE")
-    return given or Path(pictures[flag])
+@dataclass(frozen=True)
+class Job:
+    """The files of a run, and the scales it goes through."""
+
+    content: Path
+    style: Path
+    output: Path
+    scales: tuple[Scale, ...]
+
+
+def choose_files(
+    content: Path | None,
+    style: Path | None,
+    output: Path | None,
+    from_file: Mapping[str, str],
+    config: TransferConfig,
+    *,
+    record: Path | None = None,
+) -> Job:
+    """The files from the command line, else from a file; that they can be read and written is known afterwards.
+
+    Raises:
+        UsageError: A picture is missing or cannot be painted, or a file cannot be written.
+    """
+    content, style = _picture("content", content, from_file), _picture("style", style, from_file)
+    output = output or Path(from_file.get("output", f"{content.stem}-{style.stem}.png"))
+    scales = plan_scales(read_size(content, name="content"), read_size(style, name="style"), config)
+    check_output(output, bit_depth=config.bit_depth, inputs=(content, style), size=scales[-1].size)
+    if record:
+        check_writable(record, inputs=(content, style, output))
+    return Job(content, style, output, scales)
+
+
+def _picture(kind: str, given: Path | None, from_file: Mapping[str, str]) -> Path:
+    if given is None and kind not in from_file:
+        raise UsageError(f"no {kind} picture was named: add --{kind} FILE")
+    return given or Path(from_file[kind])
 
 
 @contextmanager
@@ -146,18 +180,15 @@ class Interrupt:
 
 
 def paint_to_file(
-    content: Path,
-    style: Path,
-    output: Path,
+    job: Job,
     config: TransferConfig,
     *,
-    engine: Engine | None = None,
     record: Path | None = None,
     quiet: bool = False,
     progress: str = "auto",
 ) -> None:
     """Paint, telling how it goes, and write the painting and its record; Ctrl-C delivers the best picture so far."""
-    in_between = _InBetween(output, config)
+    in_between = _InBetween(job.output, config)
     with Interrupt() as interrupt, show_progress(progress, quiet) as show:
 
         def after_step(step: Progress) -> bool:
@@ -165,12 +196,12 @@ def paint_to_file(
             in_between(step)
             return interrupt.requested
 
-        result = stylize(content, style, config, callback=after_step, engine=engine)
-    result.save(output)
+        result = stylize(job.content, job.style, config, callback=after_step)
+    result.save(job.output)
     if record:
         write_record(record, result.record)
     if not quiet and progress != "json":
-        typer.echo(_summary(output, result))
+        typer.echo(_summary(job.output, result))
     if interrupt.requested:
         raise typer.Exit(INTERRUPTED)
 

@@ -8,12 +8,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from core.cli import config_options, one_sentence, paint_to_file, picture_path, resolve
+from core.cli import choose_files, config_options, one_sentence, paint_to_file, resolve
 from core.config import TransferConfig
-from core.files import check_writable
-from core.images import check_output, read_size
 from core.presets import PRESETS
-from core.pyramid import Scale, memory_needed, plan_scales
+from core.pyramid import Scale, memory_needed
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -65,18 +63,12 @@ def transfer(
     """
     with one_sentence():
         choices, pictures = resolve(options, preset=preset, config_file=config, epochs=epochs, cuda=cuda)
-        content = picture_path("content", content, pictures)
-        style = picture_path("style", style, pictures)
-        output = output or Path(pictures.get("output", f"{content.stem}-{style.stem}.png"))
-        scales = plan_scales(read_size(content, name="content"), read_size(style, name="style"), choices)
-        check_output(output, bit_depth=choices.bit_depth, inputs=(content, style), size=scales[-1].size)
-        if record:
-            check_writable(record, inputs=(content, style, output))
+        job = choose_files(content, style, output, pictures, choices, record=record)
         if dry_run:
-            show_plan(scales, choices)
-            typer.echo(f"into {output}; nothing was painted")
-            return
-        paint_to_file(content, style, output, choices, record=record, quiet=quiet, progress=progress)
+            show_plan(job.scales, choices)
+            typer.echo(f"into {job.output}; nothing was painted")
+        else:
+            paint_to_file(job, choices, record=record, quiet=quiet, progress=progress)
 
 
 def show_plan(scales: Sequence[Scale], config: TransferConfig) -> None:

@@ -6,14 +6,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from core.cli import config_options, one_sentence, paint_to_file, picture_path, resolve
+from core.cli import choose_files, config_options, one_sentence, paint_to_file, resolve
 from core.config import TransferConfig
 from core.errors import UsageError
-from core.files import check_writable
-from core.images import check_output, read_size
 from core.manifest import Manifest, read_manifest
 from core.presets import PRESETS, preset_options
-from core.pyramid import plan_scales
 from core.record import read_options
 
 SETTLED = (
@@ -71,14 +68,8 @@ def run(
         options |= {"objective": str(objective), "extractor": str(extractor)}
         options |= _settled(manifest, _said(preset, config))
         choices, pictures = resolve(options, preset=preset, config_file=config, epochs=epochs, cuda=cuda)
-        content = picture_path("content", content, pictures)
-        style = picture_path("style", style, pictures)
-        output = output or Path(pictures.get("output", f"{content.stem}-{style.stem}.png"))
-        scales = plan_scales(read_size(content, name="content"), read_size(style, name="style"), choices)
-        check_output(output, bit_depth=choices.bit_depth, inputs=(content, style), size=scales[-1].size)
-        if record:
-            check_writable(record, inputs=(content, style, output))
-        paint_to_file(content, style, output, choices, record=record, quiet=quiet, progress=progress)
+        job = choose_files(content, style, output, pictures, choices, record=record)
+        paint_to_file(job, choices, record=record, quiet=quiet, progress=progress)
 
 
 def _said(preset: str | None, config_file: Path | None) -> dict[str, Any]:
