@@ -1,9 +1,12 @@
 """Painting where PyTorch cannot be imported: the same picture, from the command line."""
 
 import json
+import os
 import subprocess
 import sys
+import venv
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +67,37 @@ def test_paints_the_picture_that_pytorch_paints(
     painted, likewise = pixels_of(output).astype(float), np.asarray(expected.image, float)
     assert painted.shape == likewise.shape
     assert np.abs(painted - likewise).mean() < 3
+
+
+def test_paints_in_an_environment_that_has_no_torch_at_all(
+    tmp_path: Path, objective: Path, exported: Exported, content_path: Path, style_path: Path
+) -> None:
+    """A virtual environment of its own, with the four packages that a deployed painting needs."""
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    runtime = next(name for name in ("onnxruntime-gpu", "onnxruntime") if is_installed(name))
+    needs = [f"{name}=={version(name)}" for name in ("numpy", "pillow", "typer", runtime)]
+    installed = subprocess.run([python, "-m", "pip", "install", "-q", *needs], capture_output=True, check=False)
+    if installed.returncode:
+        pytest.skip("the package index is out of reach")
+    assert subprocess.run([python, "-c", "import torch"], capture_output=True, check=False).returncode == 1
+    output = tmp_path / "painting.png"
+    command = [python, "-m", "export", "run", objective, exported("onnx"), "--content", content_path]
+    command += ["--style", style_path, "-o", output, "--image-size", "48", "--iterations", "3"]
+    packages = str(Path(__file__).parents[2] / "packages")
+    ran = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": packages}, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "3 evaluations" in ran.stdout
+    assert pixels_of(output).shape == (32, 48, 3)
+
+
+def is_installed(name: str) -> bool:
+    try:
+        return bool(version(name))
+    except PackageNotFoundError:
+        return False
 
 
 def test_a_preset_for_another_network_is_refused(
