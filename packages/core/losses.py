@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import mse_loss
 
 
 def gram(features: Tensor) -> Tensor:
@@ -15,9 +14,22 @@ def gram(features: Tensor) -> Tensor:
     return flat @ flat.mT / flat.shape[-1]
 
 
+def sum_of_squares(values: Tensor) -> Tensor:
+    """The sum over all axes, one by one: a single long float32 sum loses digits, most of all in WebAssembly."""
+    total = values.square()
+    for _ in range(values.ndim):
+        total = total.sum(-1)
+    return total
+
+
+def mean_square(difference: Tensor) -> Tensor:
+    """The mean of the squares over all axes."""
+    return sum_of_squares(difference) / difference.numel()
+
+
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
     """Mean squared difference of features (N, C, H, W): equation 1 of Gatys et al., as a mean."""
-    return mse_loss(features, target)
+    return mean_square(features - target)
 
 
 def style_loss(features: Tensor, target: Tensor) -> Tensor:
@@ -25,14 +37,14 @@ def style_loss(features: Tensor, target: Tensor) -> Tensor:
 
     Four times E_l of equation 4 of Gatys et al., whose 1/(4 N² M²) holds the division by positions.
     """
-    return mse_loss(gram(features), target)
+    return mean_square(gram(features) - target)
 
 
 def total_variation(image: Tensor) -> Tensor:
     """Mean squared difference between neighbours, across and down, of an image (N, C, H, W) in [0, 1]."""
     across = image[..., :, 1:] - image[..., :, :-1]
     down = image[..., 1:, :] - image[..., :-1, :]
-    return (across.square().sum() + down.square().sum()) / image.numel()
+    return (sum_of_squares(across) + sum_of_squares(down)) / image.numel()
 
 
 def moments(features: Tensor) -> tuple[Tensor, Tensor]:

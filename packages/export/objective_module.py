@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from core.layers import Layer, canonical_tap, truncated
-from core.losses import gram
+from core.losses import gram, mean_square, total_variation
 from core.vgg import Pooling, load_extractor
 from core.weights import Weights
 from export import gradients
@@ -84,23 +84,3 @@ class ObjectiveModule(nn.Module):
         if self.extractor.pooling == "average":
             return gradients.through_average(gradient, features[below])
         return gradients.through_maximum(gradient, features[below], features[layer.name])
-
-
-def sum_of_squares(values: Tensor) -> Tensor:
-    """Axis by axis: one long float32 sum loses digits in ONNX Runtime, most of all in WebAssembly."""
-    total = values.square()
-    for _ in range(values.ndim):
-        total = total.sum(-1)
-    return total
-
-
-def mean_square(difference: Tensor) -> Tensor:
-    """What `core.losses` calls a loss, of the difference from the target."""
-    return sum_of_squares(difference) / difference.numel()
-
-
-def total_variation(image: Tensor) -> Tensor:
-    """`core.losses.total_variation`."""
-    across = image[..., :, 1:] - image[..., :, :-1]
-    down = image[..., 1:, :] - image[..., :-1, :]
-    return (sum_of_squares(across) + sum_of_squares(down)) / image.numel()

@@ -1,5 +1,6 @@
 """Serves a page that `python -m export web` wrote, to this machine alone: `python -m export serve`."""
 
+import signal
 from collections.abc import Callable
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -67,7 +68,9 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 def serve(folder: Path, port: int, announce: Callable[[str], None]) -> None:
-    """Serve the page until Ctrl-C, after having told `announce` its address."""
+    """Serve the page until Ctrl-C or SIGTERM, after having told `announce` its address."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell lets its background jobs ignore the first
+        signal.signal(number, signal.default_int_handler)
     with make_server(folder, port) as server:
         announce(f"http://{LOOPBACK}:{server.server_port}/")
         try:

@@ -6,7 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.losses import content_loss, gram, moments, style_loss, total_variation, wasserstein_loss
+from core.losses import (
+    content_loss,
+    gram,
+    mean_square,
+    moments,
+    style_loss,
+    sum_of_squares,
+    total_variation,
+    wasserstein_loss,
+)
 
 
 def features(*shape: int, seed: int = 0) -> Tensor:
@@ -25,6 +34,12 @@ def test_gram_does_not_depend_on_the_size() -> None:
 
 def test_content_loss_by_hand() -> None:
     assert content_loss(torch.tensor([[[[1.0, 3.0]]]]), torch.tensor([[[[0.0, 1.0]]]])) == 2.5
+
+
+def test_sums_axis_by_axis_keep_their_digits() -> None:
+    values = torch.full((1, 1, 1024, 1024), 0.1)
+    assert sum_of_squares(values).item() == pytest.approx(1024**2 * float(values[0, 0, 0, 0]) ** 2, rel=1e-6)
+    assert mean_square(features(2, 3, 4, 5)) == pytest.approx((features(2, 3, 4, 5).numpy() ** 2).mean())
 
 
 def test_style_loss_by_hand() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, max_pool2d
 
 from core.errors import StyleTransferError, UsageError
-from core.losses import content_loss, gram, total_variation
+from core.losses import gram, mean_square, total_variation
 from core.manifest import read_manifest
 from core.objective import Targets, TorchObjective, compute_targets
 from core.onnx_engine import CONTENT, GRAM, OnnxObjective
@@ -22,7 +22,7 @@ from core.vgg import load_extractor
 from core.weights import load_weights
 from export import gradients, objective_graph
 from export.objective_graph import export_objective, verify_objective
-from export.objective_module import ObjectiveModule, mean_square
+from export.objective_module import ObjectiveModule
 from export.verify_objective import distance_from_kinks
 from objectives import CONTENT_TAPS, STYLE_TAPS, exported_objective
 
@@ -90,11 +90,6 @@ def test_the_step_back_from_a_gram_is_that_of_autograd() -> None:
     pull = noise(1, 4, 4, seed=1)
     (expected,) = torch.autograd.grad(gram(features), features, pull + pull.mT)
     torch.testing.assert_close(gradients.of_gram(pull + pull.mT, features), expected, rtol=1e-13, atol=1e-15)
-
-
-def test_mean_square_is_that_of_the_losses() -> None:
-    values = noise(2, 3, 4, 5)
-    torch.testing.assert_close(mean_square(values), content_loss(values, torch.zeros_like(values)))
 
 
 @pytest.mark.parametrize("pooling", ["max", "average"])
