@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from rich.console import Console
@@ -17,7 +17,7 @@ from core.config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.files import check_writable
 from core.images import check_output, read_size, write_picture
-from core.presets import EVALUATIONS_PER_EPOCH, preset_options
+from core.presets import EVALUATIONS_PER_EPOCH, PRESETS, preset_options
 from core.progress import show_progress
 from core.pyramid import Scale, plan_scales
 from core.record import PICTURES, read_options, write_record
@@ -25,6 +25,41 @@ from core.stylize import Progress, Result, stylize
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells expect it; the best picture so far is delivered all the same."""
+
+
+ContentPath = Annotated[
+    Path | None,
+    typer.Option("--content-image-path", "--content", "-c", help="The photograph.", show_default=False),
+]
+StylePath = Annotated[
+    Path | None,
+    typer.Option("--style-image-path", "--style", "-s", help="The picture to paint it like.", show_default=False),
+]
+OutputPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--save-path",
+        "--output",
+        "-o",
+        help="Where the painting goes; its ending chooses the format.",
+        show_default="CONTENT-STYLE.png here",
+    ),
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(help="Options from a TOML file, a record, or a painting that carries one.", show_default=False),
+]
+Preset = Annotated[str | None, typer.Option(help=f"Defaults of: {', '.join(PRESETS)}.", show_default=False)]
+RecordPath = Annotated[Path | None, typer.Option(help="Write how it was painted, as JSON.", show_default=False)]
+Epochs = Annotated[
+    int | None,
+    typer.Option(help="Length in epochs of 20 evaluations.", rich_help_panel="Optimiser", show_default=False),
+]
+Cuda = Annotated[bool, typer.Option("--cuda", help="Same as --device cuda.", rich_help_panel="Machine")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+ProgressStyle = Annotated[
+    Literal["auto", "json"], typer.Option("--progress", help="'json' prints a line for every step, for programs.")
+]
 
 
 def config_options(*left_out: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

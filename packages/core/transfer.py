@@ -1,38 +1,33 @@
 """The command line: `python -m core.transfer --content photo.jpg --style painting.jpg`."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from core.cli import choose_files, config_options, one_sentence, paint_to_file, resolve
+from core.cli import (
+    ConfigFile,
+    ContentPath,
+    Cuda,
+    Epochs,
+    OutputPath,
+    Preset,
+    ProgressStyle,
+    Quiet,
+    RecordPath,
+    StylePath,
+    choose_files,
+    config_options,
+    one_sentence,
+    paint_to_file,
+    resolve,
+)
 from core.config import TransferConfig
-from core.presets import PRESETS
 from core.pyramid import Scale, memory_needed
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-ContentPath = Annotated[
-    Path | None,
-    typer.Option("--content-image-path", "--content", "-c", help="The photograph.", show_default=False),
-]
-StylePath = Annotated[
-    Path | None,
-    typer.Option("--style-image-path", "--style", "-s", help="The picture to paint it like.", show_default=False),
-]
-OutputPath = Annotated[
-    Path | None,
-    typer.Option(
-        "--save-path",
-        "--output",
-        "-o",
-        help="Where the painting goes; its ending chooses the format.",
-        show_default="CONTENT-STYLE.png here",
-    ),
-]
 
 
 @app.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -41,20 +36,14 @@ def transfer(
     content: ContentPath = None,
     style: StylePath = None,
     output: OutputPath = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Options from a TOML file, a record, or a painting that carries one.")
-    ] = None,
-    preset: Annotated[str | None, typer.Option(help="Defaults of: " + ", ".join(PRESETS) + ".")] = None,
-    record: Annotated[Path | None, typer.Option(help="Write how it was painted, as JSON.", show_default=False)] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Length in epochs of 20 evaluations.", rich_help_panel="Optimiser")
-    ] = None,
-    cuda: Annotated[bool, typer.Option("--cuda", help="Same as --device cuda.", rich_help_panel="Machine")] = False,
+    config: ConfigFile = None,
+    preset: Preset = None,
+    record: RecordPath = None,
+    epochs: Epochs = None,
+    cuda: Cuda = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and stop.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
-    progress: Annotated[
-        Literal["auto", "json"], typer.Option(help="'json' prints a line for every step, for programs.")
-    ] = "auto",
+    quiet: Quiet = False,
+    progress: ProgressStyle = "auto",
     **options: Any,
 ) -> None:
     """Paint a photograph in the style of another picture.

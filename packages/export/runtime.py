@@ -2,15 +2,31 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
-from core.cli import choose_files, config_options, one_sentence, paint_to_file, resolve
+from core.cli import (
+    ConfigFile,
+    ContentPath,
+    Cuda,
+    Epochs,
+    OutputPath,
+    Preset,
+    ProgressStyle,
+    Quiet,
+    RecordPath,
+    StylePath,
+    choose_files,
+    config_options,
+    one_sentence,
+    paint_to_file,
+    resolve,
+)
 from core.config import TransferConfig
 from core.errors import UsageError
 from core.manifest import Manifest, read_manifest
-from core.presets import PRESETS, preset_options
+from core.presets import preset_options
 from core.record import read_options
 
 SETTLED = (
@@ -31,30 +47,16 @@ SETTLED = (
 def run(
     objective: Annotated[Path, typer.Argument(help="Written by: python -m export objective.")],
     extractor: Annotated[Path, typer.Argument(help="Written by: python -m export extractor --format onnx.")],
-    content: Annotated[Path | None, typer.Option("--content", "-c", help="The photograph.")] = None,
-    style: Annotated[Path | None, typer.Option("--style", "-s", help="The picture to paint it like.")] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Where the painting goes; its ending chooses the format.",
-            show_default="CONTENT-STYLE.png here",
-        ),
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Options from a TOML file, a record, or a painting that carries one.")
-    ] = None,
-    preset: Annotated[str | None, typer.Option(help="Defaults of: " + ", ".join(PRESETS) + ".")] = None,
-    record: Annotated[Path | None, typer.Option(help="Write how it was painted, as JSON.")] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Length in epochs of 20 evaluations.", rich_help_panel="Optimiser")
-    ] = None,
-    cuda: Annotated[bool, typer.Option("--cuda", help="Same as --device cuda.", rich_help_panel="Machine")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
-    progress: Annotated[
-        Literal["auto", "json"], typer.Option(help="'json' prints a line for every step, for programs.")
-    ] = "auto",
+    content: ContentPath = None,
+    style: StylePath = None,
+    output: OutputPath = None,
+    config: ConfigFile = None,
+    preset: Preset = None,
+    record: RecordPath = None,
+    epochs: Epochs = None,
+    cuda: Cuda = False,
+    quiet: Quiet = False,
+    progress: ProgressStyle = "auto",
     **options: Any,
 ) -> None:
     """Paint from exported artifacts, without PyTorch.
