@@ -76,7 +76,8 @@ def lbfgs(objective: Objective, start: Array, *, evaluations: int, history: int 
             slope = float((here.gradient * move).sum())
             there = objective(candidate)
             used += 1
-            if _is_finite(there) and there.loss <= here.loss + SUFFICIENT_DECREASE * min(slope, 0.0):
+            enough = min(here.loss + SUFFICIENT_DECREASE * slope, math.nextafter(here.loss, -math.inf))
+            if _is_finite(there) and there.loss <= enough:
                 break
             length *= _shrinkage(here.loss, there.loss, slope)
         else:
@@ -84,8 +85,6 @@ def lbfgs(objective: Objective, start: Array, *, evaluations: int, history: int 
                 return
             memory.clear()
             continue
-        if there.loss == here.loss and not memory:
-            return
         memory.add(move, there.gradient - here.gradient)
         image, here = candidate, there
         yield Step(used, image, here.loss, here.parts)

@@ -125,6 +125,14 @@ def test_a_gradient_that_misleads_ends_the_run_at_the_best_picture() -> None:
     assert len(lying.asked) < 100
 
 
+@pytest.mark.parametrize("start", [0.7, 0.2])
+def test_at_the_minimum_it_ends_instead_of_spending_the_budget(start: float) -> None:
+    simple = Counted(lambda x: ((x - 0.7) ** 2).sum(), lambda x: 2 * (x - 0.7))
+    found = last(lbfgs(simple, np.full(3, start), evaluations=10_000))
+    assert found.loss < 1e-20
+    assert len(simple.asked) < 100
+
+
 def test_a_start_without_a_finite_loss_is_an_error() -> None:
     broken = Counted(lambda x: np.nan, lambda x: x)
     with pytest.raises(StyleTransferError, match="finite"):
