@@ -76,8 +76,8 @@ def lbfgs(objective: Objective, start: Array, *, evaluations: int, history: int 
             slope = float((here.gradient * move).sum())
             there = objective(candidate)
             used += 1
-            enough = min(here.loss + SUFFICIENT_DECREASE * slope, math.nextafter(here.loss, -math.inf))
-            if _is_finite(there) and there.loss <= enough:
+            enough = here.loss + SUFFICIENT_DECREASE * slope
+            if _is_finite(there) and there.loss < here.loss and there.loss <= enough:
                 break
             length *= _shrinkage(here.loss, there.loss, slope)
         else:

@@ -26,8 +26,8 @@ export async function* lbfgs(objective, start, { evaluations, history, ...consta
       const slope = dot(here.gradient, move);
       const tried = await objective(candidate);
       used++;
-      const enough = here.loss + constants.sufficientDecrease * Math.min(slope, 0);
-      if (isFiniteAt(tried) && tried.loss <= enough) there = tried;
+      const enough = here.loss + constants.sufficientDecrease * slope;
+      if (isFiniteAt(tried) && tried.loss < here.loss && tried.loss <= enough) there = tried;
       else length *= shrinkage(here.loss, tried.loss, slope);
     }
     if (!there) {
@@ -35,7 +35,6 @@ export async function* lbfgs(objective, start, { evaluations, history, ...consta
       memory.clear();
       continue;
     }
-    if (there.loss === here.loss && memory.isEmpty) return;
     memory.add(move, there.gradient.map((value, i) => value - here.gradient[i]));
     [image, here] = [candidate, there];
     yield { evaluations: used, image, ...here };
