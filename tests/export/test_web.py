@@ -162,8 +162,9 @@ class Visit:
             self.page.evaluate("([id, least]) => { document.getElementById(id).min = least }", [name, least])
         for name, value in (("size", size), ("evaluations", evaluations)):
             self.page.evaluate("([id, value]) => { document.getElementById(id).value = value }", [name, value])
-        self.page.set_input_files("#content-file", content)
-        self.page.set_input_files("#style-file", style)
+        for role, path in (("content", content), ("style", style)):
+            self.page.set_input_files(f"#{role}-file", path)
+            self.page.wait_for_selector(f"#{role}-preview:visible")  # reading it takes a moment
 
     def wait_for_status(self, pattern: str) -> None:
         """Wait until the page says something that matches."""
