@@ -1,11 +1,14 @@
 """How far an artifact is from eager PyTorch: the measures, the bounds, and the table that shows both."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from rich.table import Table
 
@@ -130,3 +133,14 @@ def cosine(actual: Array, expected: Array) -> float:
     if not sizes:
         return float(np.array_equal(actual, expected))
     return min(float(np.vdot(actual, expected)) / sizes, 1.0)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let PyTorch compute in one thread: with images this small, others would only wait, on busy cores for long."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from core.errors import StyleTransferError, UsageError
 from core.manifest import Manifest, Precision, read_manifest
 from core.vgg import Extractor, load_extractor
 from core.weights import Weights, load_weights
-from export.parity import Array, Comparison, Report, compare
+from export.parity import Array, Comparison, Report, compare, one_thread
 
 FeaturesOf = Callable[[Tensor], dict[str, Tensor]]
 
@@ -83,17 +82,6 @@ def picture(shape: tuple[int, int, int, int]) -> Tensor:
     generator = torch.Generator().manual_seed(shape[2])
     smooth = nn.functional.interpolate(torch.rand(*shape[:2], 5, 5, generator=generator), shape[2:], mode="bicubic")
     return (1.4 * smooth - 0.2 + 0.2 * torch.randn(shape, generator=generator)).clamp(0, 1)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let PyTorch compute in one thread: with images this small, others would only wait, on busy cores for long."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 import copy
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +22,7 @@ from core.terms import Terms
 from core.vgg import Extractor, load_extractor
 from core.weights import Weights
 from export.contract import LEAST_SIZE
-from export.parity import Comparison, Report, compare
+from export.parity import Comparison, Report, compare, one_thread
 
 LIMIT = 1e-6
 """Allowed difference from float64, relative, of losses and gradients alike."""
@@ -59,7 +57,7 @@ def verify_objective(path: Path, manifest: Manifest, weights: Weights) -> Report
     eager = load_extractor(weights, [layer.name for layer in plan], pooling=manifest.pooling)
     exact = copy.deepcopy(eager).double()
     session, rows = open_session(path, "cpu"), []
-    with _one_thread():
+    with one_thread():
         for height, width in _sizes(max(LEAST_SIZE, plan[-1].stride)):
             image = _away_from_kinks(eager, height, width)
             case = _case(eager, manifest, image)
@@ -67,17 +65,6 @@ def verify_objective(path: Path, manifest: Manifest, weights: Weights) -> Report
             found = graph(image.numpy()), _evaluate(eager, case), _evaluate(exact, case.double())
             rows += _compare(f"{height} x {width}", *found)
     return Report(tuple(rows))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """At these sizes threads only wait for each other: seconds, where the cores are busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def distance_from_kinks(extractor: Extractor, image: Tensor) -> float:

@@ -11,25 +11,12 @@ from pathlib import Path
 import onnx
 import pytest
 from safetensors.torch import save_file
-from typer.testing import CliRunner, Result
 
 from core.manifest import read_manifest, sha256_of
 from core.weights import load_weights
-from export.__main__ import app
+from export_command import refused, run
 
 Exported = Callable[..., Path]
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def refused(*arguments: object, status: int = 2) -> str:
-    result = run(*arguments)
-    assert (result.exit_code, result.stdout) == (status, "")
-    assert result.stderr.startswith("Error: ")
-    assert result.stderr.count("\n") == 1
-    return result.stderr.removeprefix("Error: ").rstrip("\n")
 
 
 def test_extractor_prints_what_it_wrote_and_nothing_else(tmp_path: Path) -> None:

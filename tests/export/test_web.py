@@ -22,7 +22,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner
 
 from core.config import TransferConfig
 from core.images import read_picture, resample
@@ -33,7 +32,7 @@ from core.terms import Terms
 from core.vgg import load_extractor
 from core.weights import load_weights
 from export import web, web_server
-from export.__main__ import app
+from export_command import refused, run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -50,18 +49,6 @@ def page_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith(f"{folder}: a page, ")
     return folder
-
-
-def run(*arguments: object) -> Any:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def refused(*arguments: object, status: int = 2) -> str:
-    result = run(*arguments)
-    assert (result.exit_code, result.stdout) == (status, "")
-    assert result.stderr.startswith("Error: ")
-    assert result.stderr.count("\n") == 1
-    return result.stderr.removeprefix("Error: ").rstrip("\n")
 
 
 # Writing it
