@@ -146,10 +146,10 @@ def stylize(
     config = config or TransferConfig()
     content_picture, style_picture = read_picture(content, name="content"), read_picture(style, name="style")
     scales = plan_scales(content_picture.size, style_picture.size, config)
-    engine = engine or _default_engine(config)
+    engine = engine or default_engine(config)
 
     started, stopped, history = time.perf_counter(), False, []
-    for progress in _paint(content_picture.pixels, style_picture.pixels, scales, engine, config):
+    for progress in paint(content_picture.pixels, style_picture.pixels, scales, engine, config):
         history.append(progress.losses())
         if callback and callback(progress):
             stopped = True
@@ -170,7 +170,7 @@ def stylize(
     return Result(resize(progress.pixels, scales[-1].size), alpha, record)
 
 
-def _paint(
+def paint(
     content: Pixels, style: Pixels, scales: Sequence[Scale], engine: Engine, config: TransferConfig
 ) -> Iterator[Progress]:
     """Paint scale by scale, each from where the last one ended. Evaluations that one leaves over go to the next."""
@@ -201,7 +201,7 @@ def _paint(
         used, pixels = progress.evaluations, progress.pixels
 
 
-def _default_engine(config: TransferConfig) -> Engine:
+def default_engine(config: TransferConfig) -> Engine:
     """PyTorch, or an exported objective; PyTorch takes seconds to import, so only where it is needed."""
     if config.objective is None:
         from core.engine import TorchEngine

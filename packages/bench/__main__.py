@@ -1,0 +1,145 @@
+"""The command line: `python -m bench run | report | compare | peers | machine`."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from core.cli import fail, one_sentence
+from core.errors import StyleTransferError, UsageError
+from core.files import check_writable, replacing
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Measure how fast and how well the toolkit paints.",
+)
+
+SUITES = Path(__file__).parent
+LENGTHS = {"quick": "small and not long", "usual": "not large and not long", "full": ""}
+"""Which benchmarks run, by their markers."""
+
+REGRESSED = 1
+NO_TESTS_RAN = 5  # pytest's own
+
+Results = Annotated[Path, typer.Argument(help="Written by: python -m bench run.")]
+
+
+@app.command()
+def run(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the results go, as JSON.")],
+    quick: Annotated[bool, typer.Option("--quick", help="Only small pictures: minutes on two cores.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Everything, up to 4 megapixels: an hour and more.")] = False,
+    device: Annotated[Literal["all", "cpu", "cuda"], typer.Option(help="Where to measure.")] = "all",
+    suite: Annotated[str | None, typer.Option(help="Only this one: extractor, objective, startup …")] = None,
+) -> None:
+    """Run the suites; what cannot run on this machine is skipped with the reason."""
+    with one_sentence():
+        if quick and full:
+            raise UsageError("--quick and --full were both given: give one of them, or neither")
+        length = "quick" if quick else "full" if full else "usual"
+        check_writable(output)
+        _require_here(device)
+        with replacing(output) as temporary:
+            _run_suites(length, device, _files_of(suite), temporary)
+        typer.echo(f"{output}: {len(json.loads(output.read_text())['benchmarks'])} results")
+
+
+def _run_suites(length: str, device: str, files: list[Path], output: Path) -> None:
+    """Run pytest on the suites; raise StyleTransferError if any benchmark is broken."""
+    # Their settings are in their own conftest.py, wherever they are installed.
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-c", str(SUITES / "pytest.ini")]
+    command += [f"--rootdir={SUITES}", f"--benchmark-json={output}", f"--device={device}"]
+    command += ["--benchmark-columns=median,min,max,rounds", "--benchmark-sort=name", "--benchmark-group-by=func"]
+    status = subprocess.run([*command, "-m", LENGTHS[length], *map(str, files)], check=False).returncode
+    if status == NO_TESTS_RAN:
+        raise UsageError("no benchmark of that suite and length runs on that device: choose others")
+    if status or not output.stat().st_size:
+        raise StyleTransferError("a benchmark failed (see above), so nothing was written: a broken one has no speed")
+
+
+def _files_of(suite: str | None) -> list[Path]:
+    known = {path.stem.removeprefix("test_"): path for path in sorted(SUITES.glob("test_*.py"))}
+    if suite is not None and suite not in known:
+        raise UsageError(f"there is no suite {suite!r}: expected one of {', '.join(known)}")
+    return [known[suite]] if suite else list(known.values())
+
+
+def _require_here(device: str) -> None:
+    from bench.machine import devices
+
+    if device not in ("all", *devices()):
+        raise StyleTransferError(f"this machine has no {device} device that PyTorch finds: use --device cpu")
+
+
+@app.command()
+def report(
+    results: Annotated[list[Path], typer.Argument(help="Written by: python -m bench run, or peers.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder the report goes into.")],
+) -> None:
+    """Write results as a page for people: report.html, report.md and plots."""
+    with one_sentence():
+        from bench.report import write_report
+        from bench.results import load
+
+        write_report([load(path) for path in results], output)
+        typer.echo(f"{output / 'report.html'}")
+
+
+@app.command()
+def compare(
+    base: Results,
+    new: Results,
+    fail_above: Annotated[float, typer.Option(help="Times as long as before that count as a regression.")] = 1.10,
+    by: Annotated[
+        Literal["time", "share"],
+        typer.Option(help="'share' measures each run by its own machine's limit, for runs on different machines."),
+    ] = "time",
+) -> None:
+    """Compare two runs; exit with 1 and name what became slower, by more than the rounds' own spread explains."""
+    with one_sentence():
+        from bench.compare import compare as compare_runs
+        from bench.results import load_run
+
+        comparison = compare_runs(load_run(base), load_run(new), fail_above=fail_above, by=by)
+        Console(soft_wrap=True, highlight=False).print(comparison.table())
+        for warning in comparison.warnings:
+            typer.echo(f"Note: {warning}", err=True)
+        if comparison.regressions:
+            names = ", ".join(row.name for row in comparison.regressions)
+            fail(f"{len(comparison.regressions)} became more than {fail_above:g} times as slow: {names}", REGRESSED)
+
+
+@app.command()
+def machine(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Say what this machine is, and what its limits measured as."""
+    with one_sentence():
+        from bench.machine import describe_machine, limits
+
+        described, measured = describe_machine(), limits()
+        if as_json:
+            typer.echo(json.dumps({**described, "limits": measured}, indent=1))
+            return
+        console = Console(soft_wrap=True, highlight=False)
+        console.print(described["name"])
+        console.print(", ".join(described["instruction_sets"]) or "no vector instructions known")
+        console.print(", ".join(f"{name} {number}" for name, number in described["versions"].items()))
+        table = Table("device", "limit", "measured")
+        for limit in measured:
+            for precision, rate in limit["flop_per_second"].items():
+                table.add_row(limit["device"], f"matrix product, {precision}", f"{rate / 1e12:.3g} TFLOP/s")
+            table.add_row(limit["device"], "copy in memory", f"{limit['bytes_per_second'] / 1e9:.3g} GB/s")
+        console.print(table)
+
+
+if __name__ == "__main__":
+    app()
