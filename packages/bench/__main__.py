@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -115,6 +115,46 @@ def compare(
         if comparison.regressions:
             names = ", ".join(row.name for row in comparison.regressions)
             fail(f"{len(comparison.regressions)} became more than {fail_above:g} times as slow: {names}", REGRESSED)
+
+
+@app.command()
+def peers(
+    content: Annotated[Path, typer.Option("--content", "-c", help="The photograph.")],
+    style: Annotated[Path, typer.Option("--style", "-s", help="The picture to paint it like.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where the results go, as JSON.")] = None,
+    size: Annotated[int, typer.Option(help="Bound on the long side, in pixels.")] = 384,
+    evaluations: Annotated[int, typer.Option(help="How long the peers run; ours runs as long as by default.")] = 300,
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
+    peer: Annotated[list[str] | None, typer.Option(help="Only this one; may be given several times.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Keep the last picture of each in this folder.")] = None,
+) -> None:
+    """Race against other programs' optimisers: when do we deliver the loss that they deliver at their end?"""
+    with one_sentence():
+        from bench.peers import PEERS, peers_table, run_peers
+
+        console = Console(stderr=True, soft_wrap=True, highlight=False)
+
+        def tell(name: str, point: Any) -> None:
+            console.print(f"{name:9} {point.evaluations:4} evaluations {point.seconds:8.1f} s  loss {point.loss:.5g}")
+
+        if output:
+            check_writable(output, inputs=(content, style))
+        result = run_peers(
+            content,
+            style,
+            size=size,
+            evaluations=evaluations,
+            device=device,
+            seed=seed,
+            peers=peer or PEERS,
+            folder=folder,
+            tell=tell,
+        )
+        if output:
+            with replacing(output) as temporary:
+                temporary.write_text(json.dumps(result, indent=1) + "\n")
+        Console(soft_wrap=True, highlight=False).print(peers_table(result))
 
 
 @app.command()

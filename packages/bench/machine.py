@@ -4,6 +4,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -126,6 +127,13 @@ def _fastest_seconds(work: Callable[[], object], device: str) -> float:
         synchronise(device)
         times.append(time.perf_counter() - started)
     return min(times)
+
+
+def exactly() -> AbstractContextManager[None]:
+    """Convolutions on CUDA in full float32, where cuDNN would otherwise round their factors to TF32."""
+    import torch
+
+    return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def synchronise(device: str) -> None:

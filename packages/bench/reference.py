@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from bench.cases import CONFIG, TAPS, Case, blend, picture
+from bench.machine import exactly
 from core.errors import StyleTransferError
 from core.objective import TorchObjective, compute_targets
 from core.terms import Terms
@@ -44,7 +45,7 @@ def require_evaluation(case: Case, precision: str, loss: float, gradient: Any) -
 @cache
 def _features(device: str, width: int, height: int) -> dict[str, Any]:
     extractor, dtype = _extractor(device, width * height)
-    with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
+    with torch.no_grad(), exactly():
         features = extractor(torch.from_numpy(picture(width, height, seed=0)).to(device, dtype))
     return {tap: _array(values) for tap, values in features.items()}
 
@@ -55,7 +56,7 @@ def _evaluation(device: str, width: int, height: int) -> dict[str, Any]:
     terms = Terms.of(CONFIG, load_weights(CONFIG.arch).preprocessing.activation_scale)
     pictures = [picture(width, height, seed) for seed in (0, 1)]
     content, style, image = (torch.from_numpy(pixels).to(device, dtype) for pixels in (*pictures, blend(*pictures)))
-    with torch.backends.cudnn.flags(allow_tf32=False):
+    with exactly():
         there = TorchObjective(extractor, compute_targets(extractor, content, style, terms), terms)(image)
     return {"loss": np.array(there.loss), "gradient": _array(there.gradient)}
 

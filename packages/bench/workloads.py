@@ -88,7 +88,7 @@ def _in_pytorch(how: _Eager, pixels: Pixels, device: str) -> Callable[[], Any]:
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(how.precision)
 
     def call() -> Any:
-        flags = torch.backends.cudnn.flags(allow_tf32=how.precision == "tf32")
+        flags = torch.backends.cudnn.flags(enabled=True, allow_tf32=how.precision == "tf32")
         with flags, torch.no_grad(), torch.autocast(device, half or torch.bfloat16, enabled=half is not None):
             return extractor(image)
 
