@@ -114,7 +114,10 @@ def compare(
             typer.echo(f"Note: {warning}", err=True)
         if comparison.regressions:
             names = ", ".join(row.name for row in comparison.regressions)
-            fail(f"{len(comparison.regressions)} became more than {fail_above:g} times as slow: {names}", REGRESSED)
+            fail(
+                f"{len(comparison.regressions)} take more than {fail_above:g} times the time or memory: {names}",
+                REGRESSED,
+            )
 
 
 @app.command()

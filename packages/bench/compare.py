@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from rich.table import Table
@@ -19,8 +20,12 @@ Memory = Literal["more", "less", "same"]
 LEVEL = 0.05
 """A difference counts if chance alone would show one like it at most this often; three rounds each can reach it."""
 
-MOST_EXACT = 100
-"""Rounds of a benchmark for which the test may count all orders instead of approximating."""
+BLOCKS = 20
+"""Into so many blocks of rounds, one after the other, a long benchmark is divided, of which only the medians count.
+
+A machine that is slow for a while is so for many short rounds in a row; taken one by one, they would look like as many
+independent witnesses.
+"""
 
 _COLOURS = {"slower": "red", "more": "red", "faster": "green", "less": "green"}
 
@@ -161,9 +166,14 @@ def _p_value(before: Sequence[float], after: Sequence[float], fail_above: float)
         raise StyleTransferError("comparing runs needs scipy, which is not installed: pip install scipy") from error
     slower, faster = (after, before) if statistics.median(after) >= statistics.median(before) else (before, after)
     allowed = [fail_above * seconds for seconds in faster]
-    # The exact distribution of five rounds and a hundred thousand takes minutes, and is as good as normal.
-    method = "asymptotic" if max(len(slower), len(faster)) > MOST_EXACT else "auto"
-    return float(mannwhitneyu(slower, allowed, alternative="greater", method=method).pvalue)
+    return float(mannwhitneyu(_blocks(slower), _blocks(allowed), alternative="greater").pvalue)
+
+
+def _blocks(rounds: Sequence[float]) -> list[float]:
+    """The medians of at most `BLOCKS` runs of consecutive rounds, as equal in length as can be."""
+    count = min(BLOCKS, len(rounds))
+    edges = [at * len(rounds) // count for at in range(count + 1)]
+    return [statistics.median(rounds[start:end]) for start, end in pairwise(edges)]
 
 
 def _verdict(ratio: float, p_value: float | None, fail_above: float) -> Verdict:

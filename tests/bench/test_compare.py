@@ -247,3 +247,13 @@ def test_without_scipy_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "scipy.stats", None)
     with pytest.raises(StyleTransferError, match="needs scipy, which is not installed: pip install scipy"):
         compared([1.0] * 3, [1.0] * 3)
+
+
+def test_a_while_of_slowness_is_one_witness_and_not_thousands() -> None:
+    """A fifth of the rounds, in a row, take half as long again: one by one they would make the run significant."""
+    generator = np.random.default_rng(7)
+    calm = list(generator.normal(1.0, 0.02, 1000))
+    disturbed = list(generator.normal(1.0, 0.02, 1000))
+    disturbed[300:520] = [1.5 * seconds for seconds in disturbed[300:520]]
+    assert verdict(calm, disturbed) == "same"
+    assert verdict(calm, [1.3 * seconds for seconds in disturbed]) == "slower"

@@ -126,7 +126,7 @@ def test_what_became_slower_is_named_and_fails(results: Path, tmp_path: Path) ->
     (tmp_path / "slower.json").write_text(json.dumps(slower))
     ran = bench("compare", results, tmp_path / "slower.json")
     assert ran.returncode == 1
-    assert ran.stderr.startswith("Error: 1 became more than 1.1 times as slow: ")
+    assert ran.stderr.startswith("Error: 1 take more than 1.1 times the time or memory: ")
     assert "onnxruntime" in ran.stderr
     assert "eager" not in ran.stderr
 
