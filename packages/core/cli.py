@@ -2,7 +2,7 @@
 
 import inspect
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from rich.console import Console
 
+from core.checkpoint import Checkpoint
 from core.config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.files import check_writable
@@ -21,6 +22,7 @@ from core.presets import EVALUATIONS_PER_EPOCH, PRESETS, preset_options
 from core.progress import show_progress
 from core.pyramid import Scale, plan_scales
 from core.record import PICTURES, read_options, write_record
+from core.styles import Style, assign_regions, style_sizes
 from core.stylize import Progress, Result, stylize
 
 INTERRUPTED = 130
@@ -31,9 +33,25 @@ ContentPath = Annotated[
     Path | None,
     typer.Option("--content-image-path", "--content", "-c", help="The photograph.", show_default=False),
 ]
-StylePath = Annotated[
-    Path | None,
-    typer.Option("--style-image-path", "--style", "-s", help="The picture to paint it like.", show_default=False),
+StylePaths = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--style-image-path",
+        "--style",
+        "-s",
+        metavar="FILE[@X,Y,W,H][:WEIGHT]",
+        help="The picture, or folder of pictures, to paint it like; several are mixed by their weights.",
+        show_default=False,
+    ),
+]
+Regions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--region",
+        metavar="MASK=STYLE",
+        help="Where a style is wanted: white in the mask. Where no style is, the photograph stays.",
+        show_default=False,
+    ),
 ]
 OutputPath = Annotated[
     Path | None,
@@ -51,6 +69,15 @@ ConfigFile = Annotated[
 ]
 Preset = Annotated[str | None, typer.Option(help=f"Defaults of: {', '.join(PRESETS)}.", show_default=False)]
 RecordPath = Annotated[Path | None, typer.Option(help="Write how it was painted, as JSON.", show_default=False)]
+CheckpointPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint",
+        help="Keep the run in this file: if it is interrupted or killed, the same command goes on from there.",
+        show_default=False,
+    ),
+]
+CheckpointEvery = Annotated[float, typer.Option(help="Seconds from one checkpoint to the next.")]
 Epochs = Annotated[
     int | None,
     typer.Option(help="Length in epochs of 20 evaluations.", rich_help_panel="Optimiser", show_default=False),
@@ -88,10 +115,9 @@ def _parameter(option: Any) -> inspect.Parameter:
     shown = "" if default is None else f" \\[default: {default}]"  # Typer would put a default it is told in brackets
     info = typer.Option(
         "--" + option.name.replace("_", "-"),
-        *option.metadata["flags"],
         help=option.metadata["help"] + shown,
         rich_help_panel=option.metadata["group"],
-        metavar=_metavar(option.type),
+        metavar="SIZE" if option.metadata["size"] else _metavar(option.type),
         show_default=False,
     )
     annotation = Annotated[str | None, info]
@@ -112,7 +138,7 @@ def resolve(
     config_file: Path | None = None,
     epochs: int | None = None,
     cuda: bool = False,
-) -> tuple[TransferConfig, dict[str, str]]:
+) -> tuple[TransferConfig, dict[str, Any]]:
     """The configuration, and the pictures a file names: defaults, then preset, then file, then flags.
 
     Raises:
@@ -143,38 +169,46 @@ class Job:
     """The files of a run, and the scales it goes through."""
 
     content: Path
-    style: Path
+    styles: tuple[Style, ...]
     output: Path
     scales: tuple[Scale, ...]
 
 
 def choose_files(
     content: Path | None,
-    style: Path | None,
+    styles: Sequence[str] | None,
+    regions: Sequence[str] | None,
     output: Path | None,
-    from_file: Mapping[str, str],
+    from_file: Mapping[str, Any],
     config: TransferConfig,
     *,
     record: Path | None = None,
+    checkpoint: Path | None = None,
 ) -> Job:
     """The files from the command line, else from a file; that they can be read and written is known afterwards.
 
     Raises:
         UsageError: A picture is missing or cannot be painted, or a file cannot be written.
     """
-    content, style = _picture("content", content, from_file), _picture("style", style, from_file)
-    output = output or Path(from_file.get("output", f"{content.stem}-{style.stem}.png"))
-    scales = plan_scales(read_size(content, name="content"), read_size(style, name="style"), config)
-    check_output(output, bit_depth=config.bit_depth, inputs=(content, style), size=scales[-1].size)
+    content = content or from_file.get("content")
+    if content is None:
+        raise UsageError("no content picture was named: add --content FILE")
+    content = Path(content)
+    chosen = assign_regions(
+        [Style.parse(text) for text in styles] if styles else from_file.get("style", ()), regions or ()
+    )
+    if not chosen:
+        raise UsageError("no style picture was named: add --style FILE")
+    output = output or Path(from_file.get("output", f"{content.stem}-{'-'.join(style.name for style in chosen)}.png"))
+    sizes = [size for style in chosen for size in style_sizes(style)]
+    scales = plan_scales(read_size(content, name="content"), sizes, config)
+    inputs = [content, *(source for style in chosen for source in (*style.pictures, style.region))]
+    check_output(output, bit_depth=config.bit_depth, inputs=inputs, size=scales[-1].size)
     if record:
-        check_writable(record, inputs=(content, style, output))
-    return Job(content, style, output, scales)
-
-
-def _picture(kind: str, given: Path | None, from_file: Mapping[str, str]) -> Path:
-    if given is None and kind not in from_file:
-        raise UsageError(f"no {kind} picture was named: add --{kind} FILE")
-    return given or Path(from_file[kind])
+        check_writable(record, inputs=[*inputs, output])
+    if checkpoint:
+        check_writable(checkpoint, inputs=[*inputs, output, record])
+    return Job(content, chosen, output, scales)
 
 
 @contextmanager
@@ -219,22 +253,30 @@ def paint_to_file(
     config: TransferConfig,
     *,
     record: Path | None = None,
+    checkpoint: Checkpoint | None = None,
     quiet: bool = False,
     progress: str = "auto",
 ) -> None:
-    """Paint, telling how it goes, and write the painting and its record; Ctrl-C delivers the best picture so far."""
+    """Paint, telling how it goes, and write the painting and its record; Ctrl-C delivers the best picture so far.
+
+    The checkpoint of a run that came to its end is removed.
+    """
     in_between = _InBetween(job.output, config)
     with Interrupt() as interrupt, show_progress(progress, quiet) as show:
 
         def after_step(step: Progress) -> bool:
+            if checkpoint and step.resumed and not quiet and progress != "json":
+                typer.echo(f"going on from {checkpoint.path}, evaluation {step.evaluations}", err=True)
             show(step)
             in_between(step)
             return interrupt.requested
 
-        result = stylize(job.content, job.style, config, callback=after_step)
+        result = stylize(job.content, job.styles, config, callback=after_step, checkpoint=checkpoint)
     result.save(job.output)
     if record:
         write_record(record, result.record)
+    if checkpoint and not result.record["stopped"]:
+        checkpoint.remove()
     if not quiet and progress != "json":
         typer.echo(_summary(job.output, result))
     if interrupt.requested:
@@ -245,12 +287,13 @@ class _InBetween:
     """Saves the picture every so many evaluations, as NAME-0050.png beside the output NAME.png."""
 
     def __init__(self, output: Path, config: TransferConfig) -> None:
-        self._output, self._config, self._next = output, config, config.save_every
+        self._output, self._config, self._last = output, config, 0
 
     def __call__(self, step: Progress) -> None:
-        if not self._config.save_every or step.evaluations < self._next:
+        every, before, self._last = self._config.save_every, self._last, step.evaluations
+        # What a resumed run stands at, the earlier one has saved.
+        if not every or step.resumed or step.evaluations // every == before // every:
             return
-        self._next = step.evaluations - step.evaluations % self._config.save_every + self._config.save_every
         path = self._output.with_stem(f"{self._output.stem}-{step.evaluations:04d}")
         write_picture(path, step.pixels, bit_depth=self._config.bit_depth, quality=self._config.quality)
 

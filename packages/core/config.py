@@ -10,16 +10,22 @@ from dataclasses import Field, asdict, dataclass, field, fields, replace
 from types import NoneType
 from typing import Any, Literal, Self, get_args, get_origin
 
+from core.byte_sizes import parse_bytes
 from core.errors import UsageError
+from core.images import MIN_SIDE
 from core.layers import canonical_tap
 from core.presets import preset_options
 
 
 def _option(
-    default: Any, group: str, text: str, *flags: str, least: float | None = None, most: float = math.inf
+    default: Any, group: str, text: str, *, least: float | None = None, most: float = math.inf, size: bool = False
 ) -> Any:
-    """A field with what a command line shows of it, and the bounds of its value."""
-    return field(default=default, metadata={"group": group, "help": text, "flags": flags, "least": least, "most": most})
+    """A field with what a command line shows of it, and the bounds of its value, which may be a `size` in bytes."""
+    return field(default=default, metadata={"group": group, "help": text, "least": least, "most": most, "size": size})
+
+
+INDIFFERENT = ("save_every", "device", "max_memory", "tile_size")
+"""Options that leave the painting what it is, up to rounding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +66,30 @@ class TransferConfig:
         "Objective",
         "Layers that hold the style (comma list).",
     )
-    style_statistic: Literal["gram", "wasserstein"] = _option(
+    style_loss: Literal["gram", "wasserstein", "sliced-wasserstein"] = _option(
         "gram",
         "Objective",
-        "What the style compares: Gram matrices, or mean and covariance by their Wasserstein distance.",
+        "How styles are compared: by Gram matrices; by mean and covariance and their Wasserstein distance; or by all "
+        "of the features' distribution and its sliced Wasserstein distance (slower).",
+    )
+    strength: float | None = _option(
+        None,
+        "Objective",
+        "How much style, from 0 to 1, alike for all pictures, styles and sizes; balances the two weights.",
+        least=0,
+        most=1,
+    )
+    style_scale: float = _option(
+        1.0,
+        "Objective",
+        "Size of the styles beside the painting; 2 makes their strokes twice as large.",
+        least=0.05,
+        most=20,
+    )
+    preserve_color: Literal["none", "luminance", "match"] = _option(
+        "none",
+        "Objective",
+        "Keep the photograph's colours: paint its luminance alone, or bring the styles into its colours first.",
     )
 
     arch: Literal["vgg19", "vgg16"] = _option("vgg19", "Extractor", "The network.")
@@ -116,6 +142,13 @@ class TransferConfig:
     )
 
     device: Literal["auto", "cpu", "cuda", "mps"] = _option("auto", "Machine", "Where to compute.")
+    max_memory: int = _option(
+        0,
+        "Machine",
+        "How much memory to take there, such as 6GB; 0 for what is free. What does not fit is computed in tiles.",
+        size=True,
+    )
+    tile_size: int = _option(0, "Machine", "Side of the tiles in pixels; 0 to choose, if any are needed.", least=0)
 
     def __post_init__(self) -> None:
         """Bring every value into its stored form, and refuse what cannot work."""
@@ -140,9 +173,25 @@ class TransferConfig:
             raise UsageError("every weight is 0, so there is nothing to optimise: give one a positive value")
         if self.bit_depth not in (8, 16):
             raise UsageError(f"--bit-depth is {self.bit_depth}: expected 8 or 16")
-
+        if self.tile_size and not self.tileable:
+            raise UsageError(
+                "--style-loss sliced-wasserstein needs the whole picture at once: leave out --tile-size, or compare "
+                "styles by gram or wasserstein"
+            )
+        if 0 < self.tile_size < MIN_SIDE:
+            raise UsageError(f"--tile-size is {self.tile_size}: expected at least {MIN_SIDE}, or 0 to choose")
+        if self.objective and (self.tile_size or self.max_memory):
+            raise UsageError(
+                "an exported objective computes the whole picture at once: leave out --tile-size and --max-memory, "
+                "or --objective"
+            )
         if not self.init:
             raise UsageError("--init is '': expected content, matched, noise, blend, or a picture")
+
+    @property
+    def tileable(self) -> bool:
+        """Whether the objective can be computed tile by tile; sorting needs the whole picture."""
+        return self.style_loss != "sliced-wasserstein"
 
     @property
     def content_weights(self) -> dict[str, float]:
@@ -172,6 +221,12 @@ class TransferConfig:
         """A copy with some options changed."""
         return replace(self, **options)
 
+    def differences(self, recorded: Mapping[str, Any]) -> list[str]:
+        """The options, as flags, of which `recorded` (from `to_dict`) says that they made another painting."""
+        ours = self.to_dict()
+        names = sorted((ours.keys() | recorded.keys()) - set(INDIFFERENT))
+        return [_flag(name) for name in names if ours.get(name) != recorded.get(name)]
+
     def to_dict(self) -> dict[str, Any]:
         """All options as JSON-ready values; `from_options` takes them back."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
@@ -199,9 +254,13 @@ def _stored(option: Field[Any], value: Any) -> Any:
 
 
 def _scalar(option: Field[Any], kind: Any, value: Any) -> Any:
+    if kind == float | None:
+        return None if value is None else _scalar(option, float, value)
     choices = [choice for part in (get_args(kind) or (kind,)) for choice in get_args(part) or (part,)]
     if str in choices:
         return value if value is None and NoneType in choices else str(value).strip()
+    if option.metadata["size"]:
+        return _bytes(option, value)
     if kind not in (int, float):
         if value in choices or (value is None and NoneType in choices):
             return value
@@ -219,3 +278,10 @@ def _scalar(option: Field[Any], kind: Any, value: Any) -> Any:
             f"{_flag(option.name)} is {value}: expected a {'whole ' if kind is int else ''}number {bounds}"
         )
     return kind(number) if kind is float else int(value)
+
+
+def _bytes(option: Field[Any], value: Any) -> int:
+    try:
+        return parse_bytes(value)
+    except ValueError as error:
+        raise UsageError(f"{_flag(option.name)} is {value}: expected a size such as 6GB or 500MB, or 0") from error

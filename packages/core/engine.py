@@ -1,22 +1,68 @@
 """The default engine: the objective by PyTorch, on the CPU, CUDA or Apple's MPS."""
 
+import math
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor
 
-from core.artifacts import check_fits, open_extractor
+from core.artifacts import OnnxExtractor, TorchExtractor, check_fits, open_extractor
 from core.config import TransferConfig
 from core.errors import StyleTransferError
-from core.images import Pixels
-from core.objective import Features, TorchObjective, compute_targets
-from core.optimise import Evaluation, Objective
+from core.free_memory import host_memory
+from core.images import Pixels, Size, size_of
+from core.memory import Memory, OutOfMemory, Plan, plan_memory, within_memory
+from core.objective import Features, Targets, TorchObjective, compute_targets
+from core.optimise import Evaluation, WeightedObjective
+from core.styles import Manner, as_manners
 from core.terms import Terms
+from core.tiled import TiledExtractor, TiledObjective, compute_tiled_targets
+from core.tiles import Tiling
 from core.vgg import load_extractor
 from core.weights import load_weights
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that was loaded, eager or from an artifact; several engines may use it.
+
+    `artifact` computes the targets, and the objective as well if it is differentiable. `weights` is what a record says
+    of them, and `activation_scale` how much larger features are than unit-variance input gives.
+    """
+
+    device: torch.device
+    extractor: Features
+    artifact: OnnxExtractor | TorchExtractor | None
+    weights: Mapping[str, Any]
+    activation_scale: float
+
+    @classmethod
+    def load(cls, config: TransferConfig) -> Self:
+        """The network that `config` names.
+
+        Raises:
+            UsageError: The weights, the architecture and the layers do not go together.
+            StyleTransferError: The device or the weights are not there.
+        """
+        device = choose_device(config.device)
+        taps = (*config.content_layers, *config.style_layers)
+        artifact = open_extractor(config.extractor, str(device)) if config.extractor else None
+        if artifact is not None:
+            check_fits(str(config.extractor), artifact.manifest, config)
+            if artifact.differentiable:
+                manifest = artifact.manifest
+                return cls(device, artifact, artifact, dict(manifest.weights), manifest.activation_scale)
+        weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=True)
+        extractor = load_extractor(weights, taps, pooling=config.pooling, device=device)
+        described = {"source": weights.source, "sha256": weights.sha256}
+        return cls(device, extractor, artifact, described, weights.preprocessing.activation_scale)
 
 
 class TorchEngine:
@@ -27,53 +73,49 @@ class TorchEngine:
         StyleTransferError: The device or the weights are not there.
     """
 
-    def __init__(self, config: TransferConfig) -> None:
-        self.device = choose_device(config.device)
-        taps = (*config.content_layers, *config.style_layers)
-        artifact = open_extractor(config.extractor, str(self.device)) if config.extractor else None
-        if artifact is not None:
-            check_fits(str(config.extractor), artifact.manifest, config)
-        if artifact is None or not artifact.differentiable:
-            weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=True)
-            self.extractor: Features = load_extractor(weights, taps, pooling=config.pooling, device=self.device)
-            self._weights = {"source": weights.source, "sha256": weights.sha256}
-            scale = weights.preprocessing.activation_scale
-        else:
-            self.extractor = artifact
-            self._weights, scale = dict(artifact.manifest.weights), artifact.manifest.activation_scale
-        self._artifact, self._path = artifact, config.extractor
-        self.terms = Terms.of(config, scale)
+    def __init__(self, config: TransferConfig, network: Network | None = None) -> None:
+        """An engine for runs with `config`, with a `network` that has been loaded for it if there is one."""
+        network = network or Network.load(config)
+        self.device, self.extractor = network.device, network.extractor
+        self._network, self._config = network, config
+        self._plans: dict[Size, Plan] = {}
+        self.terms = Terms.of(config, network.activation_scale)
 
-    def objective(self, content: Pixels, style: Pixels, *, content_emphasis: float = 1.0) -> Objective:
-        """The objective for these pictures, its targets computed and its content weights multiplied."""
-        terms = self.terms.emphasised(content_emphasis)
-        with self._on_device():
-            targets = compute_targets(
-                self._artifact or self.extractor, self.to_array(content), self.to_array(style), terms
-            )
-        whole = TorchObjective(self.extractor, targets, terms)
+    def plan(self, size: Size, style_size: Size) -> Plan:
+        """How to paint at `size` beside a style of `style_size`, made on first asking and kept.
 
-        def evaluate(image: Tensor) -> Evaluation:
-            with self._on_device():
-                return whole(image)
+        Raises:
+            StyleTransferError: The memory does not suffice.
+        """
+        if size not in self._plans:
+            memory = memory_for(self.device, self._config)
+            self._plans[size] = plan_memory(size, style_size, self._config, memory).require_fits()
+        return self._plans[size]
 
-        return evaluate
+    def objective(self, content: Pixels, style: Pixels | Sequence[Manner]) -> WeightedObjective:
+        """The objective for these pictures, its targets computed."""
+        manners, size = as_manners(style), size_of(content)
+        self.plan(size, _largest(manners))
+        home = self._home(size)
+        targets = self._as_planned(size, partial(self._targets, _on(home, content), _moved(manners, home)))
+        return _Objective(partial(self._evaluate_as_planned, size, targets), self.terms)
 
     def features(self, pixels: Pixels) -> Mapping[str, Pixels]:
         """The features of a picture at every tap, each (1, C, h, w)."""
-        with self._on_device(), torch.no_grad():
-            return {tap: self.to_pixels(values) for tap, values in self.extractor(self.to_array(pixels)).items()}
+        with within_memory(), _repeatable(), torch.no_grad():
+            features = self.extractor(torch.from_numpy(pixels).to(self.device))
+            return {tap: self.to_pixels(values) for tap, values in features.items()}
 
     def to_array(self, pixels: Pixels) -> Tensor:
-        """A picture on the device."""
-        return torch.from_numpy(pixels).to(self.device)
+        """A picture on the device, or on the host if that is the plan for its size."""
+        return torch.from_numpy(pixels).to(self._home(size_of(pixels)))
 
     def to_pixels(self, array: Tensor) -> Pixels:
         """A picture back from the device."""
         return array.detach().cpu().numpy()
 
     def describe(self) -> Mapping[str, Any]:
-        """The device, the versions and the weights."""
+        """The device, the versions, the weights, and what the memory allowed at each size."""
         cuda = self.device.type == "cuda"
         return {
             "engine": "torch",
@@ -81,22 +123,97 @@ class TorchEngine:
             "device": str(self.device),
             "device_name": torch.cuda.get_device_name(self.device) if cuda else platform.processor(),
             "threads": torch.get_num_threads(),
-            "weights": self._weights,
-            **({"extractor": self._path, "extractor_runs_on": self._artifact.provider} if self._artifact else {}),
+            "weights": self._network.weights,
+            "plans": [plan.to_dict() for plan in self._plans.values()],
+            **(
+                {"extractor": self._config.extractor, "extractor_runs_on": self._network.artifact.provider}
+                if self._network.artifact
+                else {}
+            ),
         }
 
-    @contextmanager
-    def _on_device(self) -> Iterator[None]:
-        """Repeatable convolutions, and one sentence when the memory does not suffice."""
-        try:
-            with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-                yield
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and "memory" not in str(error):
-                raise
-            raise StyleTransferError(
-                f"the memory of {self.device} does not suffice at this size: use a smaller --image-size"
-            ) from error
+    def _targets(self, content: Tensor, styles: Sequence[Manner], tiling: Tiling | None) -> Targets:
+        extractor = self._network.artifact or self.extractor
+        if tiling is None:
+            return compute_targets(extractor, content, styles, self.terms)
+        return compute_tiled_targets(TiledExtractor(extractor, tiling, self.device), content, styles, self.terms)
+
+    def _evaluate_as_planned(self, size: Size, targets: Targets, terms: Terms, image: Tensor) -> Evaluation:
+        return self._as_planned(size, partial(self._evaluate, targets, terms, image))
+
+    def _evaluate(self, targets: Targets, terms: Terms, image: Tensor, tiling: Tiling | None) -> Evaluation:
+        if tiling is None:
+            return TorchObjective(self.extractor, targets, terms)(image)
+        return TiledObjective(TiledExtractor(self.extractor, tiling, self.device), targets, terms)(image)
+
+    def _as_planned(self, size: Size, work: Callable[[Tiling | None], T]) -> T:
+        """`work`, done in the tiles planned for pictures of `size`, or in smaller ones if these prove too large."""
+        while True:
+            plan = self._plans[size]
+            smaller = plan.in_smaller_tiles()
+            try:
+                with within_memory(), _repeatable():
+                    return work(plan.tiling(self._config))
+            except OutOfMemory:
+                if smaller is None:
+                    raise
+                self._plans[size] = smaller
+            # Only here is what the failure held on to free again.
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _home(self, size: Size) -> torch.device:
+        """Where pictures of that size lie."""
+        plan = self._plans.get(size)
+        return torch.device("cpu") if plan and plan.on_host else self.device
+
+
+@dataclass(frozen=True)
+class _Objective:
+    """An objective whose targets stay as they are when its weights change."""
+
+    evaluate: Callable[[Terms, Tensor], Evaluation]
+    terms: Terms
+
+    def __call__(self, image: Tensor) -> Evaluation:
+        return self.evaluate(self.terms, image)
+
+    def emphasised(self, *, content: float = 1.0, style: float = 1.0) -> "_Objective":
+        return replace(self, terms=self.terms.emphasised(content=content, style=style))
+
+
+def _on(device: torch.device, pixels: Pixels) -> Tensor:
+    return torch.from_numpy(pixels).to(device)
+
+
+def _moved(manners: Sequence[Manner], device: torch.device) -> tuple[Manner, ...]:
+    """The styles as tensors on the device."""
+    return tuple(
+        replace(
+            manner,
+            pictures=tuple(_on(device, pixels) for pixels in manner.pictures),
+            mask=None if manner.mask is None else _on(device, manner.mask),
+        )
+        for manner in manners
+    )
+
+
+def _largest(manners: Sequence[Manner]) -> Size:
+    return max((size_of(pixels) for manner in manners for pixels in manner.pictures), key=math.prod)
+
+
+@contextmanager
+def _repeatable() -> Iterator[None]:
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        yield
+
+
+def memory_for(device: torch.device, config: TransferConfig) -> Memory:
+    """The memory to plan with on `device`: what is free, or what `config` allows."""
+    if device.type != "cuda":  # MPS shares the host's
+        return Memory.of(config, host_memory())
+    free, _ = torch.cuda.mem_get_info(device)
+    return Memory.of(config, host_memory(), free + torch.cuda.memory_reserved(device))
 
 
 def choose_device(name: str) -> torch.device:

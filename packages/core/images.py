@@ -33,6 +33,7 @@ __all__ = [
     "Pixels",
     "Size",
     "check_output",
+    "describe_source",
     "fit_size",
     "quantise",
     "read_picture",
@@ -40,6 +41,7 @@ __all__ = [
     "read_size",
     "resample",
     "resize",
+    "size_of",
     "to_image",
     "write_picture",
 ]
@@ -71,7 +73,12 @@ class Picture:
     @property
     def size(self) -> Size:
         """Width and height in pixels."""
-        return self.pixels.shape[3], self.pixels.shape[2]
+        return size_of(self.pixels)
+
+
+def size_of(pixels: Pixels) -> Size:
+    """Width and height of (1, C, H, W)."""
+    return pixels.shape[3], pixels.shape[2]
 
 
 def read_picture(source: PictureSource, *, name: str = "picture") -> Picture:
@@ -87,7 +94,7 @@ def read_picture(source: PictureSource, *, name: str = "picture") -> Picture:
     Raises:
         UsageError: There is no such picture, or it is damaged, too small, or not what an array should be.
     """
-    what = _describe(source, name)
+    what = describe_source(source, name)
     if isinstance(source, np.ndarray):
         levels, alpha = _from_array(source, what)
     else:
@@ -109,7 +116,7 @@ def read_size(source: PictureSource, *, name: str = "picture") -> Size:
     Raises:
         UsageError: As `read_picture`, apart from what only decoding shows.
     """
-    what = _describe(source, name)
+    what = describe_source(source, name)
     if isinstance(source, np.ndarray):
         height, width = _checked_shape(source, what)[:2]
         return width, height
@@ -163,7 +170,12 @@ def quantise(pixels: Pixels, bit_depth: int = 8) -> Pixels:
     return np.asarray(np.rint(pixels.clip(0, 1) * top) / top, np.float32)
 
 
-def _describe(source: object, name: str) -> str:
+def describe_source(source: object, name: str) -> str:
+    """What an error calls a picture: its kind and its path, if it has one.
+
+    Raises:
+        UsageError: It is nothing that a picture can be read from.
+    """
     if isinstance(source, str | os.PathLike):
         return f"{name} {os.fspath(source)}"
     if isinstance(source, Image.Image | np.ndarray):

@@ -1,17 +1,22 @@
 """The terms of the objective, each a function of torch tensors that autograd can follow."""
 
+from functools import cache
+
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 
-def gram(features: Tensor) -> Tensor:
+def gram(features: Tensor, mask: Tensor | None = None) -> Tensor:
     """Inner products of the feature maps, divided by the number of positions: (N, C, H, W) to (N, C, C).
 
     Gatys et al. (arXiv 1508.06576, equation 3) leave the sum undivided; dividing makes pictures of any size
-    comparable.
+    comparable. With a `mask`, (1, 1, H, W) of mean 1, every position counts by its value there: the guided Gram
+    matrix of Gatys et al., Controlling Perceptual Factors in Neural Style Transfer (arXiv 1611.07865).
     """
     flat = features.flatten(2)
-    return flat @ flat.mT / flat.shape[-1]
+    counted = flat if mask is None else flat * mask.flatten(2)
+    return counted @ flat.mT / flat.shape[-1]
 
 
 def sum_of_squares(values: Tensor) -> Tensor:
@@ -32,12 +37,12 @@ def content_loss(features: Tensor, target: Tensor) -> Tensor:
     return mean_square(features - target)
 
 
-def style_loss(features: Tensor, target: Tensor) -> Tensor:
-    """Mean squared difference between the Gram matrix of features (N, C, H, W) and a target (N, C, C).
+def style_loss(matrix: Tensor, target: Tensor) -> Tensor:
+    """Mean squared difference between two Gram matrices (N, C, C).
 
     Four times E_l of equation 4 of Gatys et al., whose 1/(4 N² M²) holds the division by positions.
     """
-    return mean_square(gram(features) - target)
+    return mean_square(matrix - target)
 
 
 def total_variation(image: Tensor) -> Tensor:
@@ -47,33 +52,83 @@ def total_variation(image: Tensor) -> Tensor:
     return (sum_of_squares(across) + sum_of_squares(down)) / image.numel()
 
 
-def moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (N, C) and covariance (N, C, C) of the features (N, C, H, W) over the positions."""
-    mean = features.mean((2, 3))
-    return mean, gram(features) - mean.unsqueeze(2) * mean.unsqueeze(1)
+def moments(features: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Means over the positions of the features' products and of themselves: (N, C, H, W) to (N, C, C + 1).
+
+    The Gram matrix, with one more column for the features alone. Unlike a covariance, both are plain means, so
+    that those of the parts of a picture add up to those of the whole. A `mask` counts as in `gram`.
+    """
+    means = (features if mask is None else features * mask).mean((2, 3))
+    return torch.cat([gram(features, mask), means.unsqueeze(2)], 2)
 
 
-def wasserstein_loss(features: Tensor, target: tuple[Tensor, Tensor]) -> Tensor:
+def wasserstein_target(target: Tensor) -> Tensor:
+    """What `wasserstein_loss` compares with, from `moments` (N, C, C + 1): float64, of the same shape.
+
+    The square root of the covariance, with the means as a last column. In float32 the rounding of its large
+    eigenvalues would drown the small ones, and with them three digits of the gradient.
+    """
+    # Apple's MPS has neither float64 nor eigenvalues.
+    mean, covariance = _mean_and_covariance(target.to("cpu" if target.is_mps else target.device, torch.float64))
+    values, vectors = torch.linalg.eigh(covariance)
+    root = (vectors * values.clamp_min(0).sqrt().unsqueeze(-2)) @ vectors.mT
+    return torch.cat([root, mean.unsqueeze(2)], 2)
+
+
+def wasserstein_loss(found: Tensor, target: Tensor) -> Tensor:
     """Squared 2-Wasserstein distance of two normal distributions, over the channels: a mean of per-channel terms.
 
-    The features (N, C, H, W) stand for the one with their `moments`, `target` holds the moments of the other:
-    |m - m'|² + tr(S + S' - 2 (S'^½ S S'^½)^½), after Vaccaro, https://github.com/VinceMarron/style_transfer.
+    With the mean m and covariance S of `found`, which are `moments` (N, C, C + 1), and those of a
+    `wasserstein_target`: |m - m'|² + tr(S + S' - 2 (S'^½ S S'^½)^½), after Vaccaro,
+    https://github.com/VinceMarron/style_transfer.
     """
-    mean, covariance = moments(features)
-    target_mean, target_covariance = target
-    root = _square_root(target_covariance)
+    mean, covariance = _mean_and_covariance(found.to(target))
+    root, target_mean = target[..., :-1], target[..., -1]
     overlap = torch.linalg.eigvalsh(_regular(root @ covariance @ root)).clamp_min(0).sqrt().sum(-1)
-    traces = torch.diagonal(covariance + target_covariance, dim1=-2, dim2=-1).sum(-1)
+    traces = torch.diagonal(covariance + root @ root, dim1=-2, dim2=-1).sum(-1)
     distance = (mean - target_mean).square().sum(-1) + traces - 2 * overlap
-    mean_distance: Tensor = distance.mean() / features.shape[1]
-    return mean_distance
+    mean_distance: Tensor = distance.mean() / mean.shape[1]
+    return mean_distance.to(found)
 
 
-def _square_root(matrix: Tensor) -> Tensor:
-    """The square root of a symmetric matrix (N, C, C) without negative eigenvalues."""
-    values, vectors = torch.linalg.eigh(matrix)
-    root: Tensor = (vectors * values.clamp_min(0).sqrt().unsqueeze(-2)) @ vectors.mT
-    return root
+def projections(features: Tensor, mask: Tensor | None = None) -> Tensor:
+    """The features as seen along fixed directions, as many as there are channels: (1, C, H, W) to (1, C, positions).
+
+    With a `mask`, (1, 1, H, W), only the positions where it is at least half of its largest value count.
+    """
+    flat = features.flatten(2)
+    if mask is not None:
+        flat = flat[..., (mask >= mask.max() / 2).flatten()]
+    return directions(flat.shape[1]).to(flat) @ flat
+
+
+@cache
+def directions(channels: int) -> Tensor:
+    """Orthonormal directions in the space of that many channels, always the same: (C, C).
+
+    Heitz et al. draw new ones for every evaluation, as stochastic gradient descent can. L-BFGS needs one objective,
+    and a whole basis leaves no direction out.
+    """
+    generator = torch.Generator().manual_seed(channels)
+    basis: Tensor = torch.linalg.qr(torch.randn(channels, channels, generator=generator, dtype=torch.float64))[0]
+    return basis
+
+
+def sliced_wasserstein_loss(found: Tensor, target: Tensor) -> Tensor:
+    """Mean squared difference of sorted `projections`: (1, C, n) against a sorted target (1, C, m).
+
+    Where the numbers of positions differ, the target's quantiles are interpolated. Heitz et al., A Sliced Wasserstein
+    Loss for Neural Texture Synthesis, CVPR 2021 (arXiv 2006.07229).
+    """
+    if found.shape[2] != target.shape[2]:
+        target = interpolate(target, size=found.shape[2], mode="linear", align_corners=True)
+    return mean_square(found.sort(2).values - target)
+
+
+def _mean_and_covariance(found: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, C) and (N, C, C) from `moments` (N, C, C + 1)."""
+    products, mean = found[..., :-1], found[..., -1]
+    return mean, products - mean.unsqueeze(2) * mean.unsqueeze(1)
 
 
 def _regular(matrix: Tensor) -> Tensor:

@@ -3,40 +3,182 @@
 L = Σ a_l content_l + Σ b_l style_l + c TV, after equation 7 of Gatys et al. (arXiv 1508.06576).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
-from core.losses import content_loss, gram, moments, style_loss, total_variation, wasserstein_loss
+from core.errors import UsageError
+from core.losses import (
+    content_loss,
+    gram,
+    moments,
+    projections,
+    sliced_wasserstein_loss,
+    style_loss,
+    total_variation,
+    wasserstein_loss,
+    wasserstein_target,
+)
 from core.optimise import Evaluation
+from core.styles import Manner
 from core.terms import Terms
 
 Features = Callable[[Tensor], Mapping[str, Tensor]]
 """From an image (1, 3, H, W) RGB in [0, 1] to its features (1, C, h, w) at every tap, by their names."""
 
-StyleTarget = Tensor | tuple[Tensor, Tensor]
-"""A Gram matrix (1, C, C), or mean (1, C) and covariance (1, C, C)."""
+Measures = dict[tuple[str, str, int], Tensor]
+"""All the loss knows of features, by ("content" or "style", tap, region): content losses (), statistics of the style.
+
+Statistics are Gram matrices (1, C, C) or `core.losses.moments` (1, C, C + 1). Each measure is a mean over the
+positions: those of the parts of a picture, weighted by their shares of the positions, add up to those of the whole.
+Only the `projections` (1, C, positions) of the sliced Wasserstein loss are no means, and need the whole picture.
+"""
+
+Region = Mapping[str, Tensor] | None
+"""Where a style is wanted: masks (1, 1, h, w) of mean 1 by tap; None for everywhere."""
+
+WHOLE: tuple[Region, ...] = (None,)
+
+
+@dataclass(frozen=True)
+class StyleTarget:
+    """What the style of one region is compared with, by tap, and how much that counts.
+
+    Gram matrices (1, C, C), what `core.losses.wasserstein_target` makes of moments (1, C, C + 1), or sorted
+    projections. `region` is its place among the regions of the targets.
+    """
+
+    statistics: Mapping[str, Tensor]
+    weight: float = 1.0
+    region: int = 0
 
 
 @dataclass(frozen=True)
 class Targets:
-    """What the features of the painting are compared with, computed once per scale."""
+    """What the painting is compared with, computed once per scale: features (1, C, h, w) of the content, and styles."""
 
     content: Mapping[str, Tensor]
-    style: Mapping[str, StyleTarget]
+    styles: tuple[StyleTarget, ...]
+    regions: tuple[Region, ...] = WHOLE
 
 
 @torch.no_grad()
-def compute_targets(extractor: Features, content: Tensor, style: Tensor, terms: Terms) -> Targets:
-    """The features of the content and the statistics of the style; both (1, 3, H, W) RGB in [0, 1], any two sizes."""
-    statistic = gram if terms.style_statistic == "gram" else moments
-    content_features = extractor(content)
-    content_targets = {tap: content_features[tap] for tap in terms.content}
-    del content_features
-    style_features = extractor(style)
-    return Targets(content_targets, {tap: statistic(style_features[tap]) for tap in terms.style})
+def compute_targets(extractor: Features, content: Tensor, style: Tensor | Sequence[Manner], terms: Terms) -> Targets:
+    """The features of the content, (1, 3, H, W) RGB in [0, 1], and the statistics of the styles, of any sizes.
+
+    Raises:
+        UsageError: A region is too small for a layer to see.
+    """
+    features = extractor(content)
+    sizes = {tap: features[tap].shape[2:] for tap in terms.style}
+    targets = {tap: features[tap] for tap in terms.content}
+    del features
+    style_terms = terms.without_content()
+    return style_targets(
+        targets, style, sizes, terms, lambda picture: measure(extractor(picture), {}, WHOLE, style_terms)
+    )
+
+
+def style_targets(
+    content: Mapping[str, Tensor],
+    style: Tensor | Sequence[Manner],
+    sizes: Mapping[str, Sequence[int]],
+    terms: Terms,
+    measure_picture: Callable[[Tensor], Measures],
+) -> Targets:
+    """The targets with these features of the content, and the styles as `measure_picture` finds them.
+
+    `sizes` are height and width of the painting's features, by tap. Of styles over the whole picture the weights are
+    divided by their sum. One of a region weighs by its area, so that it pulls at a pixel there as it would anywhere.
+
+    Raises:
+        UsageError: A region is too small for a layer to see.
+    """
+    manners = (Manner((style,)),) if isinstance(style, Tensor) else tuple(style)
+    everywhere = sum(manner.weight for manner in manners if manner.mask is None)
+    regions: list[Region] = [None] if everywhere else []
+    styles = []
+    for manner in manners:
+        found = _pooled([measure_picture(picture) for picture in manner.pictures], manner.pictures, terms)
+        if manner.mask is None:
+            styles.append(StyleTarget(found, manner.weight / everywhere))
+        else:
+            styles.append(StyleTarget(found, manner.weight * float(manner.mask.mean()), len(regions)))
+            regions.append({tap: _mask_at(manner.mask, size) for tap, size in sizes.items()})
+    return Targets(content, tuple(styles), tuple(regions))
+
+
+def _pooled(found: Sequence[Measures], pictures: Sequence[Tensor], terms: Terms) -> dict[str, Tensor]:
+    """The targets by tap of pictures that count as one style, by area."""
+    areas = [picture.shape[2] * picture.shape[3] for picture in pictures]
+    targets = {}
+    for tap in terms.style:
+        statistics = [measures["style", tap, 0] for measures in found]
+        if terms.style_loss == "sliced-wasserstein":
+            targets[tap] = torch.cat(statistics, 2).sort(2).values
+            continue
+        mean = torch.stack([area / sum(areas) * one for area, one in zip(areas, statistics, strict=True)]).sum(0)
+        targets[tap] = mean if terms.style_loss == "gram" else wasserstein_target(mean)
+    return targets
+
+
+def _mask_at(mask: Tensor, size: Sequence[int]) -> Tensor:
+    """The mask at the size of features, by area, with a mean of 1."""
+    small = interpolate(mask, size=tuple(size), mode="area")
+    if not float(small.max()) > 1 / 255:
+        raise UsageError(
+            "a region is too small or too dark for the deepest layer to see it: make it larger or brighter"
+        )
+    return small / small.mean()
+
+
+def measure(
+    features: Mapping[str, Tensor], content: Mapping[str, Tensor], regions: Sequence[Region], terms: Terms
+) -> Measures:
+    """The measures of features (1, C, h, w) by tap, whose `content` targets and `regions` have the same size."""
+    statistic = {"gram": gram, "wasserstein": moments, "sliced-wasserstein": projections}[terms.style_loss]
+    measures = {("content", tap, 0): content_loss(features[tap], content[tap]) for tap in terms.content}
+    for number, region in enumerate(regions):
+        for tap in terms.style:
+            measures["style", tap, number] = statistic(features[tap], None if region is None else region[tap])
+    return measures
+
+
+def weigh(measures: Measures, image: Tensor, styles: Sequence[StyleTarget], terms: Terms) -> dict[str, Tensor]:
+    """The weighted terms, named content, style and tv; their sum is the loss. Terms without weight are left out.
+
+    `measures` are those of `image`, (1, 3, H, W) RGB in [0, 1].
+    """
+    distance = {
+        "gram": style_loss,
+        "wasserstein": wasserstein_loss,
+        "sliced-wasserstein": sliced_wasserstein_loss,
+    }[terms.style_loss]
+    parts = {
+        "content": [weight * measures["content", tap, 0] for tap, weight in terms.content.items()],
+        "style": [
+            style.weight * weight * distance(measures["style", tap, style.region], style.statistics[tap])
+            for style in styles
+            for tap, weight in terms.style.items()
+        ],
+        "tv": [terms.tv * total_variation(image)] if terms.tv else [],
+    }
+    return {name: torch.stack(values).sum() for name, values in parts.items() if values}
+
+
+def sum_of(parts: Mapping[str, Tensor]) -> Tensor:
+    """The loss."""
+    return torch.stack(list(parts.values())).sum()
+
+
+def as_evaluation(parts: Mapping[str, Tensor], gradient: Tensor) -> Evaluation:
+    """The parts of a loss and its gradient, as an optimiser takes them."""
+    # One transfer for all the numbers: on CUDA each one waits for the device.
+    total, *values = torch.stack([sum_of(parts), *parts.values()]).tolist()
+    return Evaluation(total, gradient, dict(zip(parts, values, strict=True)))
 
 
 class TorchObjective:
@@ -49,20 +191,11 @@ class TorchObjective:
         """Evaluate at `image`, (1, 3, H, W) RGB in [0, 1], H and W those of the content."""
         image = image.detach().requires_grad_(True)
         parts = self.parts(image)
-        loss = torch.stack(list(parts.values())).sum()
-        (gradient,) = torch.autograd.grad(loss, image)
-        # One transfer for all the numbers: on CUDA each one waits for the device.
-        total, *values = torch.stack([loss, *parts.values()]).tolist()
-        return Evaluation(total, gradient, dict(zip(parts, values, strict=True)))
+        (gradient,) = torch.autograd.grad(sum_of(parts), image)
+        return as_evaluation(parts, gradient)
 
     def parts(self, image: Tensor) -> dict[str, Tensor]:
         """The weighted terms, named content, style and tv; their sum is the loss. Terms without weight are left out."""
-        terms, targets = self._terms, self._targets
-        features = self._extractor(image)
-        distance = style_loss if terms.style_statistic == "gram" else wasserstein_loss
-        parts = {
-            "content": [w * content_loss(features[tap], targets.content[tap]) for tap, w in terms.content.items()],
-            "style": [w * distance(features[tap], targets.style[tap]) for tap, w in terms.style.items()],  # type: ignore[arg-type]
-            "tv": [terms.tv * total_variation(image)] if terms.tv else [],
-        }
-        return {name: torch.stack(values).sum() for name, values in parts.items() if values}
+        targets = self._targets
+        measures = measure(self._extractor(image), targets.content, targets.regions, self._terms)
+        return weigh(measures, image, targets.styles, self._terms)

@@ -1,7 +1,8 @@
 """The engine without PyTorch: ONNX Runtime computes the loss and its gradient from an exported objective."""
 
+import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 from core.artifacts import OnnxExtractor, TorchExtractor, check_fits, open_extractor
 from core.config import TransferConfig
 from core.errors import StyleTransferError, UsageError
-from core.images import Pixels
+from core.images import Pixels, Size
 from core.manifest import Manifest, read_manifest
-from core.optimise import Evaluation, Objective
+from core.memory import Memory, Plan, plan_memory
+from core.optimise import Evaluation, WeightedObjective
 from core.session import CPU, open_session, provider_of, run_session
+from core.styles import Manner, as_manners
 from core.terms import Terms
 
 Features = NDArray[np.float32]
@@ -42,7 +45,7 @@ class OnnxEngine:
         if isinstance(features_of, OnnxExtractor | TorchExtractor):
             _check_same_network(self.manifest, features_of.manifest)
         self.terms = Terms.of(config, self.manifest.activation_scale)
-        self._path, self._features_of = Path(path), features_of
+        self._path, self._features_of, self._config = Path(path), features_of, config
         self._session = open_session(path, config.device)
         self.provider = provider_of(self._session)
         if config.device not in ("auto", "cpu") and self.provider == CPU:
@@ -50,14 +53,32 @@ class OnnxEngine:
                 f"ONNX Runtime finds no {config.device} device on this machine: use --device auto or --device cpu"
             )
 
-    def objective(self, content: Pixels, style: Pixels, *, content_emphasis: float = 1.0) -> Objective:
-        """The objective for these pictures, its targets computed and its content weights multiplied."""
+    def plan(self, size: Size, style_size: Size) -> Plan:
+        """The whole picture at once, which is how the artifact computes; whether it fits shows when it runs."""
+        return plan_memory(size, style_size, self._config, Memory(math.inf))
+
+    def objective(self, content: Pixels, style: Pixels | Sequence[Manner]) -> WeightedObjective:
+        """The objective for these pictures, its targets computed.
+
+        Raises:
+            UsageError: There are several styles, or one has a region: the graph has one Gram matrix a layer.
+        """
+        manner, *others = as_manners(style)
+        if others or manner.mask is not None:
+            raise UsageError(
+                "an exported objective knows one style over the whole picture: leave out the other styles and "
+                "regions, or --objective"
+            )
         contents = self._features_of(content)
         targets = {CONTENT.format(tap): contents[tap] for tap in self.manifest.content_taps}
         del contents
-        styles = self._features_of(style)
-        targets |= {GRAM.format(tap): gram(styles[tap]) for tap in self.manifest.style_taps}
-        return OnnxObjective(self._session, self.manifest, targets, self.terms.emphasised(content_emphasis))
+        areas = [pixels.shape[2] * pixels.shape[3] for pixels in manner.pictures]
+        for area, pixels in zip(areas, manner.pictures, strict=True):
+            styles = self._features_of(pixels)
+            for tap in self.manifest.style_taps:
+                share = np.float32(area / sum(areas)) * gram(styles[tap])
+                targets[GRAM.format(tap)] = targets.get(GRAM.format(tap), 0) + share
+        return OnnxObjective(self._session, self.manifest, targets, self.terms)
 
     def to_array(self, pixels: Pixels) -> Pixels:
         """The picture itself: the optimiser works on NumPy arrays as it does on PyTorch's."""
@@ -90,7 +111,7 @@ class OnnxObjective:
     def __init__(
         self, session: Any, manifest: Manifest, targets: Mapping[str, NDArray[np.float32]], terms: Terms
     ) -> None:
-        self._session = session
+        self._session, self._manifest, self._targets, self._terms = session, manifest, targets, terms
         self._inputs = {
             **targets,
             "content_weights": np.array([terms.content[tap] for tap in manifest.content_taps], np.float32),
@@ -106,6 +127,11 @@ class OnnxObjective:
         return Evaluation(
             float(values["loss"]), values["gradient"], {name: float(values[name]) for name in self._parts}
         )
+
+    def emphasised(self, *, content: float = 1.0, style: float = 1.0) -> "OnnxObjective":
+        """The same with the weights of the content and of the style multiplied."""
+        terms = self._terms.emphasised(content=content, style=style)
+        return OnnxObjective(self._session, self._manifest, self._targets, terms)
 
 
 def gram(features: Features) -> Features:
@@ -131,9 +157,9 @@ def features_for(config: TransferConfig) -> FeaturesOf:
 
 
 def _check_config(path: str | os.PathLike[str], manifest: Manifest, config: TransferConfig) -> None:
-    if config.style_statistic != "gram":
+    if config.style_loss != "gram":
         raise UsageError(
-            f"{path} compares styles by Gram matrices, not by --style-statistic {config.style_statistic}: "
+            f"{path} compares styles by Gram matrices, not by --style-loss {config.style_loss}: "
             "use gram, or paint without it"
         )
     for flag, held, asked in (

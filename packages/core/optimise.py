@@ -6,8 +6,8 @@ so the same code drives every way of computing the objective. Lengths are counte
 
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from core.errors import StyleTransferError
@@ -39,17 +39,36 @@ class Objective(Protocol):
         ...
 
 
+class WeightedObjective(Objective, Protocol):
+    """An objective whose terms can be weighed anew without computing its targets again."""
+
+    def emphasised(self, *, content: float = 1.0, style: float = 1.0) -> "WeightedObjective":
+        """The same with the weights of the content and of the style multiplied."""
+        ...
+
+
 @dataclass(frozen=True)
 class Step:
-    """Where a minimisation stands: the best picture so far, its loss, and the evaluations spent on it."""
+    """Where a minimisation stands: the best picture so far, its loss, and the evaluations spent on it.
+
+    `arrays`, shaped like the picture, and `numbers` are what the optimiser needs beside these to go on from here. No
+    array is ever changed in place, so a step stays what it is.
+    """
 
     evaluations: int
     image: Array
     loss: float
     parts: Mapping[str, float]
+    arrays: Mapping[str, Array] = field(default_factory=dict, repr=False)
+    numbers: Mapping[str, float] = field(default_factory=dict, repr=False)
+
+    def converted(self, convert: Callable[[Array], Array]) -> "Step":
+        """The same with other arrays, such as NumPy's for PyTorch's."""
+        arrays = {name: convert(array) for name, array in self.arrays.items()}
+        return replace(self, image=convert(self.image), arrays=arrays)
 
 
-def lbfgs(objective: Objective, start: Array, *, evaluations: int, history: int = 20) -> Iterator[Step]:
+def lbfgs(objective: Objective, start: Array | Step, *, evaluations: int, history: int = 20) -> Iterator[Step]:
     """Projected L-BFGS: quasi-Newton steps among the values free to move, clipped to the box.
 
     A value that sits on a bound and whose gradient pushes outwards is held; the two-loop recursion
@@ -59,17 +78,25 @@ def lbfgs(objective: Objective, start: Array, *, evaluations: int, history: int 
     goes on from there along the gradient; when that does not help either, the minimum is reached to within
     rounding and the iteration ends.
 
+    A step for a `start` is given again, and then those that followed it, bit for bit.
+
     Raises:
         StyleTransferError: The objective is not finite at `start`.
     """
-    image, memory = start.clip(0, 1), _CurvatureMemory(history)
-    here = _evaluate_start(objective, image)
-    used = 1
-    yield Step(used, image, here.loss, here.parts)
+    memory = _CurvatureMemory(history)
+    if isinstance(start, Step):
+        used, image = start.evaluations, start.image
+        here = Evaluation(start.loss, start.arrays["gradient"], start.parts)
+        memory.restore(start.arrays)
+    else:
+        used, image = 1, start.clip(0, 1)
+        here = _evaluate_start(objective, image)
+    del start  # it would keep alive what the memory forgets
+    yield Step(used, image, here.loss, here.parts, {"gradient": here.gradient, **memory.arrays()})
     while used < evaluations:
         free = ((image > 0) | (here.gradient < 0)) & ((image < 1) | (here.gradient > 0))
         direction = -memory.multiply(here.gradient * free, free)
-        length = 1.0 if memory else FIRST_MOVE / max(_root_mean_square(direction), 1e-30)
+        length = 1.0 if memory else FIRST_MOVE / max(root_mean_square(direction), 1e-30)
         for _ in range(min(MAX_BACKTRACKS, evaluations - used)):
             candidate = (image + length * direction).clip(0, 1)
             move = candidate - image
@@ -87,12 +114,12 @@ def lbfgs(objective: Objective, start: Array, *, evaluations: int, history: int 
             continue
         memory.add(move, there.gradient - here.gradient)
         image, here = candidate, there
-        yield Step(used, image, here.loss, here.parts)
+        yield Step(used, image, here.loss, here.parts, {"gradient": here.gradient, **memory.arrays()})
 
 
 def adam(
     objective: Objective,
-    start: Array,
+    start: Array | Step,
     *,
     evaluations: int,
     learning_rate: float = 0.02,
@@ -104,18 +131,19 @@ def adam(
     the pictures, which is delivered if it is better. A loss that is not finite sends the iteration back to the
     best picture with half the learning rate.
 
+    A step for a `start` is given again, and then those that followed it, bit for bit.
+
     Raises:
         StyleTransferError: The objective is not finite at `start`.
     """
-    image = start.clip(0, 1)
-    here = _evaluate_start(objective, image)
-    best = Step(1, image, here.loss, here.parts)
+    best = start if isinstance(start, Step) else _first_of_adam(objective, start.clip(0, 1), learning_rate)
+    del start
+    image, gradient, first, second, average = (best.arrays[name] for name in _ADAM_ARRAYS)
+    learning_rate, weight_first, weight_second, weight_average = (best.numbers[name] for name in _ADAM_NUMBERS)
     yield best
-    first = second = average = image * 0
-    weight_first = weight_second = weight_average = 0.0
-    for used in range(2, evaluations + 1):
-        first, weight_first = 0.9 * first + 0.1 * here.gradient, 0.9 * weight_first + 0.1
-        second, weight_second = 0.99 * second + 0.01 * here.gradient**2, 0.99 * weight_second + 0.01
+    for used in range(best.evaluations + 1, evaluations + 1):
+        first, weight_first = 0.9 * first + 0.1 * gradient, 0.9 * weight_first + 0.1
+        second, weight_second = 0.99 * second + 0.01 * gradient**2, 0.99 * weight_second + 0.01
         move = learning_rate * (first / weight_first) / ((second / weight_second) ** 0.5 + 1e-8)
         image = (image - move).clip(0, 1)
         if averaging:
@@ -129,12 +157,30 @@ def adam(
             first = second = image * 0
             weight_first = weight_second = 0.0
             here = _evaluate_start(objective, image)
-        best = Step(used, image, here.loss, here.parts) if here.loss <= best.loss else _again(best, used)
+        if here.loss <= best.loss:
+            best = Step(used, image, here.loss, here.parts)
+        gradient = here.gradient
+        arrays = (image, gradient, first, second, average)
+        numbers = (learning_rate, weight_first, weight_second, weight_average)
+        best = replace(
+            best,
+            evaluations=used,
+            arrays=dict(zip(_ADAM_ARRAYS, arrays, strict=True)),
+            numbers=dict(zip(_ADAM_NUMBERS, numbers, strict=True)),
+        )
         yield best
 
 
-def _again(step: Step, used: int) -> Step:
-    return Step(used, step.image, step.loss, step.parts)
+_ADAM_ARRAYS = ("current", "gradient", "first", "second", "average")
+_ADAM_NUMBERS = ("learning_rate", "weight_first", "weight_second", "weight_average")
+"""What Adam needs to go on: the latest picture, its gradient, and the sums that become means over their weights."""
+
+
+def _first_of_adam(objective: Objective, image: Array, learning_rate: float) -> Step:
+    here, zero = _evaluate_start(objective, image), image * 0
+    arrays = dict(zip(_ADAM_ARRAYS, (image, here.gradient, zero, zero, zero), strict=True))
+    numbers = dict(zip(_ADAM_NUMBERS, (learning_rate, 0.0, 0.0, 0.0), strict=True))
+    return Step(1, image, here.loss, here.parts, arrays, numbers)
 
 
 class _CurvatureMemory:
@@ -146,6 +192,16 @@ class _CurvatureMemory:
     def __len__(self) -> int:
         return len(self._pairs)
 
+    def arrays(self) -> dict[str, Array]:
+        """The pairs, each array with its name."""
+        moves = {f"move {number}": move for number, (move, _) in enumerate(self._pairs)}
+        return moves | {f"change {number}": change for number, (_, change) in enumerate(self._pairs)}
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        """Take the pairs out of what `arrays` gave."""
+        count = sum(name.startswith("move ") for name in arrays)
+        self._pairs.extend((arrays[f"move {number}"], arrays[f"change {number}"]) for number in range(count))
+
     def clear(self) -> None:
         self._pairs.clear()
 
@@ -156,21 +212,22 @@ class _CurvatureMemory:
             self._pairs.append((move, change))
 
     def multiply(self, gradient: Array, free: Array) -> Array:
-        """The inverse Hessian restricted to the `free` values (a mask), times `gradient`."""
-        result, scale, seen = gradient, None, []
-        for whole_move, whole_change in reversed(self._pairs):
-            move, change = whole_move * free, whole_change * free
+        """The inverse Hessian restricted to the `free` values (a mask), times `gradient`, which is 0 elsewhere."""
+        result, scale, factors = gradient, None, []
+        for move, whole_change in reversed(self._pairs):
+            change = whole_change * free
             curvature = (move * change).sum()
             # A pair may curve upwards only with the values now held in; without them it counts for nothing.
             valid = curvature > 0
             weight = valid / (curvature * valid + ~valid)
             factor = weight * (move * result).sum()
             result = result - factor * change
-            seen.append((move, change, weight, factor))
+            factors.append((weight, factor))
             scale = curvature / (change * change).sum() if scale is None else scale
         result = result if scale is None else result * abs(scale)
-        for move, change, weight, factor in reversed(seen):
-            result = result + (factor - weight * (change * result).sum()) * move
+        # The masked pairs are not kept from the first loop: they would double the memory.
+        for (move, change), (weight, factor) in zip(self._pairs, reversed(factors), strict=True):
+            result = result + (factor - weight * (change * result).sum()) * (move * free)
         return result
 
 
@@ -184,10 +241,11 @@ def _evaluate_start(objective: Objective, image: Array) -> Evaluation:
 
 
 def _is_finite(evaluation: Evaluation) -> bool:
-    return math.isfinite(evaluation.loss) and math.isfinite(_root_mean_square(evaluation.gradient))
+    return math.isfinite(evaluation.loss) and math.isfinite(root_mean_square(evaluation.gradient))
 
 
-def _root_mean_square(array: Array) -> float:
+def root_mean_square(array: Array) -> float:
+    """Of all values of an array."""
     return math.sqrt(float((array * array).sum()) / math.prod(array.shape))
 
 

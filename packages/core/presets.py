@@ -66,7 +66,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "content_weight": 0.015,
         "style_weight": tuple(weight / 341 for weight in (256, 64, 16, 4, 1)),
         "tv_weight": 2.0,
-        "style_statistic": "wasserstein",
+        "style_loss": "wasserstein",
         "optimizer": "adam",
         "learning_rate": 0.02,
         "averaging": 0.99,

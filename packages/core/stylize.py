@@ -12,21 +12,35 @@ from typing import Any, Protocol
 
 import PIL.Image
 
+from core.canvas import Canvas
+from core.checkpoint import Checkpoint, Saved
 from core.config import TransferConfig
-from core.images import PictureSource, Pixels, Size, quantise, read_picture, resize, to_image, write_picture
-from core.optimise import Array, Evaluation, Objective, Step, adam, lbfgs
-from core.pyramid import Scale, plan_scales, refine, starting_picture, work_done
-from core.record import describe_picture, embedded, make_record
+from core.controls import balanced, prepare
+from core.images import PictureSource, Pixels, Size, quantise, read_picture, resize, size_of, to_image, write_picture
+from core.memory import Plan, within_memory
+from core.optimise import (
+    Array,
+    Evaluation,
+    Objective,
+    Step,
+    WeightedObjective,
+    adam,
+    lbfgs,
+)
+from core.pyramid import Scale, matched_picture, plan_scales, refine, starting_picture, work_done
+from core.record import describe_picture, describe_style, embedded, make_record
+from core.styles import Manner, StyleSource, as_manners, as_styles, read_style
 
 
 class Engine(Protocol):
     """A way of computing the objective: PyTorch, or ONNX Runtime without it."""
 
-    def objective(self, content: Pixels, style: Pixels, *, content_emphasis: float = 1.0) -> Objective:
-        """The objective for these two pictures, (1, 3, H, W) RGB in [0, 1], its targets computed.
+    def plan(self, size: Size, style_size: Size) -> Plan:
+        """How to make do with the memory at `size`, beside a style of `style_size`."""
+        ...
 
-        `content_emphasis` multiplies the weights of the content.
-        """
+    def objective(self, content: Pixels, style: Pixels | Sequence[Manner]) -> WeightedObjective:
+        """The objective for these pictures, (1, 3, H, W) RGB in [0, 1], its targets computed."""
         ...
 
     def to_array(self, pixels: Pixels) -> Array:
@@ -46,7 +60,8 @@ class Engine(Protocol):
 class Progress:
     """Where a run stands after a step, with the best picture of this scale so far.
 
-    `fraction` is the share of the whole work done, by pixels and evaluations, in (0, 1].
+    `fraction` is the share of the whole work done, by pixels and evaluations, in (0, 1]. `resumed` says that an
+    earlier run took the step, and left it in a checkpoint.
     """
 
     scale: int
@@ -58,14 +73,16 @@ class Progress:
     parts: Mapping[str, float]
     seconds: float
     fraction: float
-    _array: Array = field(repr=False)
+    resumed: bool
+    _step: Step = field(repr=False)
     _engine: Engine = field(repr=False)
     _objective: Objective = field(repr=False)
+    _canvas: Canvas = field(repr=False)
 
     @cached_property
     def pixels(self) -> Pixels:
         """The picture so far, (1, 3, H, W) RGB in [0, 1], at the size of this scale."""
-        return self._engine.to_pixels(self._array)
+        return self._canvas.deliver(self._engine.to_pixels(self._step.image))
 
     @cached_property
     def image(self) -> PIL.Image.Image:
@@ -74,7 +91,13 @@ class Progress:
 
     def delivered(self, bit_depth: int) -> Evaluation:
         """The objective at the picture as a file of that depth holds it."""
-        return self._objective(self._engine.to_array(quantise(self.pixels, bit_depth)))
+        seen = self._canvas.seen(quantise(self.pixels, bit_depth))
+        return self._objective(self._engine.to_array(seen))
+
+    @property
+    def numpy_step(self) -> Step:
+        """The step that the optimiser took, and can go on from, its arrays NumPy's."""
+        return self._step.converted(self._engine.to_pixels)
 
     def losses(self) -> dict[str, Any]:
         """The numbers alone, JSON-ready."""
@@ -122,43 +145,55 @@ class Result:
         )
 
 
+@within_memory()
 def stylize(
     content: PictureSource,
-    style: PictureSource,
+    style: StyleSource,
     config: TransferConfig | None = None,
     *,
     callback: Callback | None = None,
     engine: Engine | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Result:
     """Paint `content` in the style of `style`.
 
     Args:
         content: The photograph: a path, a PIL image, or an array (H, W[, C]), uint8, uint16 or float in [0, 1].
-        style: The picture whose manner it is painted in; any size and aspect.
+        style: The picture whose manner it is painted in, of any size and aspect; or a `Style`, or several of them.
         config: Every other choice; the defaults where it is left out.
         callback: Called with the progress after every step; returning True ends the run early.
         engine: What computes the objective; where it is left out, PyTorch, or the artifact that `config` names.
+        checkpoint: Where the run is kept as it goes on; if it holds this very run, that goes on from there. Its file
+            stays: remove it once the painting is saved.
 
     Raises:
-        UsageError: A picture or an option cannot work.
-        StyleTransferError: The weights are out of reach, the device is missing or too small.
+        UsageError: A picture or an option cannot work, or the checkpoint is of another run.
+        StyleTransferError: The weights are out of reach, the device is missing, the memory does not suffice.
     """
     config = config or TransferConfig()
-    content_picture, style_picture = read_picture(content, name="content"), read_picture(style, name="style")
-    scales = plan_scales(content_picture.size, style_picture.size, config)
+    styles = as_styles(style)
+    picture, manners = read_picture(content, name="content"), [read_style(style) for style in styles]
+    scales = plan_scales(picture.size, [size_of(pixels) for manner in manners for pixels in manner.pictures], config)
     engine = engine or default_engine(config)
 
-    started, stopped, history = time.perf_counter(), False, []
-    for progress in paint(content_picture.pixels, style_picture.pixels, scales, engine, config):
+    pictures: dict[str, Any] = {
+        "content": describe_picture(content, picture.pixels),
+        "styles": [describe_style(style, manner) for style, manner in zip(styles, manners, strict=True)],
+    }
+    saved = checkpoint.open(config, {**pictures, "engine": engine.describe()}) if checkpoint else None
+
+    started, stopped, history = _started(saved), False, saved.losses if saved else []
+    for progress in paint(picture.pixels, manners, scales, engine, config, saved):
         history.append(progress.losses())
-        if callback and callback(progress):
-            stopped = True
+        stopped = bool(callback and callback(progress))
+        if checkpoint:
+            checkpoint.keep(progress, history, now=stopped)
+        if stopped:
             break
 
     record = make_record(
         config,
-        content=describe_picture(content, content_picture),
-        style=describe_picture(style, style_picture),
+        **pictures,
         engine=engine.describe(),
         scales=scales,
         losses=history,
@@ -166,23 +201,42 @@ def stylize(
         stopped=stopped,
         seconds=time.perf_counter() - started,
     )
-    alpha = None if content_picture.alpha is None else resize(content_picture.alpha, scales[-1].size)
+    alpha = None if picture.alpha is None else resize(picture.alpha, scales[-1].size)
     return Result(resize(progress.pixels, scales[-1].size), alpha, record)
 
 
 def paint(
-    content: Pixels, style: Pixels, scales: Sequence[Scale], engine: Engine, config: TransferConfig
+    content: Pixels,
+    style: Pixels | Sequence[Manner],
+    scales: Sequence[Scale],
+    engine: Engine,
+    config: TransferConfig,
+    saved: Saved | None = None,
 ) -> Iterator[Progress]:
-    """Paint scale by scale, each from where the last one ended. Evaluations that one leaves over go to the next."""
-    started, used, planned = time.perf_counter(), 0, 0
+    """Paint scale by scale, each from where the last one ended. Evaluations that one leaves over go to the next.
+
+    A run that was `saved` goes on: the step where it stood comes first, once more.
+    """
+    styles, started, used, planned = as_manners(style), _started(saved), 0, 0
     pixels: Pixels | None = None
     for number, scale in enumerate(scales, start=1):
-        content_here, style_here = resize(content, scale.size), resize(style, scale.style_size)
-        objective = engine.objective(content_here, style_here, content_emphasis=scale.content_emphasis)
-        start = starting_picture(content_here, style_here, config)
-        start = start if pixels is None else refine(pixels, start)
+        plan = engine.plan(scale.size, scale.style_size)
         planned += scale.evaluations
-        for step in _minimise(objective, engine.to_array(start), planned - used, config):
+        if saved and number < saved.scale:
+            continue
+        canvas, manners = prepare(content, styles, scale, config)
+        balancing = engine.to_array(canvas.seen(matched_picture(canvas.content, manners)))
+        objective = balanced(engine.objective(canvas.content, manners), balancing, scale, config)
+        start: Array | Step
+        if saved and number == saved.scale:
+            used, start = saved.used_before, saved.read_step().converted(engine.to_array)
+        else:
+            first = canvas.array(starting_picture(canvas.content, manners, config))
+            start = engine.to_array(first if pixels is None else refine(canvas.array(pixels), first))
+        on_canvas = canvas.wrap(objective, engine.to_array)
+        steps = _minimise(on_canvas, start, planned - used, config, plan.history)
+        del start  # it may hold many pictures, which the optimiser forgets one by one
+        for step in steps:
             progress = Progress(
                 scale=number,
                 scales=len(scales),
@@ -193,9 +247,11 @@ def paint(
                 parts=step.parts,
                 seconds=time.perf_counter() - started,
                 fraction=work_done(scales, used + step.evaluations),
-                _array=step.image,
+                resumed=saved is not None and used + step.evaluations == saved.evaluations,
+                _step=step,
                 _engine=engine,
                 _objective=objective,
+                _canvas=canvas,
             )
             yield progress
         used, pixels = progress.evaluations, progress.pixels
@@ -212,9 +268,16 @@ def default_engine(config: TransferConfig) -> Engine:
     return OnnxEngine(config.objective, features_for(config), config)
 
 
-def _minimise(objective: Objective, start: Array, evaluations: int, config: TransferConfig) -> Iterator[Step]:
+def _started(saved: Saved | None) -> float:
+    """When the run would have started, had it not been interrupted, by `time.perf_counter`."""
+    return time.perf_counter() - (saved.seconds if saved else 0.0)
+
+
+def _minimise(
+    objective: Objective, start: Array | Step, evaluations: int, config: TransferConfig, history: int
+) -> Iterator[Step]:
     if config.optimizer == "lbfgs":
-        return lbfgs(objective, start, evaluations=evaluations, history=config.history)
+        return lbfgs(objective, start, evaluations=evaluations, history=history)
     return adam(
         objective,
         start,

@@ -14,7 +14,7 @@ class Terms:
     content: Mapping[str, float]
     style: Mapping[str, float]
     tv: float
-    style_statistic: str
+    style_loss: str
 
     @classmethod
     def of(cls, config: TransferConfig, activation_scale: float) -> Self:
@@ -25,14 +25,22 @@ class Terms:
         mean the same with every source of the network's weights.
         """
         squared = activation_scale**2
-        style = squared**2 if config.style_statistic == "gram" else squared
+        style = squared**2 if config.style_loss == "gram" else squared
         return cls(
             content={tap: weight / squared for tap, weight in config.content_weights.items()},
             style={tap: weight / style for tap, weight in config.style_weights.items()},
             tv=config.tv_weight,
-            style_statistic=config.style_statistic,
+            style_loss=config.style_loss,
         )
 
-    def emphasised(self, content: float) -> Self:
-        """The same with the content weights multiplied by `content`."""
-        return replace(self, content={tap: content * weight for tap, weight in self.content.items()})
+    def emphasised(self, *, content: float = 1.0, style: float = 1.0) -> Self:
+        """The same with the weights of the content multiplied by `content` and those of the style by `style`."""
+        return replace(
+            self,
+            content={tap: content * weight for tap, weight in self.content.items()},
+            style={tap: style * weight for tap, weight in self.style.items()},
+        )
+
+    def without_content(self) -> Self:
+        """The same without the content, for pictures of which only the style counts."""
+        return replace(self, content={})

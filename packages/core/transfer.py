@@ -1,5 +1,6 @@
 """The command line: `python -m core.transfer --content photo.jpg --style painting.jpg`."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -7,7 +8,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from core.byte_sizes import told_bytes
+from core.checkpoint import EVERY, Checkpoint
 from core.cli import (
+    CheckpointEvery,
+    CheckpointPath,
     ConfigFile,
     ContentPath,
     Cuda,
@@ -17,7 +22,8 @@ from core.cli import (
     ProgressStyle,
     Quiet,
     RecordPath,
-    StylePath,
+    Regions,
+    StylePaths,
     choose_files,
     config_options,
     one_sentence,
@@ -25,7 +31,9 @@ from core.cli import (
     resolve,
 )
 from core.config import TransferConfig
-from core.pyramid import Scale, memory_needed
+from core.images import Size
+from core.memory import Memory, Plan, plan_memory
+from core.pyramid import Scale
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -34,11 +42,14 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @config_options()
 def transfer(
     content: ContentPath = None,
-    style: StylePath = None,
+    style: StylePaths = None,
+    region: Regions = None,
     output: OutputPath = None,
     config: ConfigFile = None,
     preset: Preset = None,
     record: RecordPath = None,
+    checkpoint: CheckpointPath = None,
+    checkpoint_every: CheckpointEvery = EVERY,
     epochs: Epochs = None,
     cuda: Cuda = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and stop.")] = False,
@@ -52,27 +63,47 @@ def transfer(
     """
     with one_sentence():
         choices, pictures = resolve(options, preset=preset, config_file=config, epochs=epochs, cuda=cuda)
-        job = choose_files(content, style, output, pictures, choices, record=record)
+        job = choose_files(content, style, region, output, pictures, choices, record=record, checkpoint=checkpoint)
+        kept = Checkpoint(checkpoint, checkpoint_every) if checkpoint else None
         if dry_run:
             show_plan(job.scales, choices)
             typer.echo(f"into {job.output}; nothing was painted")
         else:
-            paint_to_file(job, choices, record=record, quiet=quiet, progress=progress)
+            paint_to_file(job, choices, record=record, checkpoint=kept, quiet=quiet, progress=progress)
 
 
 def show_plan(scales: Sequence[Scale], config: TransferConfig) -> None:
     """Print what would run: the network, the device, and for every scale sizes, evaluations and memory."""
-    from core.engine import choose_device
+    from core.engine import choose_device, memory_for
 
     device = choose_device(config.device)
-    table = Table("scale", "painting", "style", "evaluations", "memory")
-    for number, scale in enumerate(scales, start=1):
-        sizes = (f"{width} × {height}" for width, height in (scale.size, scale.style_size))
-        memory = f"about {memory_needed(scale.size, config) / 2**30:.1f} GiB"
-        table.add_row(f"{number}/{len(scales)}", *sizes, str(scale.evaluations), memory)
+    memory = Memory(math.inf) if config.objective else memory_for(device, config)
+    plans = [plan_memory(scale.size, scale.style_size, config, memory) for scale in scales]
+    table = Table("scale", "painting", "style", "evaluations", "memory", "computed")
+    for number, (scale, plan) in enumerate(zip(scales, plans, strict=True), start=1):
+        sizes = (_by(scale.size), _by(scale.style_size))
+        table.add_row(f"{number}/{len(scales)}", *sizes, str(scale.evaluations), *_told(plan, config))
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"{config.arch} ({config.weights}), {config.optimizer}, start {config.init}, on {device}")
     console.print(table)
+    for shortage in filter(None, (plan.shortage for plan in plans)):
+        console.print(f"this would fail: {shortage}")
+
+
+def _told(plan: Plan, config: TransferConfig) -> tuple[str, str]:
+    """The memory it takes, and how the picture is computed in it."""
+    host = f", host {told_bytes(plan.host_memory)}" if plan.on_host else ""
+    tiling = plan.tiling(config)
+    how = "whole"
+    if tiling is not None:
+        how = f"{_by(tiling.grid(plan.size))} tiles of {_by(tiling.largest(plan.size)[0])}"
+    if config.optimizer == "lbfgs" and plan.history < config.history:
+        how += f", history {plan.history}"
+    return f"about {told_bytes(plan.memory)}{host}", how
+
+
+def _by(size: Size) -> str:
+    return f"{size[0]} × {size[1]}"
 
 
 if __name__ == "__main__":

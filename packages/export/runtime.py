@@ -16,7 +16,8 @@ from core.cli import (
     ProgressStyle,
     Quiet,
     RecordPath,
-    StylePath,
+    Regions,
+    StylePaths,
     choose_files,
     config_options,
     one_sentence,
@@ -36,9 +37,11 @@ SETTLED = (
     "pooling",
     "content_layers",
     "style_layers",
-    "style_statistic",
+    "style_loss",
     "extractor",
     "objective",
+    "max_memory",
+    "tile_size",
 )
 """The options of a painting that the artifacts leave no choice of."""
 
@@ -48,7 +51,8 @@ def run(
     objective: Annotated[Path, typer.Argument(help="Written by: python -m export objective.")],
     extractor: Annotated[Path, typer.Argument(help="Written by: python -m export extractor --format onnx.")],
     content: ContentPath = None,
-    style: StylePath = None,
+    style: StylePaths = None,
+    region: Regions = None,
     output: OutputPath = None,
     config: ConfigFile = None,
     preset: Preset = None,
@@ -70,7 +74,7 @@ def run(
         options |= {"objective": str(objective), "extractor": str(extractor)}
         options |= _settled(manifest, _said(preset, config))
         choices, pictures = resolve(options, preset=preset, config_file=config, epochs=epochs, cuda=cuda)
-        job = choose_files(content, style, output, pictures, choices, record=record)
+        job = choose_files(content, style, region, output, pictures, choices, record=record)
         paint_to_file(job, choices, record=record, quiet=quiet, progress=progress)
 
 
@@ -92,10 +96,10 @@ def _settled(manifest: Manifest, said: Mapping[str, Any]) -> dict[str, Any]:
         "pooling": manifest.pooling,
         "content_layers": manifest.content_taps,
         "style_layers": manifest.style_taps,
-        "style_statistic": "gram",
+        "style_loss": "gram",
     }
     asked = TransferConfig.from_options(held | {name: value for name, value in said.items() if name in held})
-    for name in ("arch", "pooling", "content_layers", "style_layers", "style_statistic"):
+    for name in ("arch", "pooling", "content_layers", "style_layers", "style_loss"):
         # Of layers the order is free; the engine compares the weights, which go by several names.
         ours, theirs = held[name], getattr(asked, name)
         if ours != theirs and not ("layers" in name and set(ours) == set(theirs)):

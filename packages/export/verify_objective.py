@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from torch import Tensor
 from torch.nn.functional import unfold
 
 from core.layers import truncated
-from core.losses import content_loss, style_loss, total_variation
+from core.losses import content_loss, gram, style_loss, total_variation
 from core.manifest import Manifest
-from core.objective import Targets, TorchObjective, compute_targets
+from core.objective import StyleTarget, Targets, TorchObjective, compute_targets
 from core.onnx_engine import CONTENT, GRAM, OnnxObjective
 from core.optimise import Evaluation
 from core.session import open_session
@@ -47,8 +48,13 @@ class _Case:
 
     def double(self) -> "_Case":
         content = {tap: target.double() for tap, target in self.targets.content.items()}
-        style = {tap: target.double() for tap, target in _grams(self.targets).items()}
-        return _Case(self.image.double(), Targets(content, style), self.terms)
+        style = {tap: target.double() for tap, target in self.grams.items()}
+        return _Case(self.image.double(), Targets(content, (StyleTarget(style),)), self.terms)
+
+    @property
+    def grams(self) -> Mapping[str, Tensor]:
+        """Those of the one style, by tap."""
+        return self.targets.styles[0].statistics
 
 
 def verify_objective(path: Path, manifest: Manifest, weights: Weights) -> Report:
@@ -111,7 +117,10 @@ def _case(eager: Extractor, manifest: Manifest, image: Tensor) -> _Case:
     features = eager(image)
     terms = Terms(
         {tap: 1 / float(content_loss(features[tap], target)) for tap, target in targets.content.items()},
-        {tap: 1 / float(style_loss(features[tap], target)) for tap, target in _grams(targets).items()},
+        {
+            tap: 1 / float(style_loss(gram(features[tap]), target))
+            for tap, target in targets.styles[0].statistics.items()
+        },
         1 / float(total_variation(image)),
         "gram",
     )
@@ -120,11 +129,7 @@ def _case(eager: Extractor, manifest: Manifest, image: Tensor) -> _Case:
 
 def _inputs(targets: Targets) -> dict[str, NDArray[np.float32]]:
     contents = {CONTENT.format(tap): target.numpy() for tap, target in targets.content.items()}
-    return contents | {GRAM.format(tap): target.numpy() for tap, target in _grams(targets).items()}
-
-
-def _grams(targets: Targets) -> dict[str, Tensor]:
-    return {tap: target for tap, target in targets.style.items() if isinstance(target, Tensor)}
+    return contents | {GRAM.format(tap): target.numpy() for tap, target in targets.styles[0].statistics.items()}
 
 
 def _evaluate(extractor: Extractor, case: _Case) -> Evaluation:

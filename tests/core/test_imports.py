@@ -30,7 +30,9 @@ def test_imports_run_one_way(path: Path) -> None:
     assert "core.transfer" not in imported(path)
 
 
-@pytest.mark.parametrize("command", [["core.transfer", "--help"], ["core.transfer", "--content", "missing.jpg"]])
+@pytest.mark.parametrize(
+    "command", [["core.transfer", "--help"], ["core.transfer", "--content", "missing.jpg"], ["core.batch", "--help"]]
+)
 def test_the_command_line_does_not_import_torch_to_answer(command: list[str]) -> None:
     program = (
         "import runpy, sys; sys.argv = sys.argv[1:]\n"

@@ -29,9 +29,9 @@ def objective_and_terms(extractor: Extractor, **options: object) -> tuple[TorchO
     return TorchObjective(extractor, targets, terms), terms
 
 
-@pytest.mark.parametrize("statistic", ["gram", "wasserstein"])
+@pytest.mark.parametrize("statistic", ["gram", "wasserstein", "sliced-wasserstein"])
 def test_the_gradient_against_finite_differences(extractor: Extractor, statistic: str) -> None:
-    objective, _ = objective_and_terms(extractor, style_statistic=statistic)
+    objective, _ = objective_and_terms(extractor, style_loss=statistic)
     image, direction = picture(3), picture(4) - 0.5
     gradient = objective(image).gradient
     step = 1e-6
@@ -47,7 +47,7 @@ def test_the_parts_are_the_weighted_terms_and_add_up(extractor: Extractor) -> No
     expected = {
         "content": 1 / 57.6**2 * content_loss(features["relu2_1"], content["relu2_1"]),
         "style": sum(
-            weight / 57.6**4 * style_loss(features[tap], gram(style[tap]))
+            weight / 57.6**4 * style_loss(gram(features[tap]), gram(style[tap]))
             for tap, weight in (("relu1_1", 0.3), ("relu2_1", 0.7))
         ),
         "tv": 2 * total_variation(image),
@@ -75,7 +75,7 @@ def test_weights_mean_the_same_on_any_scale_of_the_features(extractor: Extractor
 
     losses = []
     for network, scale in ((extractor, 57.6), (Louder(), 576)):
-        terms = Terms.of(TransferConfig(**(LAYERS | {"style_statistic": statistic})), scale)
+        terms = Terms.of(TransferConfig(**(LAYERS | {"style_loss": statistic})), scale)
         targets = compute_targets(network, picture(1), picture(2), terms)
         losses.append(TorchObjective(network, targets, terms)(picture(3)).loss)
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)

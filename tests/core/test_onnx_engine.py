@@ -58,8 +58,8 @@ def test_the_objective_is_that_of_pytorch(
     config = config_for(objective, exported("onnx"), **options)
     eager = TorchEngine(TransferConfig(**(OPTIONS | options), device="cpu"))
     image = (content + 0.2 * np.random.default_rng(0).random(content.shape, np.float32)).clip(0, 1)
-    found = engine_for(config).objective(content, style, content_emphasis=4)(image)
-    expected = eager.objective(content, style, content_emphasis=4)(torch.from_numpy(image))
+    found = engine_for(config).objective(content, style).emphasised(content=4)(image)
+    expected = eager.objective(content, style).emphasised(content=4)(torch.from_numpy(image))
     assert found.loss == pytest.approx(expected.loss, rel=1e-5)
     assert dict(found.parts) == pytest.approx(dict(expected.parts), rel=1e-5)
     gradient = expected.gradient.numpy()
@@ -104,7 +104,7 @@ def test_the_record_says_what_computed_it(objective: Path, exported: Exported) -
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"style_statistic": "wasserstein"}, "compares styles by Gram matrices"),
+        ({"style_loss": "wasserstein"}, "compares styles by Gram matrices"),
         ({"content_layers": "relu2_1"}, "add --content-layers relu3_1, or export another"),
         ({"style_layers": "relu1_1,relu2_1,relu3_1"}, "add --style-layers relu1_1,relu2_1, or export another"),
         ({"pooling": "average"}, "add --pooling max"),

@@ -153,3 +153,27 @@ def test_averaging_is_delivered_when_it_is_better() -> None:
     plain = last(adam(sharp, start, evaluations=100, learning_rate=0.13))
     averaged = last(adam(sharp, start, evaluations=100, learning_rate=0.13, averaging=0.9))
     assert averaged.loss < plain.loss
+
+
+def poisoned(size: int = 50) -> Counted:
+    """A quadratic that breaks far from the start, so that both methods come to go back."""
+    whole = quadratic(size)
+    return Counted(lambda x: whole.loss(x) if x.max() < 0.9 else np.nan, whole.gradient)
+
+
+@pytest.mark.parametrize("problem", [quadratic, poisoned, rosenbrock])
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy])
+@pytest.mark.parametrize(
+    "method", [lambda *a, **k: lbfgs(*a, **k, history=3), lambda *a, **k: adam(*a, **k, averaging=0.8)]
+)
+def test_from_any_step_on_it_takes_the_same_steps_again(method: Callable, kind: Callable, problem: Callable) -> None:
+    whole = list(method(problem(), kind(np.full(50, 0.3)), evaluations=30))
+    assert len(whole) > 10
+    for number, step in enumerate(whole):
+        rest = list(method(problem(), step.converted(lambda array: kind(np.asarray(array).copy())), evaluations=30))
+        assert [(s.evaluations, s.loss, s.parts) for s in rest] == [
+            (s.evaluations, s.loss, s.parts) for s in whole[number:]
+        ]
+        for ours, theirs in zip(rest, whole[number:], strict=True):
+            np.testing.assert_array_equal(ours.image, theirs.image)
+            assert ours.arrays.keys() == theirs.arrays.keys()

@@ -6,7 +6,9 @@ from core.config import TransferConfig
 from core.errors import UsageError
 from core.images import resize
 from core.matching import match_bands
-from core.pyramid import Scale, memory_needed, plan_scales, refine, starting_picture, work_done
+from core.memory import memory_needed
+from core.pyramid import Scale, matched_picture, plan_scales, refine, starting_picture, work_done
+from core.styles import Manner
 
 RNG = np.random.default_rng(0)
 CONTENT = RNG.random((1, 3, 40, 60), dtype=np.float32)
@@ -14,7 +16,7 @@ STYLE = RNG.random((1, 3, 50, 30), dtype=np.float32) ** 2
 
 
 def sizes(content: tuple[int, int], **options: object) -> list[tuple[int, int]]:
-    return [scale.size for scale in plan_scales(content, (600, 600), TransferConfig(**options))]
+    return [scale.size for scale in plan_scales(content, [(600, 600)], TransferConfig(**options))]
 
 
 def test_the_coarsest_scale_keeps_the_content_readable() -> None:
@@ -34,24 +36,24 @@ def test_no_scale_is_too_small_for_the_network() -> None:
 
 def test_crowsons_sizes() -> None:
     config = TransferConfig.preset("crowson")
-    found = [scale.size[0] for scale in plan_scales((512, 512), (512, 512), config)]
+    found = [scale.size[0] for scale in plan_scales((512, 512), [(512, 512)], config)]
     assert found == [128, 181, 256, 362, 512]
 
 
 def test_the_short_side_is_exact_and_the_style_keeps_its_shape() -> None:
-    (scale,) = plan_scales((640, 480), (300, 900), TransferConfig.preset("firekind"))
-    assert scale == Scale(size=(683, 512), style_size=(512, 1536), evaluations=520)
+    (scale,) = plan_scales((640, 480), [(300, 900)], TransferConfig.preset("firekind"))
+    assert scale == Scale(size=(683, 512), style_sizes=((512, 1536),), evaluations=520)
 
 
 def test_the_evaluations_are_shared_out_whole() -> None:
-    plan = plan_scales((1024, 1024), (1024, 1024), TransferConfig(image_size=1024, iterations=100))
+    plan = plan_scales((1024, 1024), [(1024, 1024)], TransferConfig(image_size=1024, iterations=100))
     assert [scale.evaluations for scale in plan] == [33, 33, 34]
-    assert len(plan_scales((1024, 1024), (1024, 1024), TransferConfig(image_size=1024, iterations=2))) == 2
+    assert len(plan_scales((1024, 1024), [(1024, 1024)], TransferConfig(image_size=1024, iterations=2))) == 2
 
 
 def test_a_picture_too_flat_for_the_network_is_refused() -> None:
     with pytest.raises(UsageError, match="16"):
-        plan_scales((2000, 40), (600, 600), TransferConfig(image_size=512))
+        plan_scales((2000, 40), [(600, 600)], TransferConfig(image_size=512))
 
 
 def test_work_counts_pixels() -> None:
@@ -67,7 +69,7 @@ def test_memory_grows_with_the_pixels() -> None:
 
 def test_every_start() -> None:
     def start(**options: object) -> np.ndarray:
-        return starting_picture(CONTENT, STYLE, TransferConfig(**options))
+        return starting_picture(CONTENT, [Manner((STYLE,))], TransferConfig(**options))
 
     noise = start(init="noise")
     np.testing.assert_array_equal(start(init="content"), CONTENT)
@@ -77,16 +79,34 @@ def test_every_start() -> None:
     np.testing.assert_allclose(start(init="blend", blend=0.25), 0.75 * CONTENT + 0.25 * noise, atol=1e-6)
 
 
+def test_several_styles_are_mixed_as_they_are_wanted_at_each_pixel() -> None:
+    other = STYLE[..., ::-1, :] ** 2
+    alone = [match_bands(CONTENT, style) for style in (STYLE, other)]
+    mixed = matched_picture(CONTENT, [Manner((STYLE,), 3), Manner((other,), 1)])
+    np.testing.assert_allclose(mixed, 0.75 * alone[0] + 0.25 * alone[1], atol=1e-6)
+    left = np.zeros_like(CONTENT[:, :1])
+    left[..., : left.shape[3] // 2] = 1
+    halves = matched_picture(CONTENT, [Manner((other,), 5, left)])
+    np.testing.assert_allclose(halves, np.where(left > 0, alone[1], CONTENT), atol=1e-6)
+
+
+def test_the_scale_of_a_style_is_beside_that_of_the_painting() -> None:
+    (scale,) = plan_scales((640, 480), [(300, 300)], TransferConfig(image_size=256, style_scale=1.5, scales=1))
+    assert (scale.size, scale.style_sizes) == ((256, 192), ((384, 384),))
+    with pytest.raises(UsageError, match=r"--style-scale 0\.05 makes a style 13 px small"):
+        plan_scales((640, 480), [(300, 300)], TransferConfig(image_size=256, style_scale=0.05))
+
+
 def test_a_picture_as_start_is_fitted(tmp_path) -> None:
     Image.new("RGB", (90, 90), (255, 0, 51)).save(tmp_path / "red.png")
-    pixels = starting_picture(CONTENT, STYLE, TransferConfig(init=str(tmp_path / "red.png")))
+    pixels = starting_picture(CONTENT, [Manner((STYLE,))], TransferConfig(init=str(tmp_path / "red.png")))
     assert pixels.shape == CONTENT.shape
     np.testing.assert_allclose(pixels.mean((0, 2, 3)), [1, 0, 0.2], atol=1e-3)
 
 
 def test_a_start_that_is_no_picture_is_refused(tmp_path) -> None:
     with pytest.raises(UsageError, match="content, matched, noise, blend"):
-        starting_picture(CONTENT, STYLE, TransferConfig(init=str(tmp_path / "contents")))
+        starting_picture(CONTENT, [Manner((STYLE,))], TransferConfig(init=str(tmp_path / "contents")))
 
 
 def test_refining_keeps_the_coarse_painting_and_takes_only_details_from_the_start() -> None:

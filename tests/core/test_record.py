@@ -7,6 +7,7 @@ from PIL import Image
 from core.config import TransferConfig
 from core.errors import UsageError
 from core.record import read_options, write_record
+from core.styles import Style
 
 
 def test_a_toml_file(tmp_path: Path) -> None:
@@ -15,7 +16,7 @@ def test_a_toml_file(tmp_path: Path) -> None:
     )
     assert read_options(tmp_path / "run.toml") == {
         "content": "a.jpg",
-        "style": "b.jpg",
+        "style": (Style(("b.jpg",)),),
         "output": "c.png",
         "image_size": 256,
         "style_weight": [1, 2, 3, 4, 5.5],

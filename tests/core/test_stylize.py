@@ -13,7 +13,9 @@ from core import Progress, Result, TransferConfig, UsageError, stylize
 from core.engine import TorchEngine, choose_device
 from core.errors import StyleTransferError
 from core.images import quantise, read_picture
+from core.memory import within_memory
 from core.record import read_options
+from core.styles import Style
 
 QUICK = TransferConfig(image_size=64, iterations=6)
 
@@ -133,7 +135,7 @@ def test_the_record_runs_again_bit_for_bit(
 ) -> None:
     painted.save(tmp_path / "painting.png")
     options = read_options(tmp_path / "painting.png")
-    assert (options.pop("content"), options.pop("style")) == (str(content_path), str(style_path))
+    assert (options.pop("content"), options.pop("style")) == (str(content_path), (Style((str(style_path),)),))
     again = stylize(content_path, style_path, TransferConfig.from_options(options))
     np.testing.assert_array_equal(again.pixels, painted.pixels)
 
@@ -166,8 +168,7 @@ def test_cuda_paints_what_the_cpu_paints(content_path: Path, style_path: Path) -
 
 
 def test_memory_that_does_not_suffice_is_one_sentence() -> None:
-    engine = TorchEngine(QUICK)
-    with pytest.raises(StyleTransferError, match="use a smaller --image-size"), engine._on_device():
+    with pytest.raises(StyleTransferError, match="use a smaller --image-size"), within_memory():
         torch.empty(2**60)
 
 

@@ -1,0 +1,197 @@
+"""Whether a painting fits into the memory there is, and how to make it fit. Without PyTorch."""
+
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from core.byte_sizes import told_bytes
+from core.errors import StyleTransferError
+from core.layers import truncated
+from core.tiles import Tiling
+
+if TYPE_CHECKING:
+    from core.config import TransferConfig
+    from core.images import Size
+
+RUNTIME_MEMORY = 720 * 2**20
+"""What PyTorch and the weights take by themselves, in bytes."""
+
+SHARE_TO_PLAN_WITH = 0.9
+"""Of the memory there is, how much to plan with: estimates are what they are, and small blocks leave gaps."""
+
+TILE_SIDES = (4096, 3072, 2048, 1536, 1024, 768, 512, 384, 256, 192, 128)
+"""Tiles to choose from, in pixels. Few sizes, so that a little more or less free memory seldom changes the plan; below
+the last one nearly all work would go into halos."""
+
+MODERATE_TILE = 512
+"""The largest tile worth a shorter history: beyond it halos cost less than forgetting."""
+
+_EXHAUSTED = re.compile(r"out of memory|not enough memory|allocate memory|ALLOC_FAILED", re.IGNORECASE)
+
+
+class OutOfMemory(StyleTransferError):
+    """The memory did not suffice for what was tried."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The bytes to plan with: of the host, and of the device if it has memory of its own. Unknown ones are infinite."""
+
+    host: float
+    device: float | None = None
+
+    @classmethod
+    def of(cls, config: "TransferConfig", host: float, device: float | None = None) -> Self:
+        """Of the bytes that are there; where the network runs, those that `config` allows instead, if it does."""
+        there = config.max_memory or (host if device is None else device)
+        if device is None:
+            return cls(SHARE_TO_PLAN_WITH * there)
+        return cls(SHARE_TO_PLAN_WITH * host, SHARE_TO_PLAN_WITH * there)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How pictures of one size are painted.
+
+    `size` is width and height, `tile_size` the side of the tiles in pixels, 0 where there are none, and `history` the
+    pairs of steps that L-BFGS remembers. `memory` is about how many bytes it takes where the network runs, and
+    `host_memory` beside that on the host, where the device has room for the tiles but not for the pictures.
+    `shortage` says what there is too little of, if anything.
+    """
+
+    size: "Size"
+    tile_size: int
+    history: int
+    memory: int
+    host_memory: int = 0
+    shortage: str | None = None
+    divisible: bool = True
+
+    def require_fits(self) -> Self:
+        """The plan itself.
+
+        Raises:
+            StyleTransferError: The memory does not suffice for it.
+        """
+        if self.shortage:
+            raise StyleTransferError(f"{self.shortage}: use a smaller --image-size, or allow more by --max-memory")
+        return self
+
+    @property
+    def on_host(self) -> bool:
+        """Whether the pictures lie on the host although the network runs on a device with memory of its own."""
+        return self.host_memory > 0
+
+    def tiling(self, config: "TransferConfig") -> Tiling | None:
+        """The tiles, None where there are none."""
+        taps = (*config.content_layers, *config.style_layers)
+        return Tiling.of(config.arch, taps, self.tile_size) if self.tile_size else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What it makes of a painting, JSON-ready."""
+        return {"size": self.size, "tile_size": self.tile_size, "history": self.history, "on_host": self.on_host}
+
+    def in_smaller_tiles(self) -> Self | None:
+        """The same with tiles half as large, or None where they would be too small, or there can be none."""
+        side = (self.tile_size or max(self.size)) // 2
+        return replace(self, tile_size=side) if self.divisible and side >= TILE_SIDES[-1] else None
+
+
+def plan_memory(size: "Size", style_size: "Size", config: "TransferConfig", memory: Memory) -> Plan:
+    """How to paint at `size`: whole if that fits, else in the largest tiles that do, then with a shorter history.
+
+    The optimiser's pictures move from the device to the host before the history gets shorter. Where nothing fits, the
+    plan is the most frugal one.
+    """
+    for tile_size, history, on_host in _ways(size, config, memory):
+        state = state_memory(size, config, history)
+        there = RUNTIME_MEMORY + state if on_host else 0
+        here = RUNTIME_MEMORY + work_memory(size, style_size, config, tile_size) + (0 if on_host else state)
+        available = memory.host if memory.device is None else memory.device
+        if here <= available and there <= memory.host:
+            return Plan(size, tile_size, history, here, there, divisible=config.tileable)
+    needed, found = (here, available) if here > available else (there, memory.host)
+    shortage = (
+        f"{size[0]}x{size[1]} px take about {told_bytes(needed)} of memory at the least, and {told_bytes(found)} "
+        "can be taken"
+    )
+    return Plan(size, tile_size, history, here, there, shortage, config.tileable)
+
+
+def memory_needed(size: "Size", config: "TransferConfig") -> int:
+    """About how many bytes painting at this size takes, the whole picture at once, from a style of the same size."""
+    return plan_memory(size, size, config.with_options(max_memory=0, tile_size=0), Memory(math.inf)).memory
+
+
+def _ways(size: "Size", config: "TransferConfig", memory: Memory) -> Iterator[tuple[int, int, bool]]:
+    """Tile size, history and whether the pictures lie on the host, from the fastest to the most frugal."""
+    smaller = [side for side in TILE_SIDES if side < max(size) and config.tileable]
+    sides = [config.tile_size] if config.tile_size else [0, *smaller]
+    places = (False,) if memory.device is None else (False, True)
+    for on_host in places:
+        for side in sides:
+            yield side, config.history, on_host
+    history = config.history // 2 if config.optimizer == "lbfgs" else 0
+    while history:
+        for side in sides:
+            if 0 < side <= MODERATE_TILE or side == sides[-1]:
+                yield side, history, places[-1]
+        history //= 2
+
+
+def work_memory(size: "Size", style_size: "Size", config: "TransferConfig", tile_size: int) -> int:
+    """About how many bytes the network takes for the gradient, at once or tile by tile, or for the style's features.
+
+    Every ReLU and pooling keeps its output (a maximum also where it was, in 8 bytes) until the gradient has passed.
+    What tiles own of the style layers is copied out of what they read. Sorting, as the sliced Wasserstein loss does,
+    takes projections, the sorted ones, their places in 8 bytes, and targets of their number.
+    """
+    taps = (*config.content_layers, *config.style_layers)
+    kept = largest = tapped = 0.0
+    for layer in truncated(config.arch, taps):
+        values = layer.out_channels / layer.stride**2
+        largest = max(largest, values)
+        kept += {"conv": 0, "relu": 4, "pool": 12 if config.pooling == "max" else 4}[layer.kind] * values
+        tapped += 4 * values if layer.name in taps else 0
+    tiling = Tiling.of(config.arch, taps, tile_size or max(*size, *style_size))
+    owned, read = (math.prod(sides) for sides in tiling.largest(size))
+    passing = 3 * 4 * largest
+    compared = tapped * ((1 if tile_size else 0) if config.tileable else 5)
+    gradient = (kept + passing) * read + compared * owned
+    return math.ceil(max(gradient, (tapped + passing) * math.prod(tiling.largest(style_size)[1])))
+
+
+def state_memory(size: "Size", config: "TransferConfig", history: int) -> int:
+    """About how many bytes the optimiser takes with its pictures, and the features of the content."""
+    pictures = 3 * (2 * history + 12 if config.optimizer == "lbfgs" else 12)
+    features = sum(
+        layer.out_channels / layer.stride**2
+        for layer in truncated(config.arch, config.content_layers)
+        if layer.name in config.content_layers
+    )
+    return math.ceil(4 * (pictures + features) * math.prod(size))
+
+
+def is_exhausted(error: Exception) -> bool:
+    """Whether it says that the memory does not suffice: a MemoryError, or the RuntimeError that PyTorch makes of it."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_EXHAUSTED.search(str(error))))
+
+
+@contextmanager
+def within_memory() -> Iterator[None]:
+    """One sentence where the memory does not suffice.
+
+    Raises:
+        OutOfMemory: It does not.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_exhausted(error):
+            raise
+        raise OutOfMemory(
+            "the memory does not suffice at this size: use a smaller --image-size, --history or --tile-size"
+        ) from error

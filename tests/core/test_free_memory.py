@@ -1,0 +1,86 @@
+"""What the kernel's files say, on file systems made up for it, and on the machine that runs the test."""
+
+import math
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from core import free_memory
+from core.free_memory import host_memory
+
+GIB = 2**30
+HELD = 1000 * os.sysconf("SC_PAGE_SIZE")
+MEMINFO = f"MemTotal: {64 * GIB // 1024} kB\nMemFree: 5 kB\nMemAvailable: {8 * GIB // 1024} kB\n"
+
+
+def machine(root: Path, files: Mapping[str, str]) -> Path:
+    """A file system on which 8 GiB are free and this process holds 1000 pages, with more files."""
+    for name, text in ({"proc/meminfo": MEMINFO, "proc/self/statm": "9999 1000 7 1 0 5 0\n"} | files).items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def group_2(folder: str, allowed: str, used: int, droppable: int) -> dict[str, str]:
+    return {
+        f"{folder}/memory.max": f"{allowed}\n",
+        f"{folder}/memory.current": f"{used}\n",
+        f"{folder}/memory.stat": f"anon 7\ninactive_file {droppable}\n",
+    }
+
+
+def group_1(folder: str, allowed: int, used: int, droppable: int) -> dict[str, str]:
+    return {
+        f"{folder}/memory.limit_in_bytes": f"{allowed}\n",
+        f"{folder}/memory.usage_in_bytes": f"{used}\n",
+        f"{folder}/memory.stat": f"inactive_file 1\ntotal_inactive_file {droppable}\n",
+    }
+
+
+def test_what_is_free_and_what_this_process_holds(tmp_path: Path) -> None:
+    assert host_memory(machine(tmp_path, {})) == 8 * GIB + HELD
+
+
+@pytest.mark.parametrize(
+    ("path", "folder"),
+    [
+        ("/job", "sys/fs/cgroup/job"),
+        ("/outer/job", "sys/fs/cgroup/outer"),  # an outer group's limit counts too
+        ("/system/docker-1", "sys/fs/cgroup"),  # in a container: the path is that outside
+    ],
+)
+def test_a_control_group_that_allows_less(tmp_path: Path, path: str, folder: str) -> None:
+    files = {"proc/self/cgroup": f"0::{path}\n"} | group_2(folder, str(3 * GIB), 2 * GIB, GIB // 2)
+    assert host_memory(machine(tmp_path, files)) == 1.5 * GIB + HELD
+
+
+def test_a_control_group_of_the_first_version(tmp_path: Path) -> None:
+    files = {"proc/self/cgroup": "5:devices:/\n4:memory:/job\n0::/\n"}
+    files |= group_1("sys/fs/cgroup/memory/job", 2 * GIB, GIB, 0)
+    assert host_memory(machine(tmp_path, files)) == GIB + HELD
+
+
+@pytest.mark.parametrize("allowed", ["max", str(2**63 - 4096)])
+def test_a_control_group_without_a_limit(tmp_path: Path, allowed: str) -> None:
+    files = {"proc/self/cgroup": "0::/job\n"} | group_2("sys/fs/cgroup/job", allowed, 2 * GIB, 0)
+    assert host_memory(machine(tmp_path, files)) == 8 * GIB + HELD
+
+
+def test_elsewhere_half_of_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {"SC_PHYS_PAGES": 16 * 2**20, "SC_PAGE_SIZE": 4096}
+    monkeypatch.setattr(free_memory.os, "sysconf", there.__getitem__)
+    assert host_memory(tmp_path) == 32 * GIB
+
+
+def test_unknown_is_without_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(free_memory.os, "sysconf")
+    assert host_memory(tmp_path) == math.inf
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_on_this_machine_between_nothing_and_all_there_is() -> None:
+    assert 0 < host_memory() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 1.01 + HELD

@@ -1,0 +1,133 @@
+"""The plan fits whatever memory there is, or says that it does not; its estimate is what PyTorch really keeps."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from core.config import TransferConfig
+from core.errors import StyleTransferError
+from core.memory import (
+    TILE_SIDES,
+    Memory,
+    Plan,
+    plan_memory,
+    state_memory,
+)
+from core.vgg import Extractor, load_extractor
+from core.weights import load_weights
+
+GIB = 2**30
+LARGE = (6000, 4000)
+CONFIG = TransferConfig()
+
+
+def plan(gib: float, size: tuple[int, int] = LARGE, device: float | None = None, **options: object) -> Plan:
+    memory = Memory(gib * GIB, None if device is None else device * GIB)
+    return plan_memory(size, size, CONFIG.with_options(**options), memory)
+
+
+def test_whole_where_it_fits_or_nobody_knows() -> None:
+    for found in (plan(math.inf), plan(200), plan(1, (64, 64))):
+        assert (found.tile_size, found.history, found.shortage) == (0, 20, None)
+
+
+def test_less_memory_never_means_more_of_anything() -> None:
+    """Down to what does not fit, every plan fits; tiles shrink first, and the history only for small ones."""
+    plans = [plan(gib) for gib in range(80, 5, -1)]
+    assert plans[0].tile_size == 0
+    for gib, found in zip(range(80, 5, -1), plans, strict=True):
+        assert found.memory <= gib * GIB or found.shortage
+        assert found.history == 20 or 0 < found.tile_size <= 512
+    for more, less in itertools.pairwise(plans):
+        assert less.history <= more.history
+        if less.history == more.history:
+            assert (less.tile_size or math.inf) <= (more.tile_size or math.inf)
+        assert not (more.shortage and not less.shortage)
+    assert len({found.history for found in plans}) > 2
+    assert len({found.tile_size for found in plans}) > 4
+
+
+def test_what_fits_nowhere_is_told() -> None:
+    found = plan(2)
+    assert (found.tile_size, found.history) == (TILE_SIDES[-1], 1)
+    with pytest.raises(StyleTransferError, match=r"^6000x4000 px take about .* GiB .* use a smaller --image-size"):
+        found.require_fits()
+
+
+def test_pictures_move_to_the_host_before_steps_are_forgotten() -> None:
+    assert not plan(64, device=64).on_host
+    found = plan(64, device=4)
+    assert (found.on_host, found.history, found.shortage) == (True, 20, None)
+    assert found.memory <= 4 * GIB
+    assert plan(10, device=4).history < 20
+    assert "10.0 GiB" not in str(plan(2, device=4).shortage)
+    assert "2.0 GiB" in str(plan(2, device=4).shortage)
+    assert "0.5 GiB" in str(plan(64, device=0.5).shortage)
+
+
+def test_tiles_that_are_asked_for_are_used() -> None:
+    assert plan(math.inf, tile_size=300).tile_size == 300
+    assert plan(8, tile_size=300).tile_size == 300
+    assert plan(8, tile_size=300).history < 20
+
+
+def test_features_that_are_sorted_need_the_whole_picture() -> None:
+    found = plan(8, style_loss="sliced-wasserstein")
+    assert found.tile_size == 0
+    assert found.shortage
+    assert found.in_smaller_tiles() is None
+
+
+def test_tiles_are_halved_down_to_the_smallest() -> None:
+    found, sides = plan(math.inf, (700, 300)), []
+    while smaller := found.in_smaller_tiles():
+        found = smaller
+        sides.append(found.tile_size)
+    assert sides == [350, 175]
+
+
+def test_what_is_allowed_wins_over_what_is_free() -> None:
+    allowed = CONFIG.with_options(max_memory="3GiB")
+    assert Memory.of(CONFIG, 8 * GIB).host == pytest.approx(0.9 * 8 * GIB)
+    assert Memory.of(allowed, 8 * GIB) == Memory.of(CONFIG, 3 * GIB)
+    assert Memory.of(allowed, 8 * GIB, 2 * GIB) == Memory.of(CONFIG, 8 * GIB, 3 * GIB)
+
+
+def test_a_picture_of_268_megapixels_can_be_planned() -> None:
+    found = plan(220, (16384, 16384))
+    assert (found.history, found.shortage) == (20, None)
+    assert found.tile_size > 0
+
+
+def test_the_optimiser_takes_two_pictures_a_step() -> None:
+    more, less = (state_memory((500, 400), CONFIG, history) for history in (7, 5))
+    assert more - less == 2 * 2 * 500 * 400 * 3 * 4
+
+
+def extractor_for(config: TransferConfig) -> Extractor:
+    return load_extractor(load_weights("vgg19"), (*config.content_layers, *config.style_layers), pooling=config.pooling)
+
+
+def kept_for_the_gradient(evaluate: object) -> int:
+    """The most bytes that autograd keeps at a time, every storage counted once."""
+    kept: dict[int, int] = {}
+    most = 0
+
+    def pack(tensor: Tensor) -> Tensor:
+        nonlocal most
+        storage = tensor.untyped_storage()
+        if not isinstance(tensor, torch.nn.Parameter):
+            kept[storage.data_ptr()] = storage.nbytes()
+        most = max(most, sum(kept.values()))
+        return tensor
+
+    def unpack(tensor: Tensor) -> Tensor:
+        kept.clear()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+        evaluate()
+    return most

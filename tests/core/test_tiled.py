@@ -1,0 +1,165 @@
+"""Tile by tile the objective is what it is on the whole picture: targets, losses and gradients, at any size."""
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from core.config import TransferConfig
+from core.layers import convolutions
+from core.objective import Targets, TorchObjective, compute_targets
+from core.styles import Manner
+from core.terms import Terms
+from core.tiled import TiledExtractor, TiledObjective, compute_tiled_targets
+from core.tiles import Tiling
+from core.vgg import Extractor, load_extractor
+from core.weights import PREPROCESSINGS, Weights, load_weights
+
+CPU = torch.device("cpu")
+SHALLOW = {"content_layers": "relu3_1", "style_layers": "relu1_1,relu2_1,relu3_1", "style_weight": "1,2,3"}
+"""Layers that see little, so that small pictures have tiles in their midst, away from every border."""
+
+LIMITS = {"gram": 1e-12, "wasserstein": 1e-11}
+"""For relative differences in float64. The second loss has roots, steep near 0, which magnify rounding."""
+
+
+def picture(seed: int, width: int, height: int) -> Tensor:
+    return torch.rand((1, 3, height, width), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def random_vgg16() -> Weights:
+    """Scaled (He et al. 2015) so that activations keep their size."""
+    generator, state = torch.Generator().manual_seed(0), {}
+    for conv in convolutions("vgg16"):
+        spread = (2 / (9 * conv.in_channels)) ** 0.5
+        shape = (conv.out_channels, conv.in_channels, 3, 3)
+        state[f"{conv.name}.weight"] = torch.randn(shape, generator=generator) * spread
+        state[f"{conv.name}.bias"] = torch.randn(conv.out_channels, generator=generator) * 0.1
+    return Weights("vgg16", "random", "", PREPROCESSINGS["torchvision"], state)
+
+
+def network(config: TransferConfig, dtype: torch.dtype = torch.float64) -> Extractor:
+    weights = load_weights("vgg19") if config.arch == "vgg19" else random_vgg16()
+    taps = (*config.content_layers, *config.style_layers)
+    return load_extractor(weights, taps, pooling=config.pooling).to(dtype)
+
+
+def tiled(extractor: Extractor, side: int) -> TiledExtractor:
+    return TiledExtractor(extractor, Tiling.of(extractor.arch, extractor.taps, side), CPU)
+
+
+def relative(found: Tensor, expected: Tensor) -> float:
+    return float((found - expected).norm() / expected.norm())
+
+
+def assert_same_objective(
+    config: TransferConfig,
+    size: tuple[int, int],
+    side: int,
+    *,
+    dtype: torch.dtype = torch.float64,
+    limit: float | None = None,
+    style: Tensor | Sequence[Manner] | None = None,
+) -> None:
+    limit = limit or LIMITS[config.style_loss]
+    extractor, terms = network(config, dtype), Terms.of(config, 57.6)
+    style = picture(2, 75, 58).square().to(dtype) if style is None else style
+    content, image = picture(1, *size).to(dtype), picture(3, *size).to(dtype)
+    expected = TorchObjective(extractor, compute_targets(extractor, content, style, terms), terms)(image)
+    tiles = tiled(extractor, side)
+    found = TiledObjective(tiles, compute_tiled_targets(tiles, content, style, terms), terms)(image)
+    assert found.loss == pytest.approx(expected.loss, rel=limit)
+    assert dict(found.parts) == pytest.approx(dict(expected.parts), rel=limit)
+    assert relative(found.gradient, expected.gradient) <= limit
+
+
+@pytest.mark.parametrize("pooling", ["max", "average"])
+@pytest.mark.parametrize("style_loss", ["gram", "wasserstein"])
+def test_the_gradient_with_tiles_in_the_midst(style_loss: str, pooling: str) -> None:
+    config = TransferConfig(**SHALLOW, style_loss=style_loss, pooling=pooling, tv_weight=3)
+    assert_same_objective(config, (67, 53), 16)
+
+
+@pytest.mark.parametrize(
+    ("size", "side"),
+    [((16, 16), 16), ((209, 17), 48), ((19, 223), 64), ((47, 31), 400)],
+    ids=["one tile", "thin", "upright", "a tile larger than the picture"],
+)
+def test_the_gradient_through_the_default_layers(size: tuple[int, int], side: int) -> None:
+    assert_same_objective(TransferConfig(tv_weight=1), size, side)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        {"content_layers": "conv1_1", "style_layers": "conv1_1"},
+        {"content_layers": "relu1_2", "style_layers": "pool1,conv2_2", "style_weight": "0,5"},
+        {"content_layers": "pool2,relu1_1", "content_weight": "2,3", "style_layers": "conv3_4"},
+    ],
+)
+@pytest.mark.parametrize("size", [(37, 41), (40, 33)])
+def test_any_layers_and_weights(layers: dict[str, str], size: tuple[int, int]) -> None:
+    assert_same_objective(TransferConfig(**layers), size, 16)
+
+
+def test_vgg16_too() -> None:
+    assert_same_objective(TransferConfig(arch="vgg16", tv_weight=1), (211, 18), 48)
+
+
+def test_content_or_style_alone() -> None:
+    for weights in ({"content_weight": 0}, {"style_weight": 0}, {"content_weight": 0, "style_weight": 0}):
+        assert_same_objective(TransferConfig(**(SHALLOW | weights), tv_weight=1), (45, 38), 16)
+
+
+@pytest.mark.parametrize("style_loss", ["gram", "wasserstein"])
+def test_styles_with_weights_and_regions(style_loss: str) -> None:
+    ramp = torch.linspace(0, 1, 67, dtype=torch.float64).expand(1, 1, 53, 67)
+    styles = (
+        Manner((picture(4, 40, 50), picture(5, 61, 33)), 0.7),
+        Manner((picture(6, 45, 45).square(),), 1.5, ramp),
+        Manner((picture(7, 30, 70).sqrt(),), 0.3, 1 - ramp),
+    )
+    assert_same_objective(TransferConfig(**SHALLOW, style_loss=style_loss), (67, 53), 16, style=styles)
+
+
+@pytest.mark.parametrize("style_loss", ["gram", "wasserstein"])
+def test_single_precision_agrees_to_its_digits(style_loss: str) -> None:
+    config = TransferConfig(style_loss=style_loss)
+    assert_same_objective(config, (200, 50), 64, dtype=torch.float32, limit=1e-5)
+
+
+def test_the_targets_are_those_of_the_whole_pictures() -> None:
+    config = TransferConfig(**SHALLOW, style_loss="wasserstein")
+    extractor, terms = network(config), Terms.of(config, 57.6)
+    content, style = picture(1, 67, 53), picture(2, 90, 41)
+    expected = compute_targets(extractor, content, style, terms)
+    found = compute_tiled_targets(tiled(extractor, 16), content, style, terms)
+    assert found.content.keys() == expected.content.keys()
+    for name, value in tensors(expected).items():
+        # The root of a covariance magnifies rounding where there is hardly any variance.
+        assert relative(tensors(found)[name], value) < 1e-7, name
+
+
+def tensors(targets: Targets) -> dict[str, Tensor]:
+    (style,) = targets.styles
+    return {f"content {k}": v for k, v in targets.content.items()} | {
+        f"style {k}": v for k, v in style.statistics.items()
+    }
+
+
+def test_no_more_than_a_tile_and_its_halo_is_read_at_once() -> None:
+    config, seen = TransferConfig(**SHALLOW), list[int]()
+    extractor, terms = network(config, torch.float32), Terms.of(config, 57.6)
+
+    def watched(pixels: Tensor) -> dict[str, Tensor]:
+        seen.append(pixels.shape[2] * pixels.shape[3])
+        return extractor(pixels)
+
+    tiles = TiledExtractor(watched, Tiling.of("vgg19", extractor.taps, 16), CPU)
+    image = picture(1, 90, 75).float()
+    objective = TiledObjective(tiles, compute_tiled_targets(tiles, image, image.square(), terms), terms)
+    objective(image)
+    _, (width, height) = tiles.tiling.largest((90, 75))
+    assert max(seen) == width * height < 90 * 75
+    assert len(seen) == 4 * len(tiles.tiles(image))  # both targets, both passes
