@@ -1,0 +1,30 @@
+"""The notebook runs from top to bottom, at a small size, in a kernel of its own."""
+
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "style_transfer.ipynb"
+SIZE, SMALL = "image_size=224, iterations=40", "image_size=48, iterations=2"
+
+
+def test_the_notebook_runs(tmp_path: Path) -> None:
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    nbformat.validate(notebook)
+    (setting,) = (cell for cell in notebook.cells if SIZE in cell.source)
+    setting.source = setting.source.replace(SIZE, SMALL)
+    (tmp_path / "examples").symlink_to(NOTEBOOK.parents[1] / "examples")
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert (tmp_path / "coffee-night.png").stat().st_size > 0
+    pictures = [
+        output for cell in notebook.cells for output in cell.get("outputs", ()) if "image/png" in output.get("data", {})
+    ]
+    assert len(pictures) == 5
+
+
+def test_its_pictures_are_stored_for_those_who_only_read_it() -> None:
+    stored = nbformat.read(NOTEBOOK, as_version=4)
+    code = [cell for cell in stored.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert not any(output.output_type == "error" for cell in code for output in cell.outputs)
