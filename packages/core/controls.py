@@ -1,6 +1,6 @@
 """What a person asked for, made ready for one scale: colours, regions, and a strength that always means the same."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -8,7 +8,7 @@ from core.canvas import Canvas, in_colours_of
 from core.config import TransferConfig
 from core.images import Pixels, resize
 from core.optimise import Array, WeightedObjective, root_mean_square
-from core.pyramid import Scale
+from core.pyramid import Scale, matched_picture
 from core.styles import Manner
 
 EQUAL = 40.0
@@ -32,16 +32,24 @@ def prepare(
     return canvas, tuple(replace(style, pictures=tuple(map(recolour, style.pictures))) for style in sized)
 
 
-def balanced(objective: WeightedObjective, here: Array, scale: Scale, config: TransferConfig) -> WeightedObjective:
+def balanced(
+    objective: WeightedObjective,
+    canvas: Canvas,
+    manners: Sequence[Manner],
+    to_array: Callable[[Pixels], Array],
+    scale: Scale,
+    config: TransferConfig,
+) -> WeightedObjective:
     """The objective with its weights for this scale: those of `config`, or such that a strength means the same always.
 
-    A strength balances content and style by their own gradients at `here`, the photograph in the colours of the styles,
-    where neither is at its minimum: whatever the pictures, their size and the layers, the style then pulls `EQUAL`
+    A strength balances content and style by their own gradients at the photograph in the colours of the styles, where
+    neither is at its minimum: whatever the pictures, their size and the layers, the style then pulls `EQUAL`
     times as hard as the content at a strength of 0.5, sixteen times harder or softer at 0.8 or 0.2; at 0 only the
     content pulls, at 1 only the style.
     """
     if config.strength is None:
         return objective.emphasised(content=scale.content_emphasis)
+    here = to_array(matched_picture(canvas.content, manners))
     content = root_mean_square(objective.emphasised(style=0)(here).gradient)
     style = root_mean_square(objective.emphasised(content=0)(here).gradient)
     pull = EQUAL * content / style if content and style else 1.0

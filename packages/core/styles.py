@@ -191,8 +191,8 @@ def _check_crop(crop: Box, size: Size) -> None:
     left, top, width, height = crop
     if left + width > size[0] or top + height > size[1] or min(width, height) < 1:
         raise UsageError(
-            f"the crop {left},{top},{width},{height} does not lie in a style of {size[0]}x{size[1]} px: give left, top, "
-            "width and height within it"
+            f"the crop {left},{top},{width},{height} does not lie in a style of {size[0]}x{size[1]} px: give left, "
+            "top, width and height within it"
         )
 
 

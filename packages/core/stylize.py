@@ -27,7 +27,7 @@ from core.optimise import (
     adam,
     lbfgs,
 )
-from core.pyramid import Scale, matched_picture, plan_scales, refine, starting_picture, work_done
+from core.pyramid import Scale, plan_scales, refine, starting_picture, work_done
 from core.record import describe_picture, describe_style, embedded, make_record
 from core.styles import Manner, StyleSource, as_manners, as_styles, read_style
 
@@ -225,8 +225,7 @@ def paint(
         if saved and number < saved.scale:
             continue
         canvas, manners = prepare(content, styles, scale, config)
-        balancing = engine.to_array(canvas.seen(matched_picture(canvas.content, manners)))
-        objective = balanced(engine.objective(canvas.content, manners), balancing, scale, config)
+        objective = balanced(engine.objective(canvas.content, manners), canvas, manners, engine.to_array, scale, config)
         start: Array | Step
         if saved and number == saved.scale:
             used, start = saved.used_before, saved.read_step().converted(engine.to_array)

@@ -44,7 +44,7 @@ def test_a_strength_of_one_half_pulls_equally_at_every_size(content_path: Path, 
     (scale,) = plan_scales((96, 64), [(72, 80)], config)
     canvas, manners = prepare(content, [style], scale, config)
     here = engine.to_array(matched_picture(canvas.content, manners))
-    objective = balanced(engine.objective(canvas.content, manners), here, scale, config)
+    objective = balanced(engine.objective(canvas.content, manners), canvas, manners, engine.to_array, scale, config)
     content_pull, style_pull = (
         root_mean_square(objective.emphasised(**{other: 0}).__call__(here).gradient) for other in ("style", "content")
     )
