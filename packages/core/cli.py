@@ -17,9 +17,10 @@ from core.checkpoint import Checkpoint
 from core.config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.files import check_writable
-from core.images import check_output, read_size, write_picture
+from core.film import Film
+from core.images import PictureSource, check_output, read_size, to_image, write_picture
 from core.presets import EVALUATIONS_PER_EPOCH, PRESETS, preset_options
-from core.progress import show_progress
+from core.progress import Every, show_progress
 from core.pyramid import Scale, plan_scales
 from core.record import PICTURES, read_options, write_record
 from core.styles import Style, assign_regions, style_sizes
@@ -77,6 +78,16 @@ CheckpointPath = Annotated[
         show_default=False,
     ),
 ]
+FilmPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--film",
+        help="Show how the painting came about, in a .webp or .mp4 file: every step, or one every --save-every. Of a "
+        "run that goes on from a checkpoint, from there.",
+        show_default=False,
+    ),
+]
+FilmFps = Annotated[float, typer.Option(help="Frames of the film a second.")]
 CheckpointEvery = Annotated[float, typer.Option(help="Seconds from one checkpoint to the next.")]
 Epochs = Annotated[
     int | None,
@@ -173,6 +184,11 @@ class Job:
     output: Path
     scales: tuple[Scale, ...]
 
+    @property
+    def inputs(self) -> tuple[PictureSource | None, ...]:
+        """All pictures it reads."""
+        return self.content, *(source for style in self.styles for source in (*style.pictures, style.region))
+
 
 def choose_files(
     content: Path | None,
@@ -202,13 +218,13 @@ def choose_files(
     output = output or Path(from_file.get("output", f"{content.stem}-{'-'.join(style.name for style in chosen)}.png"))
     sizes = [size for style in chosen for size in style_sizes(style)]
     scales = plan_scales(read_size(content, name="content"), sizes, config)
-    inputs = [content, *(source for style in chosen for source in (*style.pictures, style.region))]
-    check_output(output, bit_depth=config.bit_depth, inputs=inputs, size=scales[-1].size)
+    job = Job(content, chosen, output, scales)
+    check_output(output, bit_depth=config.bit_depth, inputs=job.inputs, size=scales[-1].size)
     if record:
-        check_writable(record, inputs=[*inputs, output])
+        check_writable(record, inputs=[*job.inputs, output])
     if checkpoint:
-        check_writable(checkpoint, inputs=[*inputs, output, record])
-    return Job(content, chosen, output, scales)
+        check_writable(checkpoint, inputs=[*job.inputs, output, record])
+    return job
 
 
 @contextmanager
@@ -254,10 +270,11 @@ def paint_to_file(
     *,
     record: Path | None = None,
     checkpoint: Checkpoint | None = None,
+    film: Film | None = None,
     quiet: bool = False,
     progress: str = "auto",
 ) -> None:
-    """Paint, telling how it goes, and write the painting and its record; Ctrl-C delivers the best picture so far.
+    """Paint, telling how it goes, and write painting, record and film; Ctrl-C delivers the best picture so far.
 
     The checkpoint of a run that came to its end is removed.
     """
@@ -269,12 +286,16 @@ def paint_to_file(
                 typer.echo(f"going on from {checkpoint.path}, evaluation {step.evaluations}", err=True)
             show(step)
             in_between(step)
+            if film:
+                film.add(step)
             return interrupt.requested
 
         result = stylize(job.content, job.styles, config, callback=after_step, checkpoint=checkpoint)
     result.save(job.output)
     if record:
         write_record(record, result.record)
+    if film:
+        film.write(to_image(result.pixels))
     if checkpoint and not result.record["stopped"]:
         checkpoint.remove()
     if not quiet and progress != "json":
@@ -287,12 +308,11 @@ class _InBetween:
     """Saves the picture every so many evaluations, as NAME-0050.png beside the output NAME.png."""
 
     def __init__(self, output: Path, config: TransferConfig) -> None:
-        self._output, self._config, self._last = output, config, 0
+        self._output, self._config = output, config
+        self._due = Every(config.save_every) if config.save_every else None
 
     def __call__(self, step: Progress) -> None:
-        every, before, self._last = self._config.save_every, self._last, step.evaluations
-        # What a resumed run stands at, the earlier one has saved.
-        if not every or step.resumed or step.evaluations // every == before // every:
+        if self._due is None or not self._due(step):
             return
         path = self._output.with_stem(f"{self._output.stem}-{step.evaluations:04d}")
         write_picture(path, step.pixels, bit_depth=self._config.bit_depth, quality=self._config.quality)

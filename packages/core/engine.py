@@ -4,7 +4,7 @@ import math
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -19,6 +19,7 @@ from core.images import Pixels, Size, size_of
 from core.memory import Memory, OutOfMemory, Plan, plan_memory, within_memory
 from core.objective import Features, Targets, TorchObjective, compute_targets
 from core.optimise import Evaluation, WeightedObjective
+from core.remembered import Remembered
 from core.styles import Manner, as_manners
 from core.terms import Terms
 from core.tiled import TiledExtractor, TiledObjective, compute_tiled_targets
@@ -42,6 +43,7 @@ class Network:
     artifact: OnnxExtractor | TorchExtractor | None
     weights: Mapping[str, Any]
     activation_scale: float
+    remembered: Remembered = field(default_factory=Remembered, repr=False)
 
     @classmethod
     def load(cls, config: TransferConfig) -> Self:
@@ -133,10 +135,11 @@ class TorchEngine:
         }
 
     def _targets(self, content: Tensor, styles: Sequence[Manner], tiling: Tiling | None) -> Targets:
-        extractor = self._network.artifact or self.extractor
+        extractor, remember = self._network.artifact or self.extractor, self._network.remembered.measure
         if tiling is None:
-            return compute_targets(extractor, content, styles, self.terms)
-        return compute_tiled_targets(TiledExtractor(extractor, tiling, self.device), content, styles, self.terms)
+            return compute_targets(extractor, content, styles, self.terms, remember)
+        tiled = TiledExtractor(extractor, tiling, self.device)
+        return compute_tiled_targets(tiled, content, styles, self.terms, remember)
 
     def _evaluate_as_planned(self, size: Size, targets: Targets, terms: Terms, image: Tensor) -> Evaluation:
         return self._as_planned(size, partial(self._evaluate, targets, terms, image))

@@ -145,9 +145,9 @@ def _ways(size: "Size", config: "TransferConfig", memory: Memory) -> Iterator[tu
 def work_memory(size: "Size", style_size: "Size", config: "TransferConfig", tile_size: int) -> int:
     """About how many bytes the network takes for the gradient, at once or tile by tile, or for the style's features.
 
-    Every ReLU and pooling keeps its output (a maximum also where it was, in 8 bytes) until the gradient has passed.
-    What tiles own of the style layers is copied out of what they read. Sorting, as the sliced Wasserstein loss does,
-    takes projections, the sorted ones, their places in 8 bytes, and targets of their number.
+    Every ReLU and pooling keeps its output (a maximum also where it was, in 8 bytes) until the gradient has passed,
+    which takes three times the largest layer, and once more where that is compared. What tiles own of the style layers
+    is copied out of what they read. Sorting projections takes the style layers twice.
     """
     taps = (*config.content_layers, *config.style_layers)
     kept = largest = tapped = 0.0
@@ -159,8 +159,8 @@ def work_memory(size: "Size", style_size: "Size", config: "TransferConfig", tile
     tiling = Tiling.of(config.arch, taps, tile_size or max(*size, *style_size))
     owned, read = (math.prod(sides) for sides in tiling.largest(size))
     passing = 3 * 4 * largest
-    compared = tapped * ((1 if tile_size else 0) if config.tileable else 5)
-    gradient = (kept + passing) * read + compared * owned
+    copied = tapped * (2 * (not config.tileable) + (tile_size > 0))
+    gradient = (kept + passing) * read + (4 * largest + copied) * owned
     return math.ceil(max(gradient, (tapped + passing) * math.prod(tiling.largest(style_size)[1])))
 
 

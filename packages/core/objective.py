@@ -5,6 +5,8 @@ L = Σ a_l content_l + Σ b_l style_l + c TV, after equation 7 of Gatys et al. (
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -65,8 +67,31 @@ class Targets:
     regions: tuple[Region, ...] = WHOLE
 
 
+MeasurePicture = Callable[[Tensor], Measures]
+"""From a picture of a style, (1, 3, h, w), to its measures."""
+
+
+class Remember(Protocol):
+    """Measures a picture of a style for these terms, or knows what that gave."""
+
+    def __call__(self, picture: Tensor, terms: Terms, measure: MeasurePicture) -> Measures:
+        """The measures of `picture`, (1, 3, h, w), as `measure` finds them."""
+        ...
+
+
+def compute_anew(picture: Tensor, terms: Terms, measure: MeasurePicture) -> Measures:
+    """Remembers nothing."""
+    return measure(picture)
+
+
 @torch.no_grad()
-def compute_targets(extractor: Features, content: Tensor, style: Tensor | Sequence[Manner], terms: Terms) -> Targets:
+def compute_targets(
+    extractor: Features,
+    content: Tensor,
+    style: Tensor | Sequence[Manner],
+    terms: Terms,
+    remember: Remember = compute_anew,
+) -> Targets:
     """The features of the content, (1, 3, H, W) RGB in [0, 1], and the statistics of the styles, of any sizes.
 
     Raises:
@@ -77,9 +102,11 @@ def compute_targets(extractor: Features, content: Tensor, style: Tensor | Sequen
     targets = {tap: features[tap] for tap in terms.content}
     del features
     style_terms = terms.without_content()
-    return style_targets(
-        targets, style, sizes, terms, lambda picture: measure(extractor(picture), {}, WHOLE, style_terms)
-    )
+
+    def measure_picture(picture: Tensor) -> Measures:
+        return measure(extractor(picture), {}, WHOLE, style_terms)
+
+    return style_targets(targets, style, sizes, terms, partial(remember, terms=terms, measure=measure_picture))
 
 
 def style_targets(
@@ -87,7 +114,7 @@ def style_targets(
     style: Tensor | Sequence[Manner],
     sizes: Mapping[str, Sequence[int]],
     terms: Terms,
-    measure_picture: Callable[[Tensor], Measures],
+    measure_picture: MeasurePicture,
 ) -> Targets:
     """The targets with these features of the content, and the styles as `measure_picture` finds them.
 

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -13,6 +14,24 @@ from core.stylize import Progress as Painted
 
 PLAIN_LINE_EVERY = 10
 """Evaluations between two lines of progress where there is no terminal."""
+
+
+class Every:
+    """Says of a step whether the next so many evaluations were full with it: then something is due."""
+
+    def __init__(self, evaluations: int) -> None:
+        self._every, self._last = evaluations, 0
+
+    def __call__(self, step: Painted) -> bool:
+        """Whether it is due; what a resumed run stands at, the earlier one has done."""
+        before, self._last = self._last, step.evaluations
+        return not step.resumed and step.evaluations // self._every > before // self._every
+
+    def half_as_often(self) -> Self:
+        """The same from here on, after twice as many evaluations."""
+        slower = type(self)(2 * self._every)
+        slower._last = self._last
+        return slower
 
 
 @contextmanager

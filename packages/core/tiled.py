@@ -5,6 +5,7 @@ After Galerne et al., *Scaling Painting Style Transfer* (arXiv 2212.13459).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,8 +15,10 @@ from core.objective import (
     Features,
     Measures,
     Region,
+    Remember,
     Targets,
     as_evaluation,
+    compute_anew,
     measure,
     style_targets,
     sum_of,
@@ -60,7 +63,11 @@ class TiledExtractor:
 
 @torch.no_grad()
 def compute_tiled_targets(
-    extractor: TiledExtractor, content: Tensor, style: Tensor | Sequence[Manner], terms: Terms
+    extractor: TiledExtractor,
+    content: Tensor,
+    style: Tensor | Sequence[Manner],
+    terms: Terms,
+    remember: Remember = compute_anew,
 ) -> Targets:
     """What `core.objective.compute_targets` computes, wherever `content` lies, however large it and the styles are."""
     height, width = content.shape[2:]
@@ -76,9 +83,11 @@ def compute_tiled_targets(
         tap: (height // extractor.tiling.strides[tap], width // extractor.tiling.strides[tap]) for tap in terms.style
     }
     style_terms = terms.without_content()
-    return style_targets(
-        features, style, sizes, terms, lambda picture: _measure(extractor, picture, {}, WHOLE, style_terms)
-    )
+
+    def measure_picture(picture: Tensor) -> Measures:
+        return _measure(extractor, picture, {}, WHOLE, style_terms)
+
+    return style_targets(features, style, sizes, terms, partial(remember, terms=terms, measure=measure_picture))
 
 
 class TiledObjective:

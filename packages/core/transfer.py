@@ -17,6 +17,8 @@ from core.cli import (
     ContentPath,
     Cuda,
     Epochs,
+    FilmFps,
+    FilmPath,
     OutputPath,
     Preset,
     ProgressStyle,
@@ -31,6 +33,7 @@ from core.cli import (
     resolve,
 )
 from core.config import TransferConfig
+from core.film import FPS, Film
 from core.images import Size
 from core.memory import Memory, Plan, plan_memory
 from core.pyramid import Scale
@@ -50,6 +53,8 @@ def transfer(
     record: RecordPath = None,
     checkpoint: CheckpointPath = None,
     checkpoint_every: CheckpointEvery = EVERY,
+    film: FilmPath = None,
+    film_fps: FilmFps = FPS,
     epochs: Epochs = None,
     cuda: Cuda = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and stop.")] = False,
@@ -65,11 +70,13 @@ def transfer(
         choices, pictures = resolve(options, preset=preset, config_file=config, epochs=epochs, cuda=cuda)
         job = choose_files(content, style, region, output, pictures, choices, record=record, checkpoint=checkpoint)
         kept = Checkpoint(checkpoint, checkpoint_every) if checkpoint else None
+        others = (*job.inputs, job.output, record, checkpoint)
+        shown = Film(film, job.scales[-1].size, fps=film_fps, every=choices.save_every, inputs=others) if film else None
         if dry_run:
             show_plan(job.scales, choices)
             typer.echo(f"into {job.output}; nothing was painted")
         else:
-            paint_to_file(job, choices, record=record, checkpoint=kept, quiet=quiet, progress=progress)
+            paint_to_file(job, choices, record=record, checkpoint=kept, film=shown, quiet=quiet, progress=progress)
 
 
 def show_plan(scales: Sequence[Scale], config: TransferConfig) -> None:

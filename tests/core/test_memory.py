@@ -12,11 +12,18 @@ from core.errors import StyleTransferError
 from core.memory import (
     TILE_SIDES,
     Memory,
+    OutOfMemory,
     Plan,
     plan_memory,
     state_memory,
+    within_memory,
+    work_memory,
 )
-from core.vgg import Extractor, load_extractor
+from core.objective import TorchObjective, compute_targets
+from core.terms import Terms
+from core.tiled import TiledExtractor, TiledObjective
+from core.tiles import Tiling
+from core.vgg import load_extractor
 from core.weights import load_weights
 
 GIB = 2**30
@@ -107,27 +114,67 @@ def test_the_optimiser_takes_two_pictures_a_step() -> None:
     assert more - less == 2 * 2 * 500 * 400 * 3 * 4
 
 
-def extractor_for(config: TransferConfig) -> Extractor:
-    return load_extractor(load_weights("vgg19"), (*config.content_layers, *config.style_layers), pooling=config.pooling)
+@pytest.mark.parametrize("tile_size", [0, 48])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"pooling": "average"},
+        {"content_layers": "relu3_1", "style_layers": "relu1_1,relu2_1"},
+        {"content_layers": "conv1_2", "style_layers": "relu1_1"},
+    ],
+)
+def test_the_network_takes_what_autograd_keeps_and_not_much_more(options: dict[str, str], tile_size: int) -> None:
+    config, size = CONFIG.with_options(**options), (96, 80)
+    kept = kept_for_the_gradient(config, size, tile_size)
+    assert kept < work_memory(size, size, config, tile_size) < 2.5 * kept
 
 
-def kept_for_the_gradient(evaluate: object) -> int:
-    """The most bytes that autograd keeps at a time, every storage counted once."""
-    kept: dict[int, int] = {}
+def kept_for_the_gradient(config: TransferConfig, size: tuple[int, int], tile_size: int) -> int:
+    """The most bytes that autograd holds until the gradient has passed; every storage counts once."""
+    taps, terms = (*config.content_layers, *config.style_layers), Terms.of(config, 57.6)
+    extractor = load_extractor(load_weights("vgg19"), taps, pooling=config.pooling)
+    image = torch.rand(1, 3, size[1], size[0], generator=torch.Generator().manual_seed(0))
+    targets = compute_targets(extractor, image, image, terms)
+    objective: TorchObjective | TiledObjective = TorchObjective(extractor, targets, terms)
+    if tile_size:
+        tiles = TiledExtractor(extractor, Tiling.of("vgg19", taps, tile_size), torch.device("cpu"))
+        objective = TiledObjective(tiles, targets, terms)
+    held: dict[int, int] = {}
     most = 0
 
     def pack(tensor: Tensor) -> Tensor:
         nonlocal most
-        storage = tensor.untyped_storage()
         if not isinstance(tensor, torch.nn.Parameter):
-            kept[storage.data_ptr()] = storage.nbytes()
-        most = max(most, sum(kept.values()))
+            held[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        most = max(most, sum(held.values()))
         return tensor
 
     def unpack(tensor: Tensor) -> Tensor:
-        kept.clear()
+        held.clear()  # the gradient is passing: what is kept afterwards belongs to the next tile
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
-        evaluate()
+        objective(image)
     return most
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 1 bytes."),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    ],
+    ids=lambda error: str(error)[:20],
+)
+def test_every_way_of_running_out_is_one_sentence(error: Exception) -> None:
+    with pytest.raises(OutOfMemory, match="use a smaller --image-size"), within_memory():
+        raise error
+
+
+def test_other_failures_are_left_alone() -> None:
+    with pytest.raises(RuntimeError, match="illegal memory access"), within_memory():
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")

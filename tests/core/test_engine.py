@@ -1,0 +1,109 @@
+"""PyTorch's engine where memory is short: it goes on in smaller tiles, and says so."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from core import engine
+from core.config import TransferConfig
+from core.engine import TorchEngine
+from core.errors import StyleTransferError
+from core.images import Pixels
+from core.memory import Memory, plan_memory
+from core.stylize import stylize
+
+CONFIG = TransferConfig(
+    content_layers="relu2_1", style_layers="relu1_1,relu2_1", image_size=300, scales=1, iterations=6, device="cpu"
+)
+
+
+def picture(seed: int, width: int = 300, height: int = 20) -> Pixels:
+    return np.random.default_rng(seed).random((1, 3, height, width), np.float32)
+
+
+class Cramped:
+    """An extractor whose memory suffices for so many pixels, from the call of that number on."""
+
+    def __init__(self, owner: TorchEngine, pixels: int, after: int = 0) -> None:
+        self.extractor, self.pixels, self.left = owner.extractor, pixels, after
+        owner.extractor = self
+
+    def __call__(self, image: Tensor) -> Mapping[str, Tensor]:
+        self.left -= 1
+        if self.left < 0 and image.shape[2] * image.shape[3] > self.pixels:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return self.extractor(image)
+
+
+def test_targets_and_evaluations_go_on_in_smaller_tiles() -> None:
+    cramped, roomy = TorchEngine(CONFIG), TorchEngine(CONFIG)
+    Cramped(cramped, 4000)
+    content, style, image = picture(0), picture(1, 100, 30), picture(2)
+    found = cramped.objective(content, style)(cramped.to_array(image))
+    expected = roomy.objective(content, style)(roomy.to_array(image))
+    assert found.loss == pytest.approx(expected.loss, rel=1e-5)
+    assert torch.linalg.norm(found.gradient - expected.gradient) < 1e-5 * torch.linalg.norm(expected.gradient)
+    assert [plan["tile_size"] for plan in cramped.describe()["plans"]] == [150]
+    assert [plan["tile_size"] for plan in roomy.describe()["plans"]] == [0]
+
+
+def test_a_run_goes_on_from_where_it_was(content_path: Path, style_path: Path) -> None:
+    config = CONFIG.with_options(image_size_side="short", image_size=256, init="content")
+    losses = []
+    for after in (4, 1000):  # two calls for the targets, two evaluations
+        cramped = TorchEngine(config)
+        Cramped(cramped, 50_000, after)
+        result = stylize(content_path, style_path, config, engine=cramped)
+        losses.append([step["loss"] for step in result.losses])
+        assert result.losses[-1]["evaluations"] == 6
+        assert result.record["engine"]["plans"][0]["tile_size"] == (192 if after == 4 else 0)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_where_the_smallest_tiles_do_not_fit_either_it_is_told() -> None:
+    cramped = TorchEngine(CONFIG)
+    Cramped(cramped, 100)
+    with pytest.raises(StyleTransferError, match="use a smaller --image-size"):
+        cramped.objective(picture(0), picture(1))
+
+
+def test_another_failure_is_not_taken_for_a_lack_of_memory() -> None:
+    broken = TorchEngine(CONFIG)
+
+    def failing(image: Tensor) -> Mapping[str, Tensor]:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    broken.extractor = failing
+    with pytest.raises(RuntimeError, match="shapes"):
+        broken.objective(picture(0), picture(1))
+
+
+def test_tiles_that_are_asked_for_change_nothing_but_rounding(content_path: Path, style_path: Path) -> None:
+    config = TransferConfig(image_size=96, iterations=4, scales=1, device="cpu")
+    whole, tiled = (stylize(content_path, style_path, config.with_options(tile_size=side)) for side in (0, 32))
+    assert tiled.record["engine"]["plans"] == [{"size": (96, 64), "tile_size": 32, "history": 20, "on_host": False}]
+    assert tiled.record["delivered"] == pytest.approx(whole.record["delivered"], rel=1e-2)
+
+
+def test_a_plan_that_forgets_sooner_reaches_the_optimiser(
+    content_path: Path, style_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painting = sys.modules["core.stylize"]  # which is also the name of a function in core
+    lbfgs, remembered = painting.lbfgs, []
+
+    def watched(*arguments: object, history: int, **options: object) -> object:
+        remembered.append(history)
+        return lbfgs(*arguments, history=history, **options)
+
+    size, config = (96, 64), CONFIG.with_options(tile_size=16, iterations=2)
+    memory = Memory(plan_memory(size, size, config.with_options(history=1), Memory(0)).memory + 2**20)
+    monkeypatch.setattr(painting, "lbfgs", watched)
+    monkeypatch.setattr(engine, "memory_for", lambda device, config: memory)
+    stylize(content_path, style_path, config)
+    assert remembered == [plan_memory(size, size, config, memory).history]
+    assert 0 < remembered[0] < config.history
