@@ -54,6 +54,11 @@ def draw_strip(paintings: list[Path], path: Path) -> None:
     strip.save(path, quality=88)
 
 
+def slug(title: str) -> str:
+    """What the strip of a section is called."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
 def draw_masks() -> None:
     """The cup with its saucer in the coffee photograph, and what is around it, softly."""
     cup = Image.new("L", (600, 400), 0)
@@ -70,8 +75,7 @@ def main(word: str = "") -> None:
     draw_masks()
     for title, commands in sections().items():
         if word.lower() in title.lower():
-            slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
-            draw_strip([paint(command) for command in commands], STRIPS / f"{slug}.jpg")
+            draw_strip([paint(command) for command in commands], STRIPS / f"{slug(title)}.jpg")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from core.cli import (
     ConfigFile,
     Cuda,
     Epochs,
-    Interrupt,
     Preset,
     ProgressStyle,
     Quiet,
@@ -26,6 +25,7 @@ from core.cli import (
 from core.config import TransferConfig
 from core.errors import StyleTransferError
 from core.images import check_output, read_picture, write_picture
+from core.job import Interrupt
 from core.progress import show_progress
 from core.sheet import Cell, draw_sheet
 from core.stylize import Callback, Engine, Progress, default_engine, stylize

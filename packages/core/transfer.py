@@ -26,15 +26,14 @@ from core.cli import (
     RecordPath,
     Regions,
     StylePaths,
-    choose_files,
     config_options,
     one_sentence,
-    paint_to_file,
     resolve,
 )
 from core.config import TransferConfig
 from core.film import FPS, Film
 from core.images import Size
+from core.job import choose_files, paint_to_file
 from core.memory import Memory, Plan, plan_memory
 from core.pyramid import Scale
 

@@ -18,14 +18,13 @@ from core.cli import (
     RecordPath,
     Regions,
     StylePaths,
-    choose_files,
     config_options,
     one_sentence,
-    paint_to_file,
     resolve,
 )
 from core.config import TransferConfig
 from core.errors import UsageError
+from core.job import choose_files, paint_to_file
 from core.manifest import Manifest, read_manifest
 from core.presets import preset_options
 from core.record import read_options
