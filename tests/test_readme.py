@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_commands_run(command: str, folder: Path) -> None:
     """At a small size, which changes nothing else; in the order of the README, for some need what others wrote."""
     arguments = shlex.split(command)[1:]
-    if "--style" in arguments:
+    if "--content" in arguments:
         arguments += ["--image-size", "48", "--iterations", "2"]
     ran = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr

@@ -1,6 +1,7 @@
 """The command line: `python -m bench run | report | compare | peers | machine`."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -58,7 +59,10 @@ def _run_suites(length: str, device: str, files: list[Path], output: Path) -> No
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-c", str(SUITES / "pytest.ini")]
     command += [f"--rootdir={SUITES}", f"--benchmark-json={output}", f"--device={device}"]
     command += ["--benchmark-columns=median,min,max,rounds", "--benchmark-sort=name", "--benchmark-group-by=func"]
-    status = subprocess.run([*command, "-m", LENGTHS[length], *map(str, files)], check=False).returncode
+    # Where pytest-xdist runs this command, pytest-benchmark would take its own process for one of several, and not time.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    command += ["-m", LENGTHS[length], *map(str, files)]
+    status = subprocess.run(command, env=environment, check=False).returncode
     if status == NO_TESTS_RAN:
         raise UsageError("no benchmark of that suite and length runs on that device: choose others")
     if status or not output.stat().st_size:
