@@ -59,7 +59,7 @@ def _run_suites(length: str, device: str, files: list[Path], output: Path) -> No
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-c", str(SUITES / "pytest.ini")]
     command += [f"--rootdir={SUITES}", f"--benchmark-json={output}", f"--device={device}"]
     command += ["--benchmark-columns=median,min,max,rounds", "--benchmark-sort=name", "--benchmark-group-by=func"]
-    # Where pytest-xdist runs this command, pytest-benchmark would take its own process for one of several, and not time.
+    # Run by pytest-xdist, pytest-benchmark would take its own process for one of several, and not time.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
     command += ["-m", LENGTHS[length], *map(str, files)]
     status = subprocess.run(command, env=environment, check=False).returncode
