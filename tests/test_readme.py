@@ -60,7 +60,8 @@ def test_the_toml_is_understood(tmp_path: Path) -> None:
     (block,) = blocks("toml")
     (tmp_path / "run.toml").write_text(block)
     options = read_options(tmp_path / "run.toml")
-    assert all((ROOT / options.pop(kind)).is_file() for kind in ("content", "style"))
+    (style,) = options.pop("style")
+    assert all((ROOT / path).is_file() for path in (options.pop("content"), *style.pictures))
     assert options.pop("output") == tomllib.loads(block)["output"]
     assert TransferConfig.from_options(options).image_size == 768
 

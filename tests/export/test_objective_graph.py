@@ -58,7 +58,7 @@ def case_for(module: ObjectiveModule, image: Tensor, *, style: Tensor | None = N
     other = noise(1, 3, 40, 35, seed=9).to(image.dtype) if style is None else style
     targets = compute_targets(module.extractor, image.flip(3), other, terms)
     contents = [targets.content[tap] for tap in module.content_taps]
-    grams = [targets.style[tap] for tap in module.style_taps]
+    grams = [targets.styles[0].statistics[tap] for tap in module.style_taps]
     weights = [list(terms.content.values()), list(terms.style.values()), [terms.tv]]
     numbers = [torch.tensor(values, dtype=image.dtype) for values in weights]
     return TorchObjective(module.extractor, targets, terms), [image, contents, grams, *numbers]
