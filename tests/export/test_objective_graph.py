@@ -14,7 +14,7 @@ from torch.nn.functional import avg_pool2d, conv2d, max_pool2d
 from core.errors import StyleTransferError, UsageError
 from core.losses import gram, mean_square, total_variation
 from core.manifest import read_manifest
-from core.objective import Targets, TorchObjective, compute_targets
+from core.objective import StyleTarget, Targets, TorchObjective, compute_targets
 from core.onnx_engine import CONTENT, GRAM, OnnxObjective
 from core.session import open_session
 from core.terms import Terms
@@ -134,7 +134,7 @@ def test_the_artifact_equals_autograd(
         found = OnnxObjective(open_session(path, "cpu"), manifest, targets, terms)(image.numpy())
         doubled = Targets(
             {tap: values.double() for tap, values in zip(CONTENT_TAPS, contents, strict=True)},
-            {tap: values.double() for tap, values in zip(STYLE_TAPS, grams, strict=True)},
+            (StyleTarget({tap: values.double() for tap, values in zip(STYLE_TAPS, grams, strict=True)}),),
         )
         expected = TorchObjective(exact.extractor, doubled, terms)(image.double())
         assert found.loss == pytest.approx(expected.loss, rel=1e-6)
