@@ -28,6 +28,7 @@ LENGTHS = {"quick": "small and not long", "usual": "not large and not long", "fu
 """Which benchmarks run, by their markers."""
 
 REGRESSED = 1
+PEERS_WIDTH = 110  # of the table of a race, in characters
 NO_TESTS_RAN = 5  # pytest's own
 
 Results = Annotated[Path, typer.Argument(help="Written by: python -m bench run.")]
@@ -161,7 +162,9 @@ def peers(
         if output:
             with replacing(output) as temporary:
                 temporary.write_text(json.dumps(result, indent=1) + "\n")
-        Console(soft_wrap=True, highlight=False).print(peers_table(result))
+        wide = Console(highlight=False)
+        wide.width = max(wide.width, PEERS_WIDTH)
+        wide.print(peers_table(result))
 
 
 @app.command()
