@@ -38,7 +38,7 @@ Results = Annotated[Path, typer.Argument(help="Written by: python -m bench run."
 def run(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the results go, as JSON.")],
     quick: Annotated[bool, typer.Option("--quick", help="Only small pictures: minutes on two cores.")] = False,
-    full: Annotated[bool, typer.Option("--full", help="Everything, up to 4 megapixels: an hour and more.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Everything, up to 16 megapixels: hours on a CPU.")] = False,
     device: Annotated[Literal["all", "cpu", "cuda"], typer.Option(help="Where to measure.")] = "all",
     suite: Annotated[str | None, typer.Option(help="Only this one: extractor, objective, startup …")] = None,
 ) -> None:

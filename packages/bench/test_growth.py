@@ -5,7 +5,7 @@ import pytest
 from bench.cases import Case
 from bench.conftest import Measure
 
-ROUNDS = 3
+ROUNDS = {256: 3, 512: 3, 1024: 3, 2048: 1, 4096: 1}
 
 
 @pytest.mark.parametrize(
@@ -15,8 +15,9 @@ ROUNDS = 3
         pytest.param(512, marks=pytest.mark.medium),
         pytest.param(1024, marks=[pytest.mark.large, pytest.mark.long]),
         pytest.param(2048, marks=[pytest.mark.large, pytest.mark.long]),
+        pytest.param(4096, marks=[pytest.mark.large, pytest.mark.long]),
     ],
 )
 def test_growth(measure: Measure, size: int, device: str) -> None:
-    """One evaluation of the default engine."""
-    measure(Case("growth", "eager", device, size, size), rounds=ROUNDS)
+    """One evaluation of the default engine: at once where the memory suffices, else in tiles."""
+    measure(Case("growth", "eager", device, size, size), rounds=ROUNDS[size])
