@@ -14,7 +14,7 @@ from torch import Tensor
 from core.artifacts import OnnxExtractor, TorchExtractor, check_fits, open_extractor
 from core.config import TransferConfig
 from core.errors import StyleTransferError
-from core.free_memory import host_memory
+from core.free_memory import give_back, host_memory
 from core.images import Pixels, Size, size_of
 from core.memory import Memory, OutOfMemory, Plan, plan_memory, within_memory
 from core.objective import Features, Targets, TorchObjective, compute_targets
@@ -154,6 +154,8 @@ class TorchEngine:
         while True:
             plan = self._plans[size]
             smaller = plan.in_smaller_tiles()
+            if plan.tile_size:  # without, memory is no concern, and this takes its time
+                give_back()
             try:
                 with within_memory(), _repeatable():
                     return work(plan.tiling(self._config))

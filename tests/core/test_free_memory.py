@@ -2,6 +2,7 @@
 
 import math
 import os
+import platform
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core import free_memory
-from core.free_memory import host_memory
+from core.free_memory import give_back, host_memory
 
 GIB = 2**30
 HELD = 1000 * os.sysconf("SC_PAGE_SIZE")
@@ -84,3 +85,17 @@ def test_unknown_is_without_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_on_this_machine_between_nothing_and_all_there_is() -> None:
     assert 0 < host_memory() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 1.01 + HELD
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="what glibc keeps")
+def test_gaps_are_given_back() -> None:
+    blocks = [bytes([1]) * 100_000 for _ in range(2000)]
+    blocks = blocks[-1:]  # which lies behind the others
+    before = resident()
+    give_back()
+    assert before - resident() > 100_000_000
+    assert len(blocks) == 1
+
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
