@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from conftest import pixels_of
+from conftest import CHROMIUM, pixels_of
 from core.app import LOOPBACK, app, streamlit_command
 from core.config import TransferConfig
 from core.errors import StyleTransferError, UsageError
@@ -35,7 +35,6 @@ from core.stylize import Callback, Progress, Result
 
 streamlit = pytest.importorskip("streamlit", reason="streamlit, which serves the page, is not installed")
 
-CHROMIUM = shutil.which("chromium")
 in_browser = pytest.mark.skipif(CHROMIUM is None, reason="the browser chromium is not installed")
 
 # Starting it
@@ -394,17 +393,6 @@ def serves(url: str) -> bool:
         return False
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        yield launched
-        launched.close()
-
-
 class Visitor:
     """Someone with a browser of their own."""
 
@@ -606,7 +594,7 @@ def test_it_fits_a_phone(visitor: Visitor, scheme: str) -> None:
     visitor.page.set_viewport_size({"width": 360, "height": 740})
     visitor.says("Finished after")
     for scrolled in ("document.documentElement", "document.querySelector('.stMain')"):
-        assert visitor.page.evaluate(f"{scrolled}.scrollWidth") <= 360
+        visitor.page.wait_for_function(f"{scrolled}.scrollWidth <= 360", timeout=60_000)
     paper = visitor.page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
     assert paper == {"light": "rgb(247, 244, 238)", "dark": "rgb(23, 21, 18)"}[scheme]
 

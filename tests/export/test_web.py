@@ -23,6 +23,7 @@ import pytest
 import torch
 from PIL import Image
 
+from conftest import CHROMIUM
 from core.config import TransferConfig
 from core.images import read_picture, resample
 from core.matching import match_bands
@@ -36,7 +37,7 @@ from export_command import refused, run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
-NPM, CHROMIUM = shutil.which("npm"), shutil.which("chromium")
+NPM = shutil.which("npm")
 needs_npm = pytest.mark.skipif(NPM is None, reason="npm, which fetches onnxruntime-web, is not installed")
 in_browser = pytest.mark.skipif(not (NPM and CHROMIUM), reason="npm or the browser chromium is not installed")
 
@@ -175,17 +176,6 @@ def serving(server: ThreadingHTTPServer) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        yield launched
-        launched.close()
 
 
 def visit(browser: Any, address: str, **options: Any) -> Visit:
