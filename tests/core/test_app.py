@@ -506,6 +506,16 @@ def test_the_slider_lies_between_photograph_and_painting(visitor: Visitor) -> No
     assert slider.evaluate(clip) == "inset(0px 25% 0px 0px)"
 
 
+def at_rest(element: Any) -> dict[str, float]:
+    """The box of an element in view that other parts of the page, as they open, have pushed to its place."""
+    element.scroll_into_view_if_needed()
+    before, box = None, element.bounding_box()
+    while box != before:
+        element.page.wait_for_timeout(300)
+        before, box = box, element.bounding_box()
+    return cast(dict[str, float], box)
+
+
 @in_browser
 def test_several_styles_and_a_painted_region(
     browser: Any, address: str, content_path: Path, style_path: Path, tmp_path: Path
@@ -516,8 +526,7 @@ def test_several_styles_and_a_painted_region(
     visitor.choose(content_path, style_path, stripes)
     visitor.page.get_by_text("Only in a part of the photograph").first.click()
     canvas = visitor.page.locator("canvas[aria-label]").first
-    canvas.scroll_into_view_if_needed()
-    box = canvas.bounding_box()
+    box = at_rest(canvas)
     visitor.page.mouse.move(box["x"] + 0.1 * box["width"], box["y"] + 0.5 * box["height"])
     visitor.page.mouse.down()
     visitor.page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.5 * box["height"], steps=4)
