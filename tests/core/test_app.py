@@ -513,7 +513,7 @@ def at_rest(element: Any) -> dict[str, float]:
     while box != before:
         element.page.wait_for_timeout(300)
         before, box = box, element.bounding_box()
-    return cast(dict[str, float], box)
+    return cast("dict[str, float]", box)
 
 
 @in_browser
