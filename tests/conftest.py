@@ -18,6 +18,16 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 CHROMIUM = shutil.which("chromium")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def single_precision() -> Iterator[None]:
+    """Runs that choose their precision compute in float32 on every machine; half precision has tests of its own."""
+    import torch
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def content_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A photograph, 96 x 64."""

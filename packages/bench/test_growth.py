@@ -20,4 +20,4 @@ ROUNDS = {256: 3, 512: 3, 1024: 3, 2048: 1, 4096: 1}
 )
 def test_growth(measure: Measure, size: int, device: str) -> None:
     """One evaluation of the default engine: at once where the memory suffices, else in tiles."""
-    measure(Case("growth", "eager", device, size, size), rounds=ROUNDS[size])
+    measure(Case("growth", "default", device, size, size), rounds=ROUNDS[size])

@@ -24,7 +24,15 @@ EVALUATIONS = CONFIG.history + 4
 )
 def test_memory(benchmark: Any, pictures: Pictures, tmp_path: Path, size: int) -> None:
     """Of the default run at one scale, beside what `--dry-run` says it will be."""
-    arguments = ["-m", "core.transfer", *pictures(size, size), f"--image-size={size}", "--scales=1", "--device=cpu"]
+    arguments = [
+        "-m",
+        "core.transfer",
+        *pictures(size, size),
+        f"--image-size={size}",
+        "--scales=1",
+        "--device=cpu",
+        "--precision=fp32",
+    ]
     arguments += [f"--iterations={EVALUATIONS}", "--quiet", f"--output={tmp_path / 'painting.png'}"]
     peaks = []
     benchmark.pedantic(lambda: peaks.append(run_process(arguments).peak_memory_bytes), rounds=1)

@@ -128,28 +128,41 @@ def _from_artifact(path: Path, pixels: Pixels, device: str) -> Callable[[], Any]
 # --- The objective, forward and back
 
 OBJECTIVES: Mapping[str, Mapping[str, str]] = {
-    "eager": {},
+    "eager": {"precision": "fp32"},
+    "fused": {"precision": "fp32"},
+    "fused_tf32": {"precision": "tf32"},
+    "fused_bf16": {"precision": "bf16"},
+    "fused_fp16": {"precision": "fp16"},
     "torchscript": {"extractor": "extractor.pt"},
     "onnxruntime": {"objective": "objective.onnx"},
 }
-"""The options of a run that choose how the objective is computed; of the values, files are artifacts."""
+"""The options of a run that choose how the objective is computed; of the values, files are artifacts.
+
+"eager" is the plain network by autograd, as the toolkit's peers have it; "default" stands for a run without options.
+"""
 
 
 def _objective(case: Case, artifacts: Path) -> Work:
     options = {
         key: str(artifact(artifacts, value)) if "." in value else value
-        for key, value in OBJECTIVES[case.backend].items()
+        for key, value in OBJECTIVES.get(case.backend, {}).items()
     }
+    if options.get("precision", "fp32") not in precisions_of(case.device):
+        raise Unavailable(f"this machine's {case.device} has no instructions for {options['precision']}")
     config = CONFIG.with_options(device=case.device, **options)
-    engine = default_engine(config)
+    engine: Any = default_engine(config)
+    if case.backend == "eager":
+        engine.extractor = load_extractor(load_weights(CONFIG.arch), TAPS, device=case.device)
     if case.device == "cuda" and getattr(engine, "provider", CUDA) != CUDA:
         raise Unavailable(NO_CUDA_PROVIDER)
     content, style = (picture(case.width, case.height, seed) for seed in (0, 1))
     objective = engine.objective(content, style)
     image = engine.to_array(blend(content, style))
+    precision = engine.describe().get("precision", "fp32")
     return Work(
         lambda: objective(image),
-        lambda there: require_evaluation(case, "fp32", there.loss, there.gradient),
+        lambda there: require_evaluation(case, precision, there.loss, there.gradient),
+        precision,
         flop=flop_of(case.width, case.height, gradient=True),
     )
 

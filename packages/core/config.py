@@ -142,6 +142,12 @@ class TransferConfig:
     )
 
     device: Literal["auto", "cpu", "cuda", "mps"] = _option("auto", "Machine", "Where to compute.")
+    precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = _option(
+        "auto",
+        "Machine",
+        "What the network computes in; 'auto' takes bf16 or fp16 where the machine has instructions for it, else fp32. "
+        "Losses and the optimiser stay in fp32.",
+    )
     max_memory: int = _option(
         0,
         "Machine",
@@ -184,6 +190,11 @@ class TransferConfig:
             raise UsageError(
                 "an exported objective computes the whole picture at once: leave out --tile-size and --max-memory, "
                 "or --objective"
+            )
+        if self.precision in ("tf32", "bf16", "fp16") and (self.extractor or self.objective):
+            raise UsageError(
+                f"--precision is {self.precision}, but artifacts compute in float32: leave out --precision, or "
+                "--extractor and --objective"
             )
         if not self.init:
             raise UsageError("--init is '': expected content, matched, noise, blend, or a picture")

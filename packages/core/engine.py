@@ -15,8 +15,9 @@ from core.artifacts import OnnxExtractor, TorchExtractor, check_fits, open_extra
 from core.config import TransferConfig
 from core.errors import StyleTransferError
 from core.free_memory import give_back, host_memory
+from core.fused import FusedExtractor
 from core.images import Pixels, Size, size_of
-from core.memory import Memory, OutOfMemory, Plan, plan_memory, within_memory
+from core.memory import HALF, Memory, OutOfMemory, Plan, plan_memory, within_memory
 from core.objective import Features, Targets, TorchObjective, compute_targets
 from core.optimise import Evaluation, WeightedObjective
 from core.remembered import Remembered
@@ -28,6 +29,9 @@ from core.vgg import load_extractor
 from core.weights import load_weights
 
 T = TypeVar("T")
+
+DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""What the features of each precision are kept in."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Network:
     artifact: OnnxExtractor | TorchExtractor | None
     weights: Mapping[str, Any]
     activation_scale: float
+    precision: str = "fp32"
     remembered: Remembered = field(default_factory=Remembered, repr=False)
 
     @classmethod
@@ -62,9 +67,11 @@ class Network:
                 manifest = artifact.manifest
                 return cls(device, artifact, artifact, dict(manifest.weights), manifest.activation_scale)
         weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=True)
-        extractor = load_extractor(weights, taps, pooling=config.pooling, device=device)
+        eager = load_extractor(weights, taps, pooling=config.pooling, device=device)
+        precision = choose_precision(config, device)
         described = {"source": weights.source, "sha256": weights.sha256}
-        return cls(device, extractor, artifact, described, weights.preprocessing.activation_scale)
+        extractor = eager if device.type == "mps" else FusedExtractor(eager, DTYPES[precision])
+        return cls(device, extractor, artifact, described, weights.preprocessing.activation_scale, precision)
 
 
 class TorchEngine:
@@ -91,7 +98,8 @@ class TorchEngine:
         """
         if size not in self._plans:
             memory = memory_for(self.device, self._config)
-            self._plans[size] = plan_memory(size, style_size, self._config, memory).require_fits()
+            plan = plan_memory(size, style_size, self._config, memory, self._network.precision)
+            self._plans[size] = plan.require_fits()
         return self._plans[size]
 
     def objective(self, content: Pixels, style: Pixels | Sequence[Manner]) -> WeightedObjective:
@@ -104,9 +112,9 @@ class TorchEngine:
 
     def features(self, pixels: Pixels) -> Mapping[str, Pixels]:
         """The features of a picture at every tap, each (1, C, h, w)."""
-        with within_memory(), _repeatable(), torch.no_grad():
+        with within_memory(), self._repeatable(), torch.no_grad():
             features = self.extractor(torch.from_numpy(pixels).to(self.device))
-            return {tap: self.to_pixels(values) for tap, values in features.items()}
+            return {tap: self.to_pixels(values.float()) for tap, values in features.items()}
 
     def to_array(self, pixels: Pixels) -> Tensor:
         """A picture on the device, or on the host if that is the plan for its size."""
@@ -125,6 +133,7 @@ class TorchEngine:
             "device": str(self.device),
             "device_name": torch.cuda.get_device_name(self.device) if cuda else platform.processor(),
             "threads": torch.get_num_threads(),
+            "precision": self._network.precision,
             "weights": self._network.weights,
             "plans": [plan.to_dict() for plan in self._plans.values()],
             **(
@@ -157,7 +166,7 @@ class TorchEngine:
             if plan.tile_size:  # without, memory is no concern, and this takes its time
                 give_back()
             try:
-                with within_memory(), _repeatable():
+                with within_memory(), self._repeatable():
                     return work(plan.tiling(self._config))
             except OutOfMemory:
                 if smaller is None:
@@ -166,6 +175,12 @@ class TorchEngine:
             # Only here is what the failure held on to free again.
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
+
+    @contextmanager
+    def _repeatable(self) -> Iterator[None]:
+        allow_tf32 = self._network.precision == "tf32"
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=allow_tf32):
+            yield
 
     def _home(self, size: Size) -> torch.device:
         """Where pictures of that size lie."""
@@ -207,10 +222,26 @@ def _largest(manners: Sequence[Manner]) -> Size:
     return max((size_of(pixels) for manner in manners for pixels in manner.pictures), key=math.prod)
 
 
-@contextmanager
-def _repeatable() -> Iterator[None]:
-    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-        yield
+def choose_precision(config: TransferConfig, device: torch.device) -> str:
+    """The precision that `config` asks for, or for `auto` the fastest that serves on `device`.
+
+    That is bfloat16 where there are instructions for it, and on older CUDA devices float16. Artifacts have their own,
+    float32.
+
+    Raises:
+        StyleTransferError: The device cannot compute in the one asked for.
+    """
+    if config.extractor or config.objective:
+        return "fp32"
+    capability = torch.cuda.get_device_capability(device) if device.type == "cuda" else (0, 0)
+    missing = capability < (8, 0) if config.precision == "tf32" else device.type == "mps" and config.precision in HALF
+    if missing:
+        raise StyleTransferError(f"{device} cannot compute with --precision {config.precision}: use auto or fp32")
+    if config.precision != "auto":
+        return config.precision
+    if capability >= (8, 0) or (device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()):
+        return "bf16"
+    return "fp16" if capability >= (7, 0) else "fp32"
 
 
 def memory_for(device: torch.device, config: TransferConfig) -> Memory:

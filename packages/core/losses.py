@@ -1,10 +1,13 @@
 """The terms of the objective, each a function of torch tensors that autograd can follow."""
 
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
+
+HALF = (torch.bfloat16, torch.float16)
 
 
 def gram(features: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -14,9 +17,33 @@ def gram(features: Tensor, mask: Tensor | None = None) -> Tensor:
     comparable. With a `mask`, (1, 1, H, W) of mean 1, every position counts by its value there: the guided Gram
     matrix of Gatys et al., Controlling Perceptual Factors in Neural Style Transfer (arXiv 1611.07865).
     """
-    flat = features.flatten(2)
-    counted = flat if mask is None else flat * mask.flatten(2)
-    return counted @ flat.mT / flat.shape[-1]
+    flat = _flat(features)
+    places = None if mask is None else mask.flatten(2).to(flat)
+    if flat.dtype in HALF:
+        sums: Tensor = _HalfProducts.apply(flat, places)
+    else:
+        sums = (flat if places is None else flat * places) @ flat.mT
+    return sums / flat.shape[2]
+
+
+class _HalfProducts(torch.autograd.Function):
+    """Sums over the positions of what features in half precision, (1, C, positions), give with each other: in float32.
+
+    Autograd would write out a gradient for each of the two factors, which are the same.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, flat: Tensor, places: Tensor | None) -> Tensor:
+        ctx.save_for_backward(flat, places)
+        counted = flat if places is None else flat * places
+        return (counted[0] @ flat[0].T).float().unsqueeze(0)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        flat, places = ctx.saved_tensors
+        shares = (gradient + gradient.mT).to(flat.dtype)
+        pulled = (flat[0].T @ shares[0]).T.unsqueeze(0)
+        return pulled if places is None else pulled * places, None
 
 
 def sum_of_squares(values: Tensor) -> Tensor:
@@ -34,7 +61,7 @@ def mean_square(difference: Tensor) -> Tensor:
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
     """Mean squared difference of features (N, C, H, W): equation 1 of Gatys et al., as a mean."""
-    return mean_square(features - target)
+    return mean_square(_single(features) - target)
 
 
 def style_loss(matrix: Tensor, target: Tensor) -> Tensor:
@@ -58,7 +85,7 @@ def moments(features: Tensor, mask: Tensor | None = None) -> Tensor:
     The Gram matrix, with one more column for the features alone. Unlike a covariance, both are plain means, so
     that those of the parts of a picture add up to those of the whole. A `mask` counts as in `gram`.
     """
-    means = (features if mask is None else features * mask).mean((2, 3))
+    means = (_single(features) if mask is None else _single(features) * mask).mean((2, 3))
     return torch.cat([gram(features, mask), means.unsqueeze(2)], 2)
 
 
@@ -96,7 +123,7 @@ def projections(features: Tensor, mask: Tensor | None = None) -> Tensor:
 
     With a `mask`, (1, 1, H, W), only the positions where it is at least half of its largest value count.
     """
-    flat = features.flatten(2)
+    flat = _single(_flat(features))
     if mask is not None:
         flat = flat[..., (mask >= mask.max() / 2).flatten()]
     return directions(flat.shape[1]).to(flat) @ flat
@@ -123,6 +150,16 @@ def sliced_wasserstein_loss(found: Tensor, target: Tensor) -> Tensor:
     if found.shape[2] != target.shape[2]:
         target = interpolate(target, size=found.shape[2], mode="linear", align_corners=True)
     return mean_square(found.sort(2).values - target)
+
+
+def _flat(features: Tensor) -> Tensor:
+    """(N, C, H, W) as (N, C, positions): a view in channels_last too."""
+    return features.flatten(2) if features.is_contiguous() else features.permute(0, 2, 3, 1).flatten(1, 2).mT
+
+
+def _single(features: Tensor) -> Tensor:
+    """Half precision as float32; the rest as it is."""
+    return features.float() if features.dtype in HALF else features
 
 
 def _mean_and_covariance(found: Tensor) -> tuple[Tensor, Tensor]:

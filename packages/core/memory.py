@@ -22,6 +22,9 @@ RUNTIME_MEMORY = 720 * 2**20
 SHARE_TO_PLAN_WITH = 0.9
 """Of the memory there is, how much to plan with: estimates are what they are, and small blocks leave gaps."""
 
+HALF = ("bf16", "fp16")
+"""Those whose numbers take 2 bytes."""
+
 TILE_SIDES = (4096, 3072, 2048, 1536, 1024, 768, 512, 384, 256, 192, 128)
 """Tiles to choose from, in pixels. Few sizes, so that a little more or less free memory seldom changes the plan; below
 the last one nearly all work would go into halos."""
@@ -100,16 +103,18 @@ class Plan:
         return replace(self, tile_size=side) if self.divisible and side >= TILE_SIDES[-1] else None
 
 
-def plan_memory(size: "Size", style_size: "Size", config: "TransferConfig", memory: Memory) -> Plan:
+def plan_memory(
+    size: "Size", style_size: "Size", config: "TransferConfig", memory: Memory, precision: str = "fp32"
+) -> Plan:
     """How to paint at `size`: whole if that fits, else in the largest tiles that do, then with a shorter history.
 
     The optimiser's pictures move from the device to the host before the history gets shorter. Where nothing fits, the
-    plan is the most frugal one.
+    plan is the most frugal one. `precision` is the one that the network computes in.
     """
     for tile_size, history, on_host in _ways(size, config, memory):
         state = state_memory(size, config, history)
         there = RUNTIME_MEMORY + state if on_host else 0
-        here = RUNTIME_MEMORY + work_memory(size, style_size, config, tile_size) + (0 if on_host else state)
+        here = RUNTIME_MEMORY + work_memory(size, style_size, config, tile_size, precision) + (0 if on_host else state)
         available = memory.host if memory.device is None else memory.device
         if here <= available and there <= memory.host:
             return Plan(size, tile_size, history, here, there, divisible=config.tileable)
@@ -142,25 +147,28 @@ def _ways(size: "Size", config: "TransferConfig", memory: Memory) -> Iterator[tu
         history //= 2
 
 
-def work_memory(size: "Size", style_size: "Size", config: "TransferConfig", tile_size: int) -> int:
+def work_memory(
+    size: "Size", style_size: "Size", config: "TransferConfig", tile_size: int, precision: str = "fp32"
+) -> int:
     """About how many bytes the network takes for the gradient, at once or tile by tile, or for the style's features.
 
     Every ReLU and pooling keeps its output (a maximum also where it was, in 8 bytes) until the gradient has passed,
     which takes three times the largest layer, and once more where that is compared. What tiles own of the style layers
-    is copied out of what they read. Sorting projections takes the style layers twice.
+    is copied out of what they read. Sorting projections takes the style layers twice, in float32.
     """
+    each = 2 if precision in HALF else 4
     taps = (*config.content_layers, *config.style_layers)
     kept = largest = tapped = 0.0
     for layer in truncated(config.arch, taps):
         values = layer.out_channels / layer.stride**2
         largest = max(largest, values)
-        kept += {"conv": 0, "relu": 4, "pool": 12 if config.pooling == "max" else 4}[layer.kind] * values
-        tapped += 4 * values if layer.name in taps else 0
+        kept += {"conv": 0, "relu": each, "pool": each + 8 * (config.pooling == "max")}[layer.kind] * values
+        tapped += each * values if layer.name in taps else 0
     tiling = Tiling.of(config.arch, taps, tile_size or max(*size, *style_size))
     owned, read = (math.prod(sides) for sides in tiling.largest(size))
-    passing = 3 * 4 * largest
-    copied = tapped * (2 * (not config.tileable) + (tile_size > 0))
-    gradient = (kept + passing) * read + (4 * largest + copied) * owned
+    passing = 3 * each * largest
+    copied = tapped * (2 * (4 // each) * (not config.tileable) + (tile_size > 0))
+    gradient = (kept + passing) * read + (each * largest + copied) * owned
     return math.ceil(max(gradient, (tapped + passing) * math.prod(tiling.largest(style_size)[1])))
 
 

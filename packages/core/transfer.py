@@ -80,11 +80,12 @@ def transfer(
 
 def show_plan(scales: Sequence[Scale], config: TransferConfig) -> None:
     """Print what would run: the network, the device, and for every scale sizes, evaluations and memory."""
-    from core.engine import choose_device, memory_for
+    from core.engine import choose_device, choose_precision, memory_for
 
     device = choose_device(config.device)
     memory = Memory(math.inf) if config.objective else memory_for(device, config)
-    plans = [plan_memory(scale.size, scale.style_size, config, memory) for scale in scales]
+    precision = choose_precision(config, device)
+    plans = [plan_memory(scale.size, scale.style_size, config, memory, precision) for scale in scales]
     table = Table("scale", "painting", "style", "evaluations", "memory", "computed")
     for number, (scale, plan) in enumerate(zip(scales, plans, strict=True), start=1):
         sizes = (_by(scale.size), _by(scale.style_size))

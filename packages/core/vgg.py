@@ -59,14 +59,18 @@ class Extractor(nn.Module):
         (N, C, h, w), float32, on the scale of the network as it was published (see
         `Preprocessing.activation_scale`); h and w are H and W halved at every pooling, rounded down.
         """
-        features = image.flip(1) if self.bgr else image
-        features = (features - self.mean) / self.std
+        features = self.prepare(image)
         captured: dict[str, torch.Tensor] = {}
         for name, layer in self.layers.items():
             features = layer(features)
             if name in self.taps:
                 captured[name] = features
         return captured
+
+    def prepare(self, image: torch.Tensor) -> torch.Tensor:
+        """What the first layer reads of an image, (N, 3, H, W) RGB in [0, 1]: of the same shape."""
+        ordered = image.flip(1) if self.bgr else image
+        return (ordered - self.mean) / self.std
 
 
 def load_extractor(

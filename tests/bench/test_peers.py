@@ -125,7 +125,7 @@ def test_ours_on_a_coarse_scale_is_delivered_at_the_final_size(task: Task) -> No
 
 def test_plain_is_torchs_own_lbfgs(task: Task) -> None:
     snapshots = list(_pictures(CONTENDERS["plain"].prepare(with_length(task, 21))))
-    objective = TorchEngine(FEW).objective(task.content, task.style)
+    objective = task.objective(task.network())
     image = torch.tensor(task.content, requires_grad=True)
     optimiser, calls = torch.optim.LBFGS([image], lr=1.0), 0
 
@@ -196,7 +196,7 @@ def test_plain_does_not_clamp_and_stops_at_the_last_tap(task: Task, monkeypatch:
 
 def test_adam_delivers_the_average_of_clamped_steps(task: Task) -> None:
     pictures = list(_pictures(CONTENDERS["adam"].prepare(task)))
-    objective = TorchEngine(FEW).objective(task.content, task.style)
+    objective = task.objective(task.network())
     image = task.content.astype(np.float64)
     first, second, weighted = (np.zeros_like(image) for _ in range(3))
     for used in (1, 2, 3):

@@ -54,7 +54,7 @@ def test_a_killed_run_ends_where_it_would_have(
     options: str, scale: int, content_path: Path, style_path: Path, tmp_path: Path
 ) -> None:
     length = 36
-    pictures = ["-c", content_path, "-s", style_path, "--image-size", 48, "--scales", 2, "--device", "cpu"]
+    pictures = ["-c", content_path, "-s", style_path, "--image-size", 48, "--scales", 2, "--precision", "fp32"]
     common = [*pictures, "--iterations", length, "--save-every", 10, *options.split()]
     ran = CliRunner().invoke(app, [str(argument) for argument in (*common, "-o", tmp_path / "whole.png")])
     assert ran.exit_code == 0, ran.output

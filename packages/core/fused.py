@@ -1,0 +1,172 @@
+"""The feature extractor with its way back written out: what `core.vgg.Extractor` computes, several times as fast.
+
+A convolution, its bias and its ReLU are one step; features lie in channels_last; gradients are changed in place, and
+dropped once the next layer has them; and the network may compute in half precision. Pixels are more precise than that:
+rounded to 8 bits they would hide the optimiser's smaller steps, so the first convolution takes them as sums of two.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, conv2d, max_pool2d
+
+from core.vgg import Extractor
+
+Back = Callable[[Tensor], Tensor]
+"""The way back through a step: from the gradient with respect to what came out, which it may change, to that before."""
+
+Step = Callable[[Tensor], tuple[Tensor, Back]]
+"""From features to features, and the way back."""
+
+Tape = list[tuple[str, Back]]
+"""The ways back through a network, by the layers at which they begin."""
+
+
+class FusedExtractor:
+    """Features of an image at the taps of an extractor, computed with its weights in a precision of its own.
+
+    They come in that precision, but for float16: gradients with respect to them are too small for it, and theirs are
+    scaled before they go back through the network.
+    """
+
+    def __init__(self, extractor: Extractor, dtype: torch.dtype) -> None:
+        """The weights of `extractor` are copied, once for each way through the network."""
+        self.taps, self._extractor, self._dtype = extractor.taps, extractor, dtype
+        self._steps: list[tuple[str, Step]] = []
+        for name, layer in extractor.layers.items():
+            last, step = self._steps[-1] if self._steps else ("", None)
+            if isinstance(layer, nn.ReLU) and isinstance(step, _Convolution) and last not in self.taps:
+                step.rectified = True
+                self._steps[-1] = (name, step)
+            else:
+                self._steps.append((name, _step(layer, dtype, first=step is None)))
+
+    def __call__(self, image: Tensor) -> dict[str, Tensor]:
+        """The features of `image`, (N, 3, H, W) RGB in [0, 1], by tap: (N, C, h, w), in channels_last."""
+        pixels = self._extractor.prepare(image)
+        if not (torch.is_grad_enabled() and pixels.requires_grad):
+            return self.run(pixels, None)
+        return dict(zip(self.taps, _ThereAndBack.apply(pixels, self), strict=True))
+
+    def run(self, pixels: Tensor, tape: Tape | None) -> dict[str, Tensor]:
+        """The features of prepared pixels; on `tape` the ways back, if it is wanted."""
+        features, captured = pixels, {}
+        for name, step in self._steps:
+            features, back = step(features)
+            if name in self.taps:
+                captured[name] = features.float() if self._dtype == torch.float16 else features
+            if tape is not None:
+                tape.append((name, back))
+        return captured
+
+    def rewind(self, tape: Tape, gradients: tuple[Tensor | None, ...]) -> Tensor | None:
+        """The gradient with respect to the prepared pixels, from those at the taps; empties `tape`."""
+        gradient, scale = None, None
+        if self._dtype == torch.float16:
+            scale = _scale_to_hold(gradients)
+            gradients = tuple(None if pull is None else pull * scale for pull in gradients)
+        pulls = dict(zip(self.taps, gradients, strict=True))
+        while tape:
+            name, back = tape.pop()
+            if (pull := pulls.pop(name, None)) is not None:
+                # Never the caller's own: a step may change it.
+                gradient = _copy(pull, self._dtype) if gradient is None else gradient.add_(pull)
+            gradient = None if gradient is None else back(gradient)
+        return gradient if scale is None or gradient is None else gradient.float() / scale
+
+
+class _ThereAndBack(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, pixels: Tensor, extractor: FusedExtractor) -> tuple[Tensor, ...]:
+        ctx.set_materialize_grads(False)
+        ctx.extractor, ctx.tape, ctx.dtype = extractor, [], pixels.dtype
+        # Tensors of their own for what the tape holds: what is returned will refer to `ctx`.
+        return tuple(features.detach() for features in extractor.run(pixels, ctx.tape).values())
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, None]:
+        if not ctx.tape:
+            raise RuntimeError("the way back through these features was taken already: compute them again")
+        gradient = ctx.extractor.rewind(ctx.tape, gradients)
+        # Laid out as pictures are: the optimiser would mix two layouts otherwise.
+        return None if gradient is None else gradient.to(ctx.dtype).contiguous(), None
+
+
+class _Convolution:
+    """A 3x3 convolution, with a ReLU after it if `rectified`; back, one with the kernels turned around."""
+
+    def __init__(self, layer: nn.Conv2d, dtype: torch.dtype, *, first: bool) -> None:
+        weight = layer.weight.detach()
+        self._split = first and dtype.itemsize < weight.itemsize
+        self._kernels = _copy(_in_parts(weight, dtype, (0, 0, 1)) if self._split else weight, dtype)
+        self._turned = _copy(weight.flip(2, 3).transpose(0, 1), dtype)
+        self._bias = None if layer.bias is None else layer.bias.detach().to(dtype)
+        self.rectified = False
+
+    def __call__(self, features: Tensor) -> tuple[Tensor, Back]:
+        if self._split:
+            features = _in_parts(features, self._kernels.dtype, (0, 1, 0))
+        if not self.rectified:
+            return conv2d(features, self._kernels, self._bias, padding=1), self._pull
+        output = _convolve_and_rectify(features, self._kernels, self._bias)
+        return output, lambda gradient: self._pull(_where_positive(gradient, output))
+
+    def _pull(self, gradient: Tensor) -> Tensor:
+        return conv2d(gradient, self._turned, padding=1)
+
+
+def _rectify(features: Tensor) -> tuple[Tensor, Back]:
+    output = features.relu()
+    return output, lambda gradient: _where_positive(gradient, output)
+
+
+def _pool_maxima(features: Tensor) -> tuple[Tensor, Back]:
+    output, places = max_pool2d(features, 2, return_indices=True)
+    back = torch.ops.aten.max_pool2d_with_indices_backward
+    return output, lambda gradient: back(gradient, features, [2, 2], [2, 2], [0, 0], [1, 1], False, places)
+
+
+def _pool_means(features: Tensor) -> tuple[Tensor, Back]:
+    back = torch.ops.aten.avg_pool2d_backward
+    return avg_pool2d(features, 2), lambda gradient: back(gradient, features, [2, 2], [2, 2], [0, 0], False, True, None)
+
+
+def _step(layer: nn.Module, dtype: torch.dtype, *, first: bool) -> Step:
+    if isinstance(layer, nn.Conv2d):
+        return _Convolution(layer, dtype, first=first)
+    return {nn.ReLU: _rectify, nn.MaxPool2d: _pool_maxima, nn.AvgPool2d: _pool_means}[type(layer)]
+
+
+def _convolve_and_rectify(features: Tensor, kernels: Tensor, bias: Tensor | None) -> Tensor:
+    if features.is_cpu and features.dtype != torch.float64 and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        ones = [1, 1]
+        output: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            features, kernels, bias, ones, ones, ones, 1, "relu", [], ""
+        )
+        return output
+    return conv2d(features, kernels, bias, padding=1).relu_()
+
+
+def _where_positive(gradient: Tensor, output: Tensor) -> Tensor:
+    """The way back through a ReLU, in place."""
+    torch.ops.aten.threshold_backward.grad_input(gradient, output, 0, grad_input=gradient)
+    return gradient
+
+
+def _in_parts(values: Tensor, dtype: torch.dtype, parts: tuple[int, ...]) -> Tensor:
+    """Along the channels: values rounded to `dtype` for each 0 among the parts, what that leaves over for each 1."""
+    rounded = values.to(dtype)
+    both = rounded, (values - rounded).to(dtype)
+    return _copy(torch.cat([both[part] for part in parts], 1), dtype)
+
+
+def _scale_to_hold(gradients: tuple[Tensor | None, ...]) -> Tensor:
+    """What to multiply gradients by so that float16 holds them, with room to add up; a power of two, never read."""
+    largest = torch.stack([gradient.abs().amax() for gradient in gradients if gradient is not None]).amax()
+    return torch.exp2(torch.floor(-torch.log2(largest.clamp_min(1e-30))))
+
+
+def _copy(values: Tensor, dtype: torch.dtype) -> Tensor:
+    return values.to(dtype, memory_format=torch.channels_last, copy=True)

@@ -1,0 +1,171 @@
+"""The fused extractor against autograd through the plain one, and half precision against float64."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from conftest import EXAMPLES
+from core.config import TransferConfig
+from core.engine import TorchEngine, choose_precision
+from core.errors import StyleTransferError, UsageError
+from core.fused import FusedExtractor
+from core.images import Pixels, quantise, read_picture, resize
+from core.losses import gram, moments
+from core.stylize import stylize
+from core.vgg import Extractor, load_extractor
+from core.weights import load_weights
+
+TAPS = ("relu1_1", "conv2_1", "pool2", "relu3_1", "relu4_2", "relu5_1")
+CPU = torch.device("cpu")
+
+
+def extractor(pooling: str = "max", taps: tuple[str, ...] = TAPS) -> Extractor:
+    return load_extractor(load_weights("vgg19"), taps, pooling=pooling)
+
+
+def photograph(width: int, height: int) -> Tensor:
+    """(1, 3, H, W) float32."""
+    pixels = read_picture(EXAMPLES / "content" / "coffee.jpg", name="content").pixels
+    return torch.from_numpy(resize(pixels, (width, height)))
+
+
+def pull(features: dict[str, Tensor]) -> Tensor:
+    """A number that every tap's Gram matrix and mean has a share in."""
+    return torch.stack([gram(tap).square().mean() + tap.float().mean() for tap in features.values()]).sum()
+
+
+def features_and_gradient(network: object, image: Tensor, factor: float = 1.0) -> tuple[dict[str, Tensor], Tensor]:
+    image = image.clone().requires_grad_(True)
+    features = network(image)  # type: ignore[operator]
+    (gradient,) = torch.autograd.grad(factor * pull(features), image)
+    return {tap: values.detach() for tap, values in features.items()}, gradient
+
+
+def difference(found: Tensor, expected: Tensor) -> float:
+    """Relative L2."""
+    distance = torch.linalg.norm(found.double() - expected.double()) / torch.linalg.norm(expected.double())
+    return distance.item()
+
+
+@pytest.mark.parametrize("pooling", ["max", "average"])
+@pytest.mark.parametrize("size", [(32, 48), (37, 51)])
+def test_it_computes_what_autograd_computes(pooling: str, size: tuple[int, int]) -> None:
+    plain = extractor(pooling).double()
+    image = photograph(*size).double()
+    features, gradient = features_and_gradient(FusedExtractor(plain, torch.float64), image)
+    expected_features, expected_gradient = features_and_gradient(plain, image)
+    assert list(features) == list(TAPS)
+    for tap, expected in expected_features.items():
+        assert difference(features[tap], expected) < 1e-14
+    assert difference(gradient, expected_gradient) < 1e-13
+
+
+def test_taps_that_nothing_depends_on_are_left_out() -> None:
+    plain = extractor().double()
+    image = photograph(40, 32).double().requires_grad_(True)
+    for tap in ("conv2_1", "relu5_1"):
+        found, expected = (
+            torch.autograd.grad(network(image)[tap].square().sum(), image)[0]
+            for network in (FusedExtractor(plain, torch.float64), plain)
+        )
+        assert difference(found, expected) < 1e-13
+
+
+def test_gradients_given_to_it_stay_what_they_are() -> None:
+    image = photograph(32, 32).requires_grad_(True)
+    features = FusedExtractor(extractor(), torch.float32)(image)["relu5_1"]
+    given = torch.linspace(-1, 1, features.numel()).view_as(features).contiguous(memory_format=torch.channels_last)
+    kept = given.clone()
+    torch.autograd.grad(features, image, given)
+    assert torch.equal(given, kept)
+
+
+def test_the_way_back_is_taken_once() -> None:
+    image = photograph(32, 32).requires_grad_(True)
+    features = FusedExtractor(extractor(), torch.float32)(image)["relu5_1"]
+    (gradient,) = torch.autograd.grad(features.sum(), image, retain_graph=True)
+    assert gradient.is_contiguous()
+    with pytest.raises(RuntimeError, match="compute them again"):
+        torch.autograd.grad(features.sum(), image)
+
+
+@pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 1e-4), (torch.bfloat16, 0.08), (torch.float16, 0.02)])
+def test_in_other_precisions(dtype: torch.dtype, allowed: float) -> None:
+    """Averages have no ties or flips to let a rounding become a large difference."""
+    image = photograph(96, 64)
+    exact = features_and_gradient(extractor("average").double(), image.double())
+    features, gradient = features_and_gradient(FusedExtractor(extractor("average"), dtype), image)
+    assert gradient.dtype == torch.float32
+    for tap, expected in exact[0].items():
+        assert difference(features[tap], expected) < allowed / 4, tap
+    assert difference(gradient, exact[1]) < allowed
+
+
+def test_pixels_are_not_rounded_to_half_precision() -> None:
+    """Of the first layer only what comes out is, at most by half of the last of bfloat16's 8 bits."""
+    plain = extractor(taps=("relu1_1",))
+    image = photograph(64, 64) + 1e-3
+    found = FusedExtractor(plain, torch.bfloat16)(image)["relu1_1"]
+    expected = plain.double()(image.double())["relu1_1"]
+    large = expected > expected.max() / 16
+    relative = ((found.double() - expected).abs() / expected)[large]
+    assert 0 < relative.max() < 2**-8 + 2**-11
+
+
+def test_gradients_below_what_float16_holds() -> None:
+    image, network = photograph(48, 48), FusedExtractor(extractor(), torch.float16)
+    _, gradient = features_and_gradient(network, image)
+    _, faint = features_and_gradient(network, image, factor=2.0**-60)
+    assert difference(faint * 2.0**60, gradient) < 1e-3
+
+
+@pytest.mark.parametrize("statistic", [gram, moments])
+def test_statistics_of_half_precision_are_summed_in_float32(statistic: object) -> None:
+    features = torch.rand((1, 8, 40, 50), generator=torch.Generator().manual_seed(0)).bfloat16()
+    mask = torch.linspace(0, 2, 40 * 50).view(1, 1, 40, 50)
+    for region in (None, mask):
+        half, exact = (values.clone().requires_grad_(True) for values in (features, features.double()))
+        region_exact = None if region is None else region.double()
+        found, expected = statistic(half, region), statistic(exact, region_exact)  # type: ignore[operator]
+        assert found.dtype == torch.float32
+        assert difference(found, expected) < 5e-3
+        gradients = [
+            torch.autograd.grad(value.square().sum(), at)[0] for value, at in ((found, half), (expected, exact))
+        ]
+        assert difference(*gradients) < 1e-2
+
+
+def test_a_run_in_bfloat16_ends_where_one_in_float32_does() -> None:
+    """By the float32 objective of what both deliver."""
+    content, style = (EXAMPLES / "content" / "coffee.jpg", EXAMPLES / "style" / "night.jpg")
+    config = TransferConfig(image_size=96, iterations=40, device="cpu", precision="fp32", scales=1)
+    paintings: list[Pixels] = [
+        quantise(stylize(content, style, config.with_options(precision=precision)).pixels, 8)
+        for precision in ("fp32", "bf16")
+    ]
+    height, width = paintings[0].shape[2:]
+    pictures = [resize(read_picture(path, name="picture").pixels, (width, height)) for path in (content, style)]
+    objective = TorchEngine(config).objective(*pictures)
+    single, half = (objective(torch.from_numpy(painting)).loss for painting in paintings)
+    assert not np.array_equal(*paintings)
+    assert half == pytest.approx(single, rel=0.01)
+
+
+def test_auto_takes_what_the_processor_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choose_precision(TransferConfig(), CPU) == "fp32"
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    assert choose_precision(TransferConfig(), CPU) == "bf16"
+    assert choose_precision(TransferConfig(precision="fp32"), CPU) == "fp32"
+    for artifact in ({"extractor": "some.onnx"}, {"objective": "some.onnx"}):
+        assert choose_precision(TransferConfig(**artifact), CPU) == "fp32"
+    assert TorchEngine(TransferConfig(device="cpu")).describe()["precision"] == "bf16"
+
+
+def test_what_cannot_be_had_is_said(tmp_path: Path) -> None:
+    with pytest.raises(StyleTransferError, match="cpu cannot compute with --precision tf32: use auto or fp32"):
+        choose_precision(TransferConfig(precision="tf32"), CPU)
+    with pytest.raises(UsageError, match="artifacts compute in float32"):
+        TransferConfig(precision="bf16", extractor=str(tmp_path / "extractor.pt"))
