@@ -10,9 +10,10 @@ from typing import Self
 
 import numpy as np
 
+from core.arrays import Array
 from core.images import Pixels
 from core.matching import match_colours
-from core.optimise import Array, Evaluation, Objective
+from core.optimise import Evaluation, Objective
 from core.styles import Manner
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)

@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from core.arrays import Array
 from core.canvas import Canvas, in_colours_of
 from core.config import TransferConfig
 from core.images import Pixels, resize
-from core.optimise import Array, WeightedObjective, root_mean_square
+from core.optimise import WeightedObjective, root_mean_square
 from core.pyramid import Scale, matched_picture
 from core.styles import Manner
 

@@ -5,19 +5,16 @@ so the same code drives every way of computing the objective. Lengths are counte
 """
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from core.arrays import Array
+from core.curvature import CurvatureMemory
 from core.errors import StyleTransferError
-
-Array = Any
-"""A NumPy array or a torch tensor, floating point, of any shape: the picture is (1, 3, H, W)."""
 
 SUFFICIENT_DECREASE = 1e-4
 MAX_BACKTRACKS = 8
-MIN_CURVATURE = 1e-10
 FIRST_MOVE = 0.01
 """Root mean square change of the first L-BFGS step: an unscaled one is often far too long."""
 
@@ -51,8 +48,8 @@ class WeightedObjective(Objective, Protocol):
 class Step:
     """Where a minimisation stands: the best picture so far, its loss, and the evaluations spent on it.
 
-    `arrays`, shaped like the picture, and `numbers` are what the optimiser needs beside these to go on from here. No
-    array is ever changed in place, so a step stays what it is.
+    `arrays`, shaped like the picture, and `numbers`, JSON-ready, are what the optimiser needs beside these to go on
+    from here. It changes the arrays in place when it is asked for the next step: who keeps them longer copies them.
     """
 
     evaluations: int
@@ -60,7 +57,7 @@ class Step:
     loss: float
     parts: Mapping[str, float]
     arrays: Mapping[str, Array] = field(default_factory=dict, repr=False)
-    numbers: Mapping[str, float] = field(default_factory=dict, repr=False)
+    numbers: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def converted(self, convert: Callable[[Array], Array]) -> "Step":
         """The same with other arrays, such as NumPy's for PyTorch's."""
@@ -71,11 +68,10 @@ class Step:
 def lbfgs(objective: Objective, start: Array | Step, *, evaluations: int, history: int = 20) -> Iterator[Step]:
     """Projected L-BFGS: quasi-Newton steps among the values free to move, clipped to the box.
 
-    A value that sits on a bound and whose gradient pushes outwards is held; the two-loop recursion
-    (Nocedal and Wright, Numerical Optimization, algorithm 7.4) runs among the others, and a backtracking search
-    along the projected path (Bertsekas 1982, Projected Newton methods) accepts only what lowers the loss. The
-    current picture is therefore always the best one. When no step helps, the memory is dropped and the search
-    goes on from there along the gradient; when that does not help either, the minimum is reached to within
+    A value that sits on a bound and whose gradient pushes outwards is held; L-BFGS runs among the others, and a
+    backtracking search along the projected path (Bertsekas 1982, Projected Newton methods) accepts only what lowers
+    the loss. The current picture is therefore always the best one. When no step helps, the memory is dropped and the
+    search goes on from there along the gradient; when that does not help either, the minimum is reached to within
     rounding and the iteration ends.
 
     A step for a `start` is given again, and then those that followed it, bit for bit.
@@ -83,16 +79,17 @@ def lbfgs(objective: Objective, start: Array | Step, *, evaluations: int, histor
     Raises:
         StyleTransferError: The objective is not finite at `start`.
     """
-    memory = _CurvatureMemory(history)
+    memory = CurvatureMemory(history)
     if isinstance(start, Step):
-        used, image = start.evaluations, start.image
-        here = Evaluation(start.loss, start.arrays["gradient"], start.parts)
-        memory.restore(start.arrays)
+        used, image, arrays, numbers = start.evaluations, start.image, dict(start.arrays), start.numbers
+        here = Evaluation(start.loss, arrays["gradient"], start.parts)
+        del start  # it would keep the arrays alive
+        memory.restore(arrays, numbers)
     else:
         used, image = 1, start.clip(0, 1)
         here = _evaluate_start(objective, image)
-    del start  # it would keep alive what the memory forgets
-    yield Step(used, image, here.loss, here.parts, {"gradient": here.gradient, **memory.arrays()})
+        del start
+    yield Step(used, image, here.loss, here.parts, {"gradient": here.gradient, **memory.arrays()}, memory.numbers())
     while used < evaluations:
         free = ((image > 0) | (here.gradient < 0)) & ((image < 1) | (here.gradient > 0))
         direction = -memory.multiply(here.gradient * free, free)
@@ -114,7 +111,7 @@ def lbfgs(objective: Objective, start: Array | Step, *, evaluations: int, histor
             continue
         memory.add(move, there.gradient - here.gradient)
         image, here = candidate, there
-        yield Step(used, image, here.loss, here.parts, {"gradient": here.gradient, **memory.arrays()})
+        yield Step(used, image, here.loss, here.parts, {"gradient": here.gradient, **memory.arrays()}, memory.numbers())
 
 
 def adam(
@@ -181,54 +178,6 @@ def _first_of_adam(objective: Objective, image: Array, learning_rate: float) -> 
     arrays = dict(zip(_ADAM_ARRAYS, (image, here.gradient, zero, zero, zero), strict=True))
     numbers = dict(zip(_ADAM_NUMBERS, (learning_rate, 0.0, 0.0, 0.0), strict=True))
     return Step(1, image, here.loss, here.parts, arrays, numbers)
-
-
-class _CurvatureMemory:
-    """The last pairs of moves and gradient changes, newest last, as an inverse Hessian."""
-
-    def __init__(self, size: int) -> None:
-        self._pairs: deque[tuple[Array, Array]] = deque(maxlen=size)
-
-    def __len__(self) -> int:
-        return len(self._pairs)
-
-    def arrays(self) -> dict[str, Array]:
-        """The pairs, each array with its name."""
-        moves = {f"move {number}": move for number, (move, _) in enumerate(self._pairs)}
-        return moves | {f"change {number}": change for number, (_, change) in enumerate(self._pairs)}
-
-    def restore(self, arrays: Mapping[str, Array]) -> None:
-        """Take the pairs out of what `arrays` gave."""
-        count = sum(name.startswith("move ") for name in arrays)
-        self._pairs.extend((arrays[f"move {number}"], arrays[f"change {number}"]) for number in range(count))
-
-    def clear(self) -> None:
-        self._pairs.clear()
-
-    def add(self, move: Array, change: Array) -> None:
-        """Keep the pair if the loss curves upwards along it; otherwise it would spoil the descent."""
-        curvature = float((move * change).sum())
-        if curvature > MIN_CURVATURE * float((change * change).sum()):
-            self._pairs.append((move, change))
-
-    def multiply(self, gradient: Array, free: Array) -> Array:
-        """The inverse Hessian restricted to the `free` values (a mask), times `gradient`, which is 0 elsewhere."""
-        result, scale, factors = gradient, None, []
-        for move, whole_change in reversed(self._pairs):
-            change = whole_change * free
-            curvature = (move * change).sum()
-            # A pair may curve upwards only with the values now held in; without them it counts for nothing.
-            valid = curvature > 0
-            weight = valid / (curvature * valid + ~valid)
-            factor = weight * (move * result).sum()
-            result = result - factor * change
-            factors.append((weight, factor))
-            scale = curvature / (change * change).sum() if scale is None else scale
-        result = result if scale is None else result * abs(scale)
-        # The masked pairs are not kept from the first loop: they would double the memory.
-        for (move, change), (weight, factor) in zip(self._pairs, reversed(factors), strict=True):
-            result = result + (factor - weight * (change * result).sum()) * (move * free)
-        return result
 
 
 def _evaluate_start(objective: Objective, image: Array) -> Evaluation:

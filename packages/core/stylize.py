@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import PIL.Image
 
+from core.arrays import Array
 from core.canvas import Canvas
 from core.checkpoint import Checkpoint, Saved
 from core.config import TransferConfig
@@ -19,7 +20,6 @@ from core.controls import balanced, prepare
 from core.images import PictureSource, Pixels, Size, quantise, read_picture, resize, size_of, to_image, write_picture
 from core.memory import Plan, within_memory
 from core.optimise import (
-    Array,
     Evaluation,
     Objective,
     Step,

@@ -17,7 +17,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from core import optimise
+from core import curvature, optimise
 from core.config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.files import reason
@@ -121,7 +121,7 @@ def _describe(manifest: Manifest, examples: Mapping[str, list[str]], sums: Mappi
             "history": config.history,
             "sufficientDecrease": optimise.SUFFICIENT_DECREASE,
             "maxBacktracks": optimise.MAX_BACKTRACKS,
-            "minCurvature": optimise.MIN_CURVATURE,
+            "minCurvature": curvature.MIN_CURVATURE,
             "firstMove": optimise.FIRST_MOVE,
         },
         "examples": examples,

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from core.arrays import Array
 from core.canvas import Canvas, in_colours_of
-from core.optimise import Array, Evaluation
+from core.optimise import Evaluation
 from core.styles import Manner
 
 RNG = np.random.default_rng(0)

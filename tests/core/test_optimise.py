@@ -167,10 +167,13 @@ def poisoned(size: int = 50) -> Counted:
     "method", [lambda *a, **k: lbfgs(*a, **k, history=3), lambda *a, **k: adam(*a, **k, averaging=0.8)]
 )
 def test_from_any_step_on_it_takes_the_same_steps_again(method: Callable, kind: Callable, problem: Callable) -> None:
-    whole = list(method(problem(), kind(np.full(50, 0.3)), evaluations=30))
+    def kept(step: Step) -> Step:
+        return step.converted(lambda array: kind(np.asarray(array).copy()))
+
+    whole = [kept(step) for step in method(problem(), kind(np.full(50, 0.3)), evaluations=30)]
     assert len(whole) > 10
     for number, step in enumerate(whole):
-        rest = list(method(problem(), step.converted(lambda array: kind(np.asarray(array).copy())), evaluations=30))
+        rest = list(method(problem(), kept(step), evaluations=30))
         assert [(s.evaluations, s.loss, s.parts) for s in rest] == [
             (s.evaluations, s.loss, s.parts) for s in whole[number:]
         ]

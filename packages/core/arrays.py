@@ -1,0 +1,23 @@
+"""NumPy's arrays and PyTorch's, treated alike without importing PyTorch."""
+
+from typing import Any
+
+import numpy as np
+
+Array = Any
+"""A NumPy array or a torch tensor, floating point, of any shape: a picture is (1, 3, H, W)."""
+
+
+def empty(shape: tuple[int, ...], like: Array) -> Array:
+    """An array of that shape, of the kind and type of `like` and where that lies, whose values are yet to be set."""
+    return np.empty(shape, like.dtype) if isinstance(like, np.ndarray) else like.new_empty(shape)
+
+
+def converted(values: np.ndarray, like: Array) -> Array:
+    """A few numbers as an array of the kind and type of `like`."""
+    return values.astype(like.dtype) if isinstance(like, np.ndarray) else like.new_tensor(values.tolist())
+
+
+def on_host(array: Array) -> np.ndarray:
+    """A few numbers, as NumPy's in double precision."""
+    return np.array(array.tolist(), np.float64)
