@@ -29,6 +29,9 @@ TILE_SIDES = (4096, 3072, 2048, 1536, 1024, 768, 512, 384, 256, 192, 128)
 """Tiles to choose from, in pixels. Few sizes, so that a little more or less free memory seldom changes the plan; below
 the last one nearly all work would go into halos."""
 
+UNCUT = 2**31
+"""A side that no picture exceeds: tiles of it are cut for other reasons than memory."""
+
 MODERATE_TILE = 512
 """The largest tile worth a shorter history: beyond it halos cost less than forgetting."""
 
@@ -59,10 +62,10 @@ class Memory:
 class Plan:
     """How pictures of one size are painted.
 
-    `size` is width and height, `tile_size` the side of the tiles in pixels, 0 where there are none, and `history` the
-    pairs of steps that L-BFGS remembers. `memory` is about how many bytes it takes where the network runs, and
-    `host_memory` beside that on the host, where the device has room for the tiles but not for the pictures.
-    `shortage` says what there is too little of, if anything.
+    `size` is width and height, `tile_size` the most that a side of a tile may have, 0 where the picture fits whole,
+    `history` the pairs of steps that L-BFGS remembers, and `processes` how many share the tiles. `memory` is about how
+    many bytes it takes where the network runs, and `host_memory` beside that on the host, where the device has room for
+    the tiles but not for the pictures. `shortage` says what there is too little of, if anything.
     """
 
     size: "Size"
@@ -72,6 +75,7 @@ class Plan:
     host_memory: int = 0
     shortage: str | None = None
     divisible: bool = True
+    processes: int = 1
 
     def require_fits(self) -> Self:
         """The plan itself.
@@ -91,39 +95,51 @@ class Plan:
     def tiling(self, config: "TransferConfig") -> Tiling | None:
         """The tiles, None where there are none."""
         taps = (*config.content_layers, *config.style_layers)
-        return Tiling.of(config.arch, taps, self.tile_size) if self.tile_size else None
+        tiled = self.tile_size or self.processes > 1
+        return Tiling.of(config.arch, taps, self.tile_size or UNCUT, self.processes) if tiled else None
 
     def to_dict(self) -> dict[str, Any]:
         """What it makes of a painting, JSON-ready."""
         return {"size": self.size, "tile_size": self.tile_size, "history": self.history, "on_host": self.on_host}
 
     def in_smaller_tiles(self) -> Self | None:
-        """The same with tiles half as large, or None where they would be too small, or there can be none."""
+        """The same with tiles half as large, or None where they would be too small, or there can be none.
+
+        Nor can there be where several processes share them: the others would still have theirs.
+        """
         side = (self.tile_size or max(self.size)) // 2
-        return replace(self, tile_size=side) if self.divisible and side >= TILE_SIDES[-1] else None
+        possible = self.divisible and self.processes == 1 and side >= TILE_SIDES[-1]
+        return replace(self, tile_size=side) if possible else None
 
 
 def plan_memory(
-    size: "Size", style_size: "Size", config: "TransferConfig", memory: Memory, precision: str = "fp32"
+    size: "Size",
+    style_size: "Size",
+    config: "TransferConfig",
+    memory: Memory,
+    precision: str = "fp32",
+    processes: int = 1,
 ) -> Plan:
     """How to paint at `size`: whole if that fits, else in the largest tiles that do, then with a shorter history.
 
     The optimiser's pictures move from the device to the host before the history gets shorter. Where nothing fits, the
-    plan is the most frugal one. `precision` is the one that the network computes in.
+    plan is the most frugal one. `precision` is the one that the network computes in. Several `processes` that share the
+    tiles have the `memory` each.
     """
     for tile_size, history, on_host in _ways(size, config, memory):
         state = state_memory(size, config, history)
         there = RUNTIME_MEMORY + state if on_host else 0
-        here = RUNTIME_MEMORY + work_memory(size, style_size, config, tile_size, precision) + (0 if on_host else state)
+        work = work_memory(size, style_size, config, tile_size, precision, processes)
+        here = RUNTIME_MEMORY + work + (0 if on_host else state)
         available = memory.host if memory.device is None else memory.device
         if here <= available and there <= memory.host:
-            return Plan(size, tile_size, history, here, there, divisible=config.tileable)
+            return Plan(size, tile_size, history, here, there, None, config.tileable, processes)
     needed, found = (here, available) if here > available else (there, memory.host)
     shortage = (
         f"{size[0]}x{size[1]} px take about {told_bytes(needed)} of memory at the least, and {told_bytes(found)} "
         "can be taken"
     )
-    return Plan(size, tile_size, history, here, there, shortage, config.tileable)
+    return Plan(size, tile_size, history, here, there, shortage, config.tileable, processes)
 
 
 def memory_needed(size: "Size", config: "TransferConfig") -> int:
@@ -148,7 +164,12 @@ def _ways(size: "Size", config: "TransferConfig", memory: Memory) -> Iterator[tu
 
 
 def work_memory(
-    size: "Size", style_size: "Size", config: "TransferConfig", tile_size: int, precision: str = "fp32"
+    size: "Size",
+    style_size: "Size",
+    config: "TransferConfig",
+    tile_size: int,
+    precision: str = "fp32",
+    processes: int = 1,
 ) -> int:
     """About how many bytes the network takes for the gradient, at once or tile by tile, or for the style's features.
 
@@ -164,10 +185,10 @@ def work_memory(
         largest = max(largest, values)
         kept += {"conv": 0, "relu": each, "pool": each + 8 * (config.pooling == "max")}[layer.kind] * values
         tapped += each * values if layer.name in taps else 0
-    tiling = Tiling.of(config.arch, taps, tile_size or max(*size, *style_size))
+    tiling = Tiling.of(config.arch, taps, tile_size or UNCUT, processes)
     owned, read = (math.prod(sides) for sides in tiling.largest(size))
     passing = 3 * each * largest
-    copied = tapped * (2 * (4 // each) * (not config.tileable) + (tile_size > 0))
+    copied = tapped * (2 * (4 // each) * (not config.tileable) + (tile_size > 0 or processes > 1))
     gradient = (kept + passing) * read + (each * largest + copied) * owned
     return math.ceil(max(gradient, (tapped + passing) * math.prod(tiling.largest(style_size)[1])))
 

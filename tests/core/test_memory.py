@@ -178,3 +178,15 @@ def test_every_way_of_running_out_is_one_sentence(error: Exception) -> None:
 def test_other_failures_are_left_alone() -> None:
     with pytest.raises(RuntimeError, match="illegal memory access"), within_memory():
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
+@pytest.mark.parametrize("gib", [1, 2, 8, 60])
+def test_processes_that_share_need_less_each(gib: float) -> None:
+    """Their tiles are smaller, and larger pictures fit; all keep the pictures, so that it helps only so far."""
+    plans = [plan_memory((3000, 2000), (800, 600), CONFIG, Memory(gib * GIB), processes) for processes in (1, 2, 4)]
+    assert sorted(found.shortage is None for found in plans) == [found.shortage is None for found in plans]
+    for found, processes in zip(plans, (1, 2, 4), strict=True):
+        assert found.processes == processes
+        works = [work_memory((3000, 2000), (800, 600), CONFIG, found.tile_size, count) for count in (1, 2, 4)]
+        assert works == sorted(works, reverse=True)
+        assert found.in_smaller_tiles() is None or processes == 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.layers import layers
-from core.tiles import Tiling
+from core.tiles import Tile, Tiling
 
 DEFAULT = ("relu4_2", "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 TAPS = [("vgg19", DEFAULT), ("vgg16", DEFAULT), ("vgg19", ("relu3_4", "conv1_1")), ("vgg16", ("pool2",))]
@@ -41,6 +41,36 @@ def test_every_feature_is_owned_exactly_once(arch: str, taps: tuple[str, ...], s
                 shares += tile.share(stride)
             assert (owners == 1).all()
             assert shares == pytest.approx(1)
+
+
+@pytest.mark.parametrize("processes", [2, 3, 8])
+@pytest.mark.parametrize("side", [33, 64, 2**31])
+def test_of_several_processes_one_owns_every_feature(side: int, processes: int) -> None:
+    tiling = Tiling.of("vgg19", DEFAULT, side, processes)
+    for width, height in [*SIZES, (7, 9), (640, 480)]:
+        tiles = [tile for rank in range(processes) for tile in tiling.share((width, height), rank)]
+        assert len(tiles) >= processes
+        for stride in tiling.strides.values():
+            owners = np.zeros((height // stride, width // stride))
+            for tile in tiles:
+                owners[tile.placed(stride)] += tile.weight
+            assert (owners == 1).all()
+            assert stride > min(width, height) or sum(tile.share(stride) for tile in tiles) == pytest.approx(1)
+
+
+def test_all_processes_have_about_as_much_to_do() -> None:
+    """A picture of 48 x 36 cuts: the one with most reads no more than half as much again as all do on average."""
+    for side in (256, 2**31):
+        for processes in range(1, 9):
+            tiling = Tiling.of("vgg19", DEFAULT, side, processes)
+            reads = [sum(map(pixels_read, tiling.share((768, 576), rank))) for rank in range(processes)]
+            assert max(reads) <= 1.5 * sum(reads) / processes
+            assert max(tiling.largest((768, 576))[0]) < side + tiling.step
+
+
+def pixels_read(tile: Tile) -> int:
+    rows, columns = tile.read
+    return (rows.stop - rows.start) * (columns.stop - columns.start)
 
 
 @pytest.mark.parametrize("side", SIDES)
