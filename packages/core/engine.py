@@ -20,6 +20,7 @@ from core.images import Pixels, Size, size_of
 from core.memory import HALF, Memory, OutOfMemory, Plan, plan_memory, within_memory
 from core.objective import Features, Targets, TorchObjective, compute_targets
 from core.optimise import Evaluation, WeightedObjective
+from core.ranks import ALONE, Ranks
 from core.remembered import Remembered
 from core.styles import Manner, as_manners
 from core.terms import Terms
@@ -51,14 +52,14 @@ class Network:
     remembered: Remembered = field(default_factory=Remembered, repr=False)
 
     @classmethod
-    def load(cls, config: TransferConfig) -> Self:
-        """The network that `config` names.
+    def load(cls, config: TransferConfig, ranks: Ranks = ALONE) -> Self:
+        """The network that `config` names, for this one of the processes that paint together.
 
         Raises:
             UsageError: The weights, the architecture and the layers do not go together.
             StyleTransferError: The device or the weights are not there.
         """
-        device = choose_device(config.device)
+        device = choose_device(config.device, ranks)
         taps = (*config.content_layers, *config.style_layers)
         artifact = open_extractor(config.extractor, str(device)) if config.extractor else None
         if artifact is not None:
@@ -66,7 +67,7 @@ class Network:
             if artifact.differentiable:
                 manifest = artifact.manifest
                 return cls(device, artifact, artifact, dict(manifest.weights), manifest.activation_scale)
-        weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=True)
+        weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=ranks.first)
         eager = load_extractor(weights, taps, pooling=config.pooling, device=device)
         precision = choose_precision(config, device)
         described = {"source": weights.source, "sha256": weights.sha256}
@@ -82,9 +83,13 @@ class TorchEngine:
         StyleTransferError: The device or the weights are not there.
     """
 
-    def __init__(self, config: TransferConfig, network: Network | None = None) -> None:
-        """An engine for runs with `config`, with a `network` that has been loaded for it if there is one."""
-        network = network or Network.load(config)
+    def __init__(self, config: TransferConfig, network: Network | None = None, ranks: Ranks = ALONE) -> None:
+        """An engine for runs with `config`, with a `network` that has been loaded for it if there is one.
+
+        With several `ranks` each has one, and they compute every objective together.
+        """
+        network = network or Network.load(config, ranks)
+        self._ranks = ranks
         self.device, self.extractor = network.device, network.extractor
         self._network, self._config = network, config
         self._plans: dict[Size, Plan] = {}
@@ -97,8 +102,8 @@ class TorchEngine:
             StyleTransferError: The memory does not suffice.
         """
         if size not in self._plans:
-            memory = memory_for(self.device, self._config)
-            plan = plan_memory(size, style_size, self._config, memory, self._network.precision)
+            memory, precision = memory_for(self.device, self._config, self._ranks), self._network.precision
+            plan = plan_memory(size, style_size, self._config, memory, precision, self._ranks.count)
             self._plans[size] = plan.require_fits()
         return self._plans[size]
 
@@ -134,6 +139,7 @@ class TorchEngine:
             "device_name": torch.cuda.get_device_name(self.device) if cuda else platform.processor(),
             "threads": torch.get_num_threads(),
             "precision": self._network.precision,
+            "processes": self._ranks.count,
             "weights": self._network.weights,
             "plans": [plan.to_dict() for plan in self._plans.values()],
             **(
@@ -147,7 +153,7 @@ class TorchEngine:
         extractor, remember = self._network.artifact or self.extractor, self._network.remembered.measure
         if tiling is None:
             return compute_targets(extractor, content, styles, self.terms, remember)
-        tiled = TiledExtractor(extractor, tiling, self.device)
+        tiled = TiledExtractor(extractor, tiling, self.device, self._ranks)
         return compute_tiled_targets(tiled, content, styles, self.terms, remember)
 
     def _evaluate_as_planned(self, size: Size, targets: Targets, terms: Terms, image: Tensor) -> Evaluation:
@@ -156,7 +162,8 @@ class TorchEngine:
     def _evaluate(self, targets: Targets, terms: Terms, image: Tensor, tiling: Tiling | None) -> Evaluation:
         if tiling is None:
             return TorchObjective(self.extractor, targets, terms)(image)
-        return TiledObjective(TiledExtractor(self.extractor, tiling, self.device), targets, terms)(image)
+        tiled = TiledExtractor(self.extractor, tiling, self.device, self._ranks)
+        return TiledObjective(tiled, targets, terms)(image)
 
     def _as_planned(self, size: Size, work: Callable[[Tiling | None], T]) -> T:
         """`work`, done in the tiles planned for pictures of `size`, or in smaller ones if these prove too large."""
@@ -244,25 +251,40 @@ def choose_precision(config: TransferConfig, device: torch.device) -> str:
     return "fp16" if capability >= (7, 0) else "fp32"
 
 
-def memory_for(device: torch.device, config: TransferConfig) -> Memory:
-    """The memory to plan with on `device`: what is free, or what `config` allows."""
+def memory_for(device: torch.device, config: TransferConfig, ranks: Ranks = ALONE) -> Memory:
+    """The memory to plan with on `device`: what is free, or what `config` allows.
+
+    For each of several processes, that of the one which has least; those of one machine share the host's.
+    """
+    host = host_memory() / ranks.local_count
     if device.type != "cuda":  # MPS shares the host's
-        return Memory.of(config, host_memory())
+        return Memory.of(config, *ranks.least([host]))
     free, _ = torch.cuda.mem_get_info(device)
-    return Memory.of(config, host_memory(), free + torch.cuda.memory_reserved(device))
+    return Memory.of(config, *ranks.least([host, free + torch.cuda.memory_reserved(device)]))
 
 
-def choose_device(name: str) -> torch.device:
-    """The device for `auto`, `cpu`, `cuda` or `mps`.
+def choose_device(name: str, ranks: Ranks = ALONE) -> torch.device:
+    """The device for `auto`, `cpu`, `cuda` or `mps`; with CUDA one for each of the processes of a machine.
 
     Raises:
         StyleTransferError: The one asked for is not there.
     """
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return torch.device(next(kind for kind, there in present.items() if there))
-    if not present[name]:
+    several = ranks.count > 1
+    mps = torch.backends.mps.is_available() and not several
+    present = {"cuda": torch.cuda.is_available(), "mps": mps, "cpu": True}
+    kind = next(kind for kind, there in present.items() if there) if name == "auto" else name
+    if not present[kind]:
         raise StyleTransferError(
             f"PyTorch {torch.__version__} finds no {name} device on this machine: use --device auto or --device cpu"
         )
-    return torch.device(name)
+    return _own_device(ranks) if kind == "cuda" and several else torch.device(kind)
+
+
+def _own_device(ranks: Ranks) -> torch.device:
+    """The CUDA device of this process."""
+    if ranks.local_count > (there := torch.cuda.device_count()):
+        raise StyleTransferError(
+            f"there are {ranks.local_count} processes for {there} CUDA devices: start one for each, or use --device cpu"
+        )
+    torch.cuda.set_device(ranks.local_rank)  # where things go that name no device
+    return torch.device("cuda", ranks.local_rank)

@@ -28,6 +28,7 @@ from core.optimise import (
     lbfgs,
 )
 from core.pyramid import Scale, plan_scales, refine, starting_picture, work_done
+from core.ranks import ALONE, Ranks
 from core.record import describe_picture, describe_style, embedded, make_record
 from core.styles import Manner, StyleSource, as_manners, as_styles, read_style
 
@@ -154,6 +155,7 @@ def stylize(
     callback: Callback | None = None,
     engine: Engine | None = None,
     checkpoint: Checkpoint | None = None,
+    ranks: Ranks = ALONE,
 ) -> Result:
     """Paint `content` in the style of `style`.
 
@@ -165,6 +167,8 @@ def stylize(
         engine: What computes the objective; where it is left out, PyTorch, or the artifact that `config` names.
         checkpoint: Where the run is kept as it goes on; if it holds this very run, that goes on from there. Its file
             stays: remove it once the painting is saved.
+        ranks: The processes that paint it together, each by this same call. The run ends early where the callback of
+            one of them says so; the first one keeps the checkpoint, and all of them go on from it.
 
     Raises:
         UsageError: A picture or an option cannot work, or the checkpoint is of another run.
@@ -174,19 +178,20 @@ def stylize(
     styles = as_styles(style)
     picture, manners = read_picture(content, name="content"), [read_style(style) for style in styles]
     scales = plan_scales(picture.size, [size_of(pixels) for manner in manners for pixels in manner.pictures], config)
-    engine = engine or default_engine(config)
+    engine = engine or default_engine(config, ranks)
 
     pictures: dict[str, Any] = {
         "content": describe_picture(content, picture.pixels),
         "styles": [describe_style(style, manner) for style, manner in zip(styles, manners, strict=True)],
     }
     saved = checkpoint.open(config, {**pictures, "engine": engine.describe()}) if checkpoint else None
+    ranks.require_same_start(saved.evaluations if saved else 0)
 
     started, stopped, history = _started(saved), False, saved.losses if saved else []
     for progress in paint(picture.pixels, manners, scales, engine, config, saved):
         history.append(progress.losses())
-        stopped = bool(callback and callback(progress))
-        if checkpoint:
+        stopped = ranks.any(bool(callback and callback(progress)))
+        if checkpoint and ranks.first:
             checkpoint.keep(progress, history, now=stopped)
         if stopped:
             break
@@ -256,12 +261,18 @@ def paint(
         used, pixels = progress.evaluations, progress.pixels
 
 
-def default_engine(config: TransferConfig) -> Engine:
-    """PyTorch, or an exported objective; PyTorch takes seconds to import, so only where it is needed."""
+def default_engine(config: TransferConfig, ranks: Ranks = ALONE) -> Engine:
+    """PyTorch, or an exported objective; PyTorch takes seconds to import, so only where it is needed.
+
+    Raises:
+        UsageError: Several processes cannot share what is asked for, or something else is wrong with it.
+        StyleTransferError: The weights are out of reach, or the device is missing.
+    """
+    ranks.require_shareable(config)
     if config.objective is None:
         from core.engine import TorchEngine
 
-        return TorchEngine(config)
+        return TorchEngine(config, ranks=ranks)
     from core.onnx_engine import OnnxEngine, features_for
 
     return OnnxEngine(config.objective, features_for(config), config)

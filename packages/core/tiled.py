@@ -25,6 +25,7 @@ from core.objective import (
     weigh,
 )
 from core.optimise import Evaluation
+from core.ranks import ALONE, Ranks
 from core.styles import Manner
 from core.terms import Terms
 from core.tiles import Tile, Tiling
@@ -32,15 +33,19 @@ from core.tiles import Tile, Tiling
 
 @dataclass(frozen=True)
 class TiledExtractor:
-    """An extractor that reads pictures by tiles, each brought to `device`, wherever the picture lies."""
+    """An extractor that reads pictures by tiles, each brought to `device`, wherever the picture lies.
+
+    Where several `ranks` share the tiles, as many as the `tiling` is for, each reads its own.
+    """
 
     extractor: Features
     tiling: Tiling
     device: torch.device
+    ranks: Ranks = ALONE
 
     def tiles(self, image: Tensor) -> tuple[Tile, ...]:
-        """The tiles of `image`, (1, 3, H, W)."""
-        return self.tiling.tiles((image.shape[3], image.shape[2]))
+        """The tiles of `image`, (1, 3, H, W), that this process reads."""
+        return self.tiling.share((image.shape[3], image.shape[2]), self.ranks.rank)
 
     def read(self, image: Tensor, tile: Tile) -> Tensor:
         """The pixels (1, 3, h, w) that the tile reads."""
@@ -69,7 +74,11 @@ def compute_tiled_targets(
     terms: Terms,
     remember: Remember = compute_anew,
 ) -> Targets:
-    """What `core.objective.compute_targets` computes, wherever `content` lies, however large it and the styles are."""
+    """What `core.objective.compute_targets` computes, wherever `content` lies, however large it and the styles are.
+
+    Where several processes share the tiles, each has the content's features in its own tiles alone: no other compares
+    anything with them.
+    """
     height, width = content.shape[2:]
     features: dict[str, Tensor] = {}
     for tile in extractor.tiles(content):
@@ -96,7 +105,8 @@ class TiledObjective:
     The loss depends on the features through their measures alone, each a mean over the positions. The first pass
     adds up the measures of the tiles. From their totals come the loss and its gradient with respect to them: a number
     for each content layer, a small matrix for each style layer. With that, the second pass carries every tile's
-    share back to the pixels, those of its halo included. Total variation needs no tiles.
+    share back to the pixels, those of its halo included. Total variation needs no tiles. Processes that share the tiles
+    add up their measures after the first pass, and their gradients after the second.
     """
 
     def __init__(self, extractor: TiledExtractor, targets: Targets, terms: Terms) -> None:
@@ -105,12 +115,17 @@ class TiledObjective:
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Evaluate at `image`, (1, 3, H, W) RGB in [0, 1], H and W those of the content."""
+        ranks = self._extractor.ranks
+        ranks.require_same_picture(image)
         image = image.detach().requires_grad_(True)
         measures = _measure(self._extractor, image, self._targets.content, self._targets.regions, self._terms)
         measures = {key: value.requires_grad_(True) for key, value in measures.items()}
         parts = weigh(measures, image, self._targets.styles, self._terms)
         *pulls, gradient = torch.autograd.grad(sum_of(parts), [*measures.values(), image], materialize_grads=True)
+        if not ranks.first:
+            gradient.zero_()  # the smoothness counts once
         self._pull_back(image.detach(), dict(zip(measures, pulls, strict=True)), gradient)
+        ranks.add(gradient)
         return as_evaluation(parts, gradient)
 
     def _pull_back(self, image: Tensor, pulls: Measures, gradient: Tensor) -> None:
@@ -136,11 +151,14 @@ def _measure(
     regions: Sequence[Region],
     terms: Terms,
 ) -> Measures:
-    """The measures of a whole picture, where it lies: its tiles', weighted by their shares of the positions."""
+    """The measures of a whole picture, where it lies: its tiles', weighted by their shares of the positions.
+
+    Those of the other processes included.
+    """
     totals: Measures = {}
     for tile in extractor.tiles(image):
         features = extractor.features(extractor.read(image, tile), tile)
         here = measure(features, extractor.at(content, tile), extractor.regions_at(regions, tile), terms)
         for key, value in here.items():
             totals[key] = totals.get(key, 0) + tile.share(extractor.tiling.strides[key[1]]) * value
-    return {key: total.to(image.device) for key, total in totals.items()}
+    return extractor.ranks.sums({key: total.to(image.device) for key, total in totals.items()})
