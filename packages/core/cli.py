@@ -1,6 +1,7 @@
 """What the command lines share: options taken from the configuration, and errors in one sentence."""
 
 import inspect
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -10,10 +11,12 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from rich.console import Console
+from typer.core import TyperCommand
 
 from core.config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.presets import EVALUATIONS_PER_EPOCH, PRESETS, preset_options
+from core.ranks import ALONE, Ranks, ToldElsewhere, joined
 from core.record import PICTURES, read_options
 
 INTERRUPTED = 130
@@ -165,11 +168,30 @@ def _exclusive(flag: str, other: str, flags: Mapping[str, Any]) -> None:
         raise UsageError(f"{flag} and --{other} were both given and say the same thing: give one of them")
 
 
+class SharedCommand(TyperCommand):
+    """A command that several processes run together: one of them says what is wrong with the options."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """What Click makes of the command line."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except Exception as error:  # Click's own, of which Typer has a copy under another name
+            if Ranks.of(os.environ) == ALONE or not hasattr(error, "format_message"):
+                raise
+            with one_sentence(), joined():
+                raise UsageError(error.format_message()) from error
+
+
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Turn what went wrong into one sentence on stderr and the exit status that goes with it."""
+    """Turn what went wrong into one sentence on stderr and the exit status that goes with it.
+
+    Of several processes that paint together, one says it.
+    """
     try:
         yield
+    except ToldElsewhere as error:
+        raise typer.Exit(error.exit_status) from error
     except StyleTransferError as error:
         fail(str(error), error.exit_status)
     except KeyboardInterrupt:

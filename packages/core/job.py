@@ -18,6 +18,7 @@ from core.film import Film
 from core.images import PictureSource, check_output, read_size, to_image, write_picture
 from core.progress import Every, show_progress
 from core.pyramid import Scale, plan_scales
+from core.ranks import ALONE, Ranks
 from core.record import write_record
 from core.styles import Style, assign_regions, style_sizes
 from core.stylize import Progress, Result, stylize
@@ -104,11 +105,16 @@ def paint_to_file(
     film: Film | None = None,
     quiet: bool = False,
     progress: str = "auto",
+    ranks: Ranks = ALONE,
 ) -> None:
     """Paint, telling how it goes, and write painting, record and film; Ctrl-C delivers the best picture so far.
 
-    The checkpoint of a run that came to its end is removed.
+    The checkpoint of a run that came to its end is removed. Of several `ranks` that paint it together, the first one
+    tells and writes.
     """
+    if not ranks.first:
+        _paint_along(job, config, checkpoint, ranks)
+        return
     in_between = _InBetween(job.output, config)
     with Interrupt() as interrupt, show_progress(progress, quiet) as show:
 
@@ -121,7 +127,7 @@ def paint_to_file(
                 film.add(step)
             return interrupt.requested
 
-        result = stylize(job.content, job.styles, config, callback=after_step, checkpoint=checkpoint)
+        result = stylize(job.content, job.styles, config, callback=after_step, checkpoint=checkpoint, ranks=ranks)
     result.save(job.output)
     if record:
         write_record(record, result.record)
@@ -131,8 +137,19 @@ def paint_to_file(
         checkpoint.remove()
     if not quiet and progress != "json":
         typer.echo(_summary(job.output, result))
-    if interrupt.requested:
+    if interrupt.requested or result.record["stopped"]:
         raise typer.Exit(INTERRUPTED)
+
+
+def _paint_along(job: Job, config: TransferConfig, checkpoint: Checkpoint | None, ranks: Ranks) -> None:
+    """Do the share of a process that neither tells nor writes; interrupted or not, it has then done well.
+
+    Were it to exit otherwise, torchrun would end the first one while that still writes.
+    """
+    with Interrupt() as interrupt:
+        stylize(
+            job.content, job.styles, config, callback=lambda _: interrupt.requested, checkpoint=checkpoint, ranks=ranks
+        )
 
 
 class _InBetween:

@@ -25,6 +25,7 @@ from core.cli import (
     Quiet,
     RecordPath,
     Regions,
+    SharedCommand,
     StylePaths,
     config_options,
     one_sentence,
@@ -36,11 +37,12 @@ from core.images import Size
 from core.job import choose_files, paint_to_file
 from core.memory import Memory, Plan, plan_memory
 from core.pyramid import Scale
+from core.ranks import Ranks, all_reduced_bytes, joined
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-@app.command(context_settings={"help_option_names": ["-h", "--help"]})
+@app.command(cls=SharedCommand, context_settings={"help_option_names": ["-h", "--help"]})
 @config_options()
 def transfer(
     content: ContentPath = None,
@@ -63,35 +65,48 @@ def transfer(
 ) -> None:
     """Paint a photograph in the style of another picture.
 
-    Ctrl-C ends the run and delivers the best picture so far.
+    Ctrl-C ends the run and delivers the best picture so far. Several processes share one picture if torchrun starts
+    them: torchrun --standalone --nproc-per-node 2 -m core.transfer …
     """
-    with one_sentence():
+    with one_sentence(), joined() as ranks:
         choices, pictures = resolve(options, preset=preset, config_file=config, epochs=epochs, cuda=cuda)
         job = choose_files(content, style, region, output, pictures, choices, record=record, checkpoint=checkpoint)
         kept = Checkpoint(checkpoint, checkpoint_every) if checkpoint else None
         others = (*job.inputs, job.output, record, checkpoint)
         shown = Film(film, job.scales[-1].size, fps=film_fps, every=choices.save_every, inputs=others) if film else None
         if dry_run:
-            show_plan(job.scales, choices)
-            typer.echo(f"into {job.output}; nothing was painted")
+            show_plan(job.scales, choices, ranks)
+            if ranks.first:
+                typer.echo(f"into {job.output}; nothing was painted")
         else:
-            paint_to_file(job, choices, record=record, checkpoint=kept, film=shown, quiet=quiet, progress=progress)
+            paint_to_file(
+                job, choices, record=record, checkpoint=kept, film=shown, quiet=quiet, progress=progress, ranks=ranks
+            )
 
 
-def show_plan(scales: Sequence[Scale], config: TransferConfig) -> None:
-    """Print what would run: the network, the device, and for every scale sizes, evaluations and memory."""
+def show_plan(scales: Sequence[Scale], config: TransferConfig, ranks: Ranks) -> None:
+    """Print what would run: the network, the device, and for every scale sizes, evaluations and memory.
+
+    Raises:
+        StyleTransferError: The device is missing, or the processes cannot share what is asked for.
+    """
     from core.engine import choose_device, choose_precision, memory_for
 
-    device = choose_device(config.device)
-    memory = Memory(math.inf) if config.objective else memory_for(device, config)
+    ranks.require_shareable(config)
+    device = choose_device(config.device, ranks)
+    memory = Memory(math.inf) if config.objective else memory_for(device, config, ranks)
     precision = choose_precision(config, device)
-    plans = [plan_memory(scale.size, scale.style_size, config, memory, precision) for scale in scales]
+    plans = [plan_memory(scale.size, scale.style_size, config, memory, precision, ranks.count) for scale in scales]
+    if not ranks.first:
+        return
     table = Table("scale", "painting", "style", "evaluations", "memory", "computed")
     for number, (scale, plan) in enumerate(zip(scales, plans, strict=True), start=1):
         sizes = (_by(scale.size), _by(scale.style_size))
         table.add_row(f"{number}/{len(scales)}", *sizes, str(scale.evaluations), *_told(plan, config))
     console = Console(soft_wrap=True, highlight=False)
-    console.print(f"{config.arch} ({config.weights}), {config.optimizer}, start {config.init}, on {device}")
+    console.print(
+        f"{config.arch} ({config.weights}), {config.optimizer}, start {config.init}, on {device}{_together(ranks)}"
+    )
     console.print(table)
     for shortage in filter(None, (plan.shortage for plan in plans)):
         console.print(f"this would fail: {shortage}")
@@ -103,10 +118,24 @@ def _told(plan: Plan, config: TransferConfig) -> tuple[str, str]:
     tiling = plan.tiling(config)
     how = "whole"
     if tiling is not None:
-        how = f"{_by(tiling.grid(plan.size))} tiles of {_by(tiling.largest(plan.size)[0])}"
+        how = f"{_by(tiling.grid(plan.size))} tiles of {_by(tiling.largest(plan.size)[0])}{_shared(plan, config)}"
     if config.optimizer == "lbfgs" and plan.history < config.history:
         how += f", history {plan.history}"
     return f"about {told_bytes(plan.memory)}{host}", how
+
+
+def _together(ranks: Ranks) -> str:
+    return f", in {ranks.count} processes, memory being that of each" if ranks.count > 1 else ""
+
+
+def _shared(plan: Plan, config: TransferConfig) -> str:
+    """What each of several processes has of the tiles, and to tell the others at every evaluation."""
+    tiling = plan.tiling(config)
+    if tiling is None or plan.processes == 1:
+        return ""
+    shares = [sum(tile.weight > 0 for tile in tiling.share(plan.size, rank)) for rank in range(plan.processes)]
+    counts = f"{shares[-1]} or {shares[0]}" if shares[-1] < shares[0] else f"{shares[0]}"
+    return f", {counts} for each process, {all_reduced_bytes(plan.size, config) / 1e6:.1f} MB exchanged"
 
 
 def _by(size: Size) -> str:
