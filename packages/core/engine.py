@@ -25,7 +25,6 @@ from core.remembered import Remembered
 from core.styles import Manner, as_manners
 from core.terms import Terms
 from core.tiled import TiledExtractor, TiledObjective, compute_tiled_targets
-from core.tiles import Tiling
 from core.vgg import load_extractor
 from core.weights import load_weights
 
@@ -149,7 +148,8 @@ class TorchEngine:
             ),
         }
 
-    def _targets(self, content: Tensor, styles: Sequence[Manner], tiling: Tiling | None) -> Targets:
+    def _targets(self, content: Tensor, styles: Sequence[Manner], plan: Plan) -> Targets:
+        tiling = plan.tiling(self._config)
         extractor, remember = self._network.artifact or self.extractor, self._network.remembered.measure
         if tiling is None:
             return compute_targets(extractor, content, styles, self.terms, remember)
@@ -159,14 +159,15 @@ class TorchEngine:
     def _evaluate_as_planned(self, size: Size, targets: Targets, terms: Terms, image: Tensor) -> Evaluation:
         return self._as_planned(size, partial(self._evaluate, targets, terms, image))
 
-    def _evaluate(self, targets: Targets, terms: Terms, image: Tensor, tiling: Tiling | None) -> Evaluation:
+    def _evaluate(self, targets: Targets, terms: Terms, image: Tensor, plan: Plan) -> Evaluation:
+        tiling = plan.tiling(self._config)
         if tiling is None:
             return TorchObjective(self.extractor, targets, terms)(image)
         tiled = TiledExtractor(self.extractor, tiling, self.device, self._ranks)
-        return TiledObjective(tiled, targets, terms)(image)
+        return TiledObjective(tiled, targets, terms, plan.kept_tiles)(image)
 
-    def _as_planned(self, size: Size, work: Callable[[Tiling | None], T]) -> T:
-        """`work`, done in the tiles planned for pictures of `size`, or in smaller ones if these prove too large."""
+    def _as_planned(self, size: Size, work: Callable[[Plan], T]) -> T:
+        """`work`, done as planned for pictures of `size`, or in smaller tiles if it proves too large."""
         while True:
             plan = self._plans[size]
             smaller = plan.in_smaller_tiles()
@@ -174,7 +175,7 @@ class TorchEngine:
                 give_back()
             try:
                 with within_memory(), self._repeatable():
-                    return work(plan.tiling(self._config))
+                    return work(plan)
             except OutOfMemory:
                 if smaller is None:
                     raise

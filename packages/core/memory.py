@@ -65,7 +65,9 @@ class Plan:
     `size` is width and height, `tile_size` the most that a side of a tile may have, 0 where the picture fits whole,
     `history` the pairs of steps that L-BFGS remembers, and `processes` how many share the tiles. `memory` is about how
     many bytes it takes where the network runs, and `host_memory` beside that on the host, where the device has room for
-    the tiles but not for the pictures. `shortage` says what there is too little of, if anything.
+    the tiles but not for the pictures. `shortage` says what there is too little of, if anything. Of each process
+    `kept_tiles` have room for what their second pass would have to compute again; `work` is how many times as much an
+    evaluation computes as it would for the picture at once.
     """
 
     size: "Size"
@@ -76,6 +78,8 @@ class Plan:
     shortage: str | None = None
     divisible: bool = True
     processes: int = 1
+    kept_tiles: int = 0
+    work: float = 1.0
 
     def require_fits(self) -> Self:
         """The plan itself.
@@ -94,9 +98,8 @@ class Plan:
 
     def tiling(self, config: "TransferConfig") -> Tiling | None:
         """The tiles, None where there are none."""
-        taps = (*config.content_layers, *config.style_layers)
         tiled = self.tile_size or self.processes > 1
-        return Tiling.of(config.arch, taps, self.tile_size or UNCUT, self.processes) if tiled else None
+        return _tiling(config, self.tile_size, self.processes) if tiled else None
 
     def to_dict(self) -> dict[str, Any]:
         """What it makes of a painting, JSON-ready."""
@@ -109,7 +112,7 @@ class Plan:
         """
         side = (self.tile_size or max(self.size)) // 2
         possible = self.divisible and self.processes == 1 and side >= TILE_SIDES[-1]
-        return replace(self, tile_size=side) if possible else None
+        return replace(self, tile_size=side, kept_tiles=0) if possible else None
 
 
 def plan_memory(
@@ -120,26 +123,34 @@ def plan_memory(
     precision: str = "fp32",
     processes: int = 1,
 ) -> Plan:
-    """How to paint at `size`: whole if that fits, else in the largest tiles that do, then with a shorter history.
+    """How to paint at `size` with the least work that fits: whole, else in tiles, or then with a shorter history.
 
     The optimiser's pictures move from the device to the host before the history gets shorter. Where nothing fits, the
     plan is the most frugal one. `precision` is the one that the network computes in. Several `processes` that share the
     tiles have the `memory` each.
     """
-    for tile_size, history, on_host in _ways(size, config, memory):
+    available = memory.host if memory.device is None else memory.device
+    for history, on_host, sides in _ways(size, config, memory):
         state = state_memory(size, config, history)
         there = RUNTIME_MEMORY + state if on_host else 0
-        work = work_memory(size, style_size, config, tile_size, precision, processes)
-        here = RUNTIME_MEMORY + work + (0 if on_host else state)
-        available = memory.host if memory.device is None else memory.device
-        if here <= available and there <= memory.host:
-            return Plan(size, tile_size, history, here, there, None, config.tileable, processes)
+        plans = []
+        for side in sides:
+            needed = work_memory(size, style_size, config, side, precision, processes)
+            here = RUNTIME_MEMORY + needed + (0 if on_host else state)
+            if here <= available and there <= memory.host:
+                kept, taken = _room_to_keep(available - here, size, config, side, precision, processes)
+                work = _work(size, config, side, processes, kept)
+                plans.append(
+                    Plan(size, side, history, here + taken, there, None, config.tileable, processes, kept, work)
+                )
+        if plans:
+            return min(plans, key=lambda plan: plan.work)
     needed, found = (here, available) if here > available else (there, memory.host)
     shortage = (
         f"{size[0]}x{size[1]} px take about {told_bytes(needed)} of memory at the least, and {told_bytes(found)} "
         "can be taken"
     )
-    return Plan(size, tile_size, history, here, there, shortage, config.tileable, processes)
+    return Plan(size, side, history, here, there, shortage, config.tileable, processes)
 
 
 def memory_needed(size: "Size", config: "TransferConfig") -> int:
@@ -147,19 +158,20 @@ def memory_needed(size: "Size", config: "TransferConfig") -> int:
     return plan_memory(size, size, config.with_options(max_memory=0, tile_size=0), Memory(math.inf)).memory
 
 
-def _ways(size: "Size", config: "TransferConfig", memory: Memory) -> Iterator[tuple[int, int, bool]]:
-    """Tile size, history and whether the pictures lie on the host, from the fastest to the most frugal."""
+def _ways(size: "Size", config: "TransferConfig", memory: Memory) -> Iterator[tuple[int, bool, list[int]]]:
+    """History, whether the pictures lie on the host, and tile sizes to choose from; later ones if earlier do not fit.
+
+    Of sizes that make the same work the first one is the best.
+    """
     smaller = [side for side in TILE_SIDES if side < max(size) and config.tileable]
     sides = [config.tile_size] if config.tile_size else [0, *smaller]
     places = (False,) if memory.device is None else (False, True)
     for on_host in places:
-        for side in sides:
-            yield side, config.history, on_host
+        yield config.history, on_host, sides
+    moderate = [side for side in sides if 0 < side <= MODERATE_TILE or side == sides[-1]]
     history = config.history // 2 if config.optimizer == "lbfgs" else 0
     while history:
-        for side in sides:
-            if 0 < side <= MODERATE_TILE or side == sides[-1]:
-                yield side, history, places[-1]
+        yield history, places[-1], moderate
         history //= 2
 
 
@@ -173,24 +185,74 @@ def work_memory(
 ) -> int:
     """About how many bytes the network takes for the gradient, at once or tile by tile, or for the style's features.
 
-    Every ReLU and pooling keeps its output (a maximum also where it was, in 8 bytes) until the gradient has passed,
-    which takes three times the largest layer, and once more where that is compared. What tiles own of the style layers
-    is copied out of what they read. Sorting projections takes the style layers twice, in float32.
+    That is what a tile keeps, and three times the largest layer for the gradient that passes, once more where that is
+    compared.
     """
+    each, largest, _, tapped = _layers(config, precision)
+    tiling = _tiling(config, tile_size, processes)
+    owned, read = (math.prod(sides) for sides in tiling.largest(size))
+    passing = 3 * each * largest
+    gradient = _kept_memory(size, config, tile_size, precision, processes) + passing * read + each * largest * owned
+    return math.ceil(max(gradient, (tapped + passing) * math.prod(tiling.largest(style_size)[1])))
+
+
+def _kept_memory(size: "Size", config: "TransferConfig", tile_size: int, precision: str, processes: int) -> float:
+    """About how many bytes the largest tile keeps until the gradient has passed.
+
+    Every ReLU keeps its output; in an exported module autograd keeps also what pooling gives, and where maxima were in
+    8 bytes. What tiles own of the style layers is copied out of what they read. Sorting projections takes the style
+    layers twice, in float32.
+    """
+    each, _, kept, tapped = _layers(config, precision)
+    owned, read = (math.prod(sides) for sides in _tiling(config, tile_size, processes).largest(size))
+    copied = tapped * (2 * (4 // each) * (not config.tileable) + (tile_size > 0 or processes > 1))
+    return kept * read + copied * owned
+
+
+def _layers(config: "TransferConfig", precision: str) -> tuple[int, float, float, float]:
+    """The bytes of a number, the numbers of the largest layer a pixel, and the bytes of all kept, and of the taps."""
     each = 2 if precision in HALF else 4
     taps = (*config.content_layers, *config.style_layers)
+    pooled = each + 8 * (config.pooling == "max") if config.extractor else 0
     kept = largest = tapped = 0.0
     for layer in truncated(config.arch, taps):
         values = layer.out_channels / layer.stride**2
         largest = max(largest, values)
-        kept += {"conv": 0, "relu": each, "pool": each + 8 * (config.pooling == "max")}[layer.kind] * values
+        kept += {"conv": 0, "relu": each, "pool": pooled}[layer.kind] * values
         tapped += each * values if layer.name in taps else 0
-    tiling = Tiling.of(config.arch, taps, tile_size or UNCUT, processes)
-    owned, read = (math.prod(sides) for sides in tiling.largest(size))
-    passing = 3 * each * largest
-    copied = tapped * (2 * (4 // each) * (not config.tileable) + (tile_size > 0 or processes > 1))
-    gradient = (kept + passing) * read + (each * largest + copied) * owned
-    return math.ceil(max(gradient, (tapped + passing) * math.prod(tiling.largest(style_size)[1])))
+    return each, largest, kept, tapped
+
+
+def _room_to_keep(
+    left: float, size: "Size", config: "TransferConfig", tile_size: int, precision: str, processes: int
+) -> tuple[int, int]:
+    """For how many tiles of a process there is room in the bytes `left` over to keep what they compute, and its bytes.
+
+    One tile has it anyway, while it is worked on; without room for all the others that one is needed for the rest.
+    """
+    columns, rows = _tiling(config, tile_size, processes).grid(size)
+    tiles = -(-columns * rows // processes)
+    each = math.ceil(_kept_memory(size, config, tile_size, precision, processes))
+    room = tiles - 1 if left >= (tiles - 1) * each else int(left // each)
+    return (tiles if room == tiles - 1 else room), room * each
+
+
+def _work(size: "Size", config: "TransferConfig", tile_size: int, processes: int, kept: int) -> float:
+    """How much there is to compute, the halos and what tiles compute again included, of that for the picture at once.
+
+    Forward takes as much as back.
+    """
+    tiling = _tiling(config, tile_size, processes)
+    tiles = tiling.tiles(size)
+    read = sum(
+        (rows.read_stop - rows.read_start) * (columns.read_stop - columns.read_start) for rows, columns, _ in tiles
+    )
+    again = max(0.0, 1 - kept * processes / len(tiles))
+    return (1 + again / 2) * read / math.prod(size)
+
+
+def _tiling(config: "TransferConfig", tile_size: int, processes: int) -> Tiling:
+    return Tiling.of(config.arch, (*config.content_layers, *config.style_layers), tile_size or UNCUT, processes)
 
 
 def state_memory(size: "Size", config: "TransferConfig", history: int) -> int:

@@ -3,7 +3,7 @@
 After Galerne et al., *Scaling Painting Style Transfer* (arXiv 2212.13459).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -100,47 +100,53 @@ def compute_tiled_targets(
 
 
 class TiledObjective:
-    """The objective in two passes over the tiles of a picture.
+    """The objective on a picture of any size, by tiles.
 
     The loss depends on the features through their measures alone, each a mean over the positions. The first pass
     adds up the measures of the tiles. From their totals come the loss and its gradient with respect to them: a number
     for each content layer, a small matrix for each style layer. With that, the second pass carries every tile's
-    share back to the pixels, those of its halo included. Total variation needs no tiles. Processes that share the tiles
-    add up their measures after the first pass, and their gradients after the second.
+    share back to the pixels, those of its halo included; what `kept_tiles` of them computed in the first pass is kept
+    for it, which spares a third of their work. Total variation needs no tiles. Processes that share the tiles add up
+    their measures after the first pass, and their gradients after the second.
     """
 
-    def __init__(self, extractor: TiledExtractor, targets: Targets, terms: Terms) -> None:
-        """`targets` lie where the pictures will."""
-        self._extractor, self._targets, self._terms = extractor, targets, terms
+    def __init__(self, extractor: TiledExtractor, targets: Targets, terms: Terms, kept_tiles: int = 0) -> None:
+        """`targets` are those of the whole picture."""
+        self._extractor, self._targets, self._terms, self._kept_tiles = extractor, targets, terms, kept_tiles
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Evaluate at `image`, (1, 3, H, W) RGB in [0, 1], H and W those of the content."""
-        ranks = self._extractor.ranks
+        ranks, image = self._extractor.ranks, image.detach()
         ranks.require_same_picture(image)
-        image = image.detach().requires_grad_(True)
-        measures = _measure(self._extractor, image, self._targets.content, self._targets.regions, self._terms)
-        measures = {key: value.requires_grad_(True) for key, value in measures.items()}
-        parts = weigh(measures, image, self._targets.styles, self._terms)
-        *pulls, gradient = torch.autograd.grad(sum_of(parts), [*measures.values(), image], materialize_grads=True)
+        tiles = self._extractor.tiles(image)
+        kept = {tile: self._share(image, tile) for tile in tiles[: self._kept_tiles]}
+        with torch.no_grad():
+            shares = (kept[tile] if tile in kept else self._share(image, tile) for tile in tiles)
+            measures = _add_up((share for _, share in shares), ranks, image.device)
+        parts, pulls, gradient = self._weigh(measures, image)
         if not ranks.first:
             gradient.zero_()  # the smoothness counts once
-        self._pull_back(image.detach(), dict(zip(measures, pulls, strict=True)), gradient)
+        for tile in tiles:
+            pixels, share = kept.pop(tile) if tile in kept else self._share(image, tile)
+            surrogate = torch.stack([(pulls[key] * value).sum() for key, value in share.items()]).sum()
+            (pulled,) = torch.autograd.grad(surrogate, pixels)
+            gradient[(..., *tile.read)] += pulled.to(gradient.device)
         ranks.add(gradient)
         return as_evaluation(parts, gradient)
 
-    def _pull_back(self, image: Tensor, pulls: Measures, gradient: Tensor) -> None:
-        """Add to `gradient` what `pulls`, the gradient with respect to the measures, make of it at the pixels."""
-        extractor = self._extractor
-        pulls = {key: pull.to(extractor.device) for key, pull in pulls.items()}
-        for tile in extractor.tiles(image):
-            pixels = extractor.read(image, tile).requires_grad_(True)
-            content = extractor.at(self._targets.content, tile)
-            regions = extractor.regions_at(self._targets.regions, tile)
-            measures = measure(extractor.features(pixels, tile), content, regions, self._terms)
-            shares = {key: tile.share(extractor.tiling.strides[key[1]]) for key in measures}
-            surrogate = torch.stack([shares[key] * (pulls[key] * value).sum() for key, value in measures.items()]).sum()
-            (pulled,) = torch.autograd.grad(surrogate, pixels)
-            gradient[(..., *tile.read)] += pulled.to(gradient.device)
+    def _weigh(self, measures: Measures, image: Tensor) -> tuple[dict[str, Tensor], Measures, Tensor]:
+        """The parts of the loss, and its gradients with respect to the measures and to the image beside them."""
+        image = image.detach().requires_grad_(True)
+        measures = {key: value.requires_grad_(True) for key, value in measures.items()}
+        parts = weigh(measures, image, self._targets.styles, self._terms)
+        *pulls, gradient = torch.autograd.grad(sum_of(parts), [*measures.values(), image], materialize_grads=True)
+        device = self._extractor.device
+        return parts, {key: pull.to(device) for key, pull in zip(measures, pulls, strict=True)}, gradient
+
+    def _share(self, image: Tensor, tile: Tile) -> tuple[Tensor, Measures]:
+        """The pixels (1, 3, h, w) that the tile reads, and its share of the measures, which autograd follows back."""
+        pixels = self._extractor.read(image, tile).requires_grad_(torch.is_grad_enabled())
+        return pixels, _share(self._extractor, pixels, tile, self._targets.content, self._targets.regions, self._terms)
 
 
 @torch.no_grad()
@@ -151,14 +157,31 @@ def _measure(
     regions: Sequence[Region],
     terms: Terms,
 ) -> Measures:
-    """The measures of a whole picture, where it lies: its tiles', weighted by their shares of the positions.
+    """The measures of a whole picture, where it lies."""
+    shares = (
+        _share(extractor, extractor.read(image, tile), tile, content, regions, terms) for tile in extractor.tiles(image)
+    )
+    return _add_up(shares, extractor.ranks, image.device)
 
-    Those of the other processes included.
-    """
+
+def _add_up(shares: Iterable[Measures], ranks: Ranks, device: torch.device) -> Measures:
+    """The measures of a whole picture, on `device`, from what its tiles add to them, those of other processes too."""
     totals: Measures = {}
-    for tile in extractor.tiles(image):
-        features = extractor.features(extractor.read(image, tile), tile)
-        here = measure(features, extractor.at(content, tile), extractor.regions_at(regions, tile), terms)
-        for key, value in here.items():
-            totals[key] = totals.get(key, 0) + tile.share(extractor.tiling.strides[key[1]]) * value
-    return extractor.ranks.sums({key: total.to(image.device) for key, total in totals.items()})
+    for share in shares:
+        for key, value in share.items():
+            totals[key] = totals.get(key, 0) + value.detach()
+    return ranks.sums({key: total.to(device) for key, total in totals.items()})
+
+
+def _share(
+    extractor: TiledExtractor,
+    pixels: Tensor,
+    tile: Tile,
+    content: Mapping[str, Tensor],
+    regions: Sequence[Region],
+    terms: Terms,
+) -> Measures:
+    """What a tile adds to the measures of the whole picture, from the `pixels` (1, 3, h, w) that it reads."""
+    features = extractor.features(pixels, tile)
+    here = measure(features, extractor.at(content, tile), extractor.regions_at(regions, tile), terms)
+    return {key: tile.share(extractor.tiling.strides[key[1]]) * value for key, value in here.items()}

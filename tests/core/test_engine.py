@@ -103,7 +103,7 @@ def test_a_plan_that_forgets_sooner_reaches_the_optimiser(
     size, config = (96, 64), CONFIG.with_options(tile_size=16, iterations=2)
     memory = Memory(plan_memory(size, size, config.with_options(history=1), Memory(0)).memory + 2**20)
     monkeypatch.setattr(painting, "lbfgs", watched)
-    monkeypatch.setattr(engine, "memory_for", lambda device, config: memory)
+    monkeypatch.setattr(engine, "memory_for", lambda *_: memory)
     stylize(content_path, style_path, config)
     assert remembered == [plan_memory(size, size, config, memory).history]
     assert 0 < remembered[0] < config.history

@@ -42,7 +42,7 @@ def test_whole_where_it_fits_or_nobody_knows() -> None:
 
 
 def test_less_memory_never_means_more_of_anything() -> None:
-    """Down to what does not fit, every plan fits; tiles shrink first, and the history only for small ones."""
+    """Down to what does not fit, every plan fits; work grows first, and the history shrinks for small tiles alone."""
     plans = [plan(gib) for gib in range(80, 5, -1)]
     assert plans[0].tile_size == 0
     for gib, found in zip(range(80, 5, -1), plans, strict=True):
@@ -51,10 +51,26 @@ def test_less_memory_never_means_more_of_anything() -> None:
     for more, less in itertools.pairwise(plans):
         assert less.history <= more.history
         if less.history == more.history:
-            assert (less.tile_size or math.inf) <= (more.tile_size or math.inf)
+            assert less.work >= more.work
         assert not (more.shortage and not less.shortage)
     assert len({found.history for found in plans}) > 2
     assert len({found.tile_size for found in plans}) > 4
+
+
+def test_what_is_left_over_keeps_tiles() -> None:
+    """With the memory of two more tiles two more are kept, to the last; then an evaluation reads no more than halos."""
+    size, side = (2048, 2048), 512
+    least = plan(math.inf, size, tile_size=side, history=1, optimizer="adam").memory
+    plans = [plan(share * least / GIB, size, tile_size=side, optimizer="adam") for share in (0.3, 0.5, 0.7, 1)]
+    assert [found.shortage for found in plans] == [None] * 4
+    assert 0 < plans[0].kept_tiles < plans[1].kept_tiles < plans[2].kept_tiles < plans[3].kept_tiles == 16
+    tiles = Tiling.of("vgg19", (*CONFIG.content_layers, *CONFIG.style_layers), side).tiles(size)
+    read = sum(
+        (rows.read_stop - rows.read_start) * (columns.read_stop - columns.read_start) for rows, columns, _ in tiles
+    )
+    for found in plans:
+        assert found.work == pytest.approx((1 + (16 - found.kept_tiles) / 32) * read / 2048**2)
+    assert plans[0].in_smaller_tiles().kept_tiles == 0  # type: ignore[union-attr]
 
 
 def test_what_fits_nowhere_is_told() -> None:
@@ -183,10 +199,12 @@ def test_other_failures_are_left_alone() -> None:
 @pytest.mark.parametrize("gib", [1, 2, 8, 60])
 def test_processes_that_share_need_less_each(gib: float) -> None:
     """Their tiles are smaller, and larger pictures fit; all keep the pictures, so that it helps only so far."""
-    plans = [plan_memory((3000, 2000), (800, 600), CONFIG, Memory(gib * GIB), processes) for processes in (1, 2, 4)]
+    plans = [
+        plan_memory((3000, 2000), (800, 600), CONFIG, Memory(gib * GIB), processes=processes) for processes in (1, 2, 4)
+    ]
     assert sorted(found.shortage is None for found in plans) == [found.shortage is None for found in plans]
     for found, processes in zip(plans, (1, 2, 4), strict=True):
         assert found.processes == processes
-        works = [work_memory((3000, 2000), (800, 600), CONFIG, found.tile_size, count) for count in (1, 2, 4)]
+        works = [work_memory((3000, 2000), (800, 600), CONFIG, found.tile_size, processes=count) for count in (1, 2, 4)]
         assert works == sorted(works, reverse=True)
         assert found.in_smaller_tiles() is None or processes == 1

@@ -61,7 +61,18 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     Image.fromarray(np.tile(ramp, (32, 1))).save(folder / "mask.png")
     styles = ["--style", folder / "night.png", "--region", f"{folder / 'mask.png'}={folder / 'glass.png'}"]
     common = ["--image-size", 224, "--scales", 2, "--min-scale-size", 112, "--tv-weight", 300, "--device", "cpu"]
-    return ["--content", folder / "coffee.png", *styles, *common, "--iterations", 8, "--bit-depth", 16]
+    return [
+        "--content",
+        folder / "coffee.png",
+        *styles,
+        *common,
+        "--iterations",
+        8,
+        "--bit-depth",
+        16,
+        "--precision",
+        "fp32",
+    ]
 
 
 def paint(folder: Path, pictures: list[object], name: str, *options: object) -> list[object]:
@@ -82,15 +93,15 @@ def whole(pictures: list[object], tmp_path_factory: pytest.TempPathFactory) -> P
 def assert_same_painting(found: Path, whole: Path) -> None:
     """As close as float32 lets them be.
 
-    The order of the sums differs, which changes losses and gradients by about 1e-7 of themselves; a few steps make
-    less than 1e-4 of it, which 8 bits a channel do not show.
+    The order of the sums differs, which changes losses and gradients by about 1e-7 of themselves; quasi-Newton steps
+    make some 1e-4 of it, which 8 bits a channel hardly show.
     """
     expected, record = (json.loads(path.read_text()) for path in (whole / "whole.json", found.with_suffix(".json")))
     assert len(record["losses"]) == len(expected["losses"])
     for one, other in zip(record["losses"], expected["losses"], strict=True):
         numbers = {name: value for name, value in other.items() if name != "seconds"}
-        assert {name: one[name] for name in numbers} == pytest.approx(numbers, rel=1e-4)
-    assert record["delivered"] == pytest.approx(expected["delivered"], rel=1e-4)
+        assert {name: one[name] for name in numbers} == pytest.approx(numbers, rel=1e-3)
+    assert record["delivered"] == pytest.approx(expected["delivered"], rel=1e-3)
     painted, alone = (pixels_of(path).astype(float) for path in (found, whole / "whole.png"))
     assert np.abs(painted - alone).max() <= 1
 

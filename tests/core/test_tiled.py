@@ -103,6 +103,34 @@ def test_any_layers_and_weights(layers: dict[str, str], size: tuple[int, int]) -
     assert_same_objective(TransferConfig(**layers), size, 16)
 
 
+class Counted:
+    """An extractor that counts how often it is asked."""
+
+    def __init__(self, extractor: Extractor) -> None:
+        self.extractor, self.times = extractor, 0
+
+    def __call__(self, image: Tensor) -> dict[str, Tensor]:
+        self.times += 1
+        return self.extractor(image)
+
+
+def test_what_is_kept_is_not_computed_again_and_changes_nothing() -> None:
+    config, size = TransferConfig(**SHALLOW, tv_weight=3), (67, 53)
+    extractor, terms = network(config), Terms.of(config, 57.6)
+    tiling, counted = Tiling.of("vgg19", extractor.taps, 16), Counted(extractor)
+    tiles = TiledExtractor(counted, tiling, CPU)
+    targets = compute_tiled_targets(tiles, picture(1, *size), picture(2, 75, 58), terms)
+    image, number = picture(3, *size), len(tiling.tiles(size))
+    assert number > 5
+    plain = TiledObjective(tiles, targets, terms)(image)
+    for kept in (1, 5, number, number + 1):
+        counted.times = 0
+        found = TiledObjective(tiles, targets, terms, kept)(image)
+        assert counted.times == number + max(0, number - kept)
+        assert found.loss == plain.loss
+        assert torch.equal(found.gradient, plain.gradient)
+
+
 def test_vgg16_too() -> None:
     assert_same_objective(TransferConfig(arch="vgg16", tv_weight=1), (211, 18), 48)
 
