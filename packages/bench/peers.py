@@ -33,6 +33,7 @@ def run_peers(
     *,
     size: int = 384,
     evaluations: int = 300,
+    our_evaluations: int | None = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     seed: int = 0,
     peers: Sequence[str] = PEERS,
@@ -42,13 +43,14 @@ def run_peers(
     """Race ours against its peers, and return everything measured, JSON-ready.
 
     Both pictures are first brought to the final size and rounded to 8 bits, and everybody starts from these.
-    Ours runs as long as it does by default, each peer for `evaluations`.
+    Each peer runs for `evaluations`, ours for `our_evaluations`, or as long as it does by default.
 
     Args:
         content: The photograph.
         style: The painting.
         size: Bound on the long side of the pictures, in pixels.
         evaluations: How long the peers run; those that take several in a step end with a whole step.
+        our_evaluations: How long ours runs.
         device: Where all of them compute.
         seed: Ours, for what it draws by chance.
         peers: Which of `PEERS` to race.
@@ -66,6 +68,8 @@ def run_peers(
     for path in outputs.values():
         check_output(path, inputs=(content, style))
     config = TransferConfig(image_size=size, device=device, seed=seed)
+    if our_evaluations is not None:
+        config = config.with_options(iterations=our_evaluations)
     task = _make_task(content, style, config, evaluations)
 
     racers, skipped = _line_up(task, names)
@@ -97,18 +101,21 @@ def ratio(peer: str, ours: Sequence[Point], theirs: Sequence[Point]) -> dict[str
     """How many times sooner ours delivers the loss that a peer delivers at its end, as a row of the result.
 
     The first point of ours at or below it counts; where there is none, `our_seconds` and `ratio` are None.
-    `content_no_higher` says whether the content loss alone is no higher there than the peer's either: an equal
-    total may hide a picture that has lost its content for more style.
+    `content_seconds` and `content_ratio` are those of the first one whose content loss alone is no higher than the
+    peer's either: an equal total may hide a picture that has lost its content for more style.
     """
     end = theirs[-1]
-    reached = next((point for point in ours if point.loss <= end.loss), None)
+    reached = [point for point in ours if point.loss <= end.loss]
+    with_content = [point for point in reached if point.parts["content"] <= end.parts["content"]]
+    soonest, soonest_with_content = (points[0].seconds if points else None for points in (reached, with_content))
     return {
         "peer": peer,
         "mark": end.loss,
         "peer_seconds": end.seconds,
-        "our_seconds": reached.seconds if reached else None,
-        "ratio": end.seconds / reached.seconds if reached else None,
-        "content_no_higher": reached is not None and reached.parts["content"] <= end.parts["content"],
+        "our_seconds": soonest,
+        "ratio": soonest and end.seconds / soonest,
+        "content_seconds": soonest_with_content,
+        "content_ratio": soonest_with_content and end.seconds / soonest_with_content,
     }
 
 
@@ -119,15 +126,14 @@ def peers_table(result: Mapping[str, Any]) -> Table:
     where = f"{settings['content']} as {settings['style']}, {width}x{height}, {settings['device']}"
     table = Table(title=f"delivered loss: {where}")
     table.add_column("", no_wrap=True)
-    columns = ("evaluations", "seconds", "loss", "content", "style", "ours after", "ratio")
+    columns = ("evaluations", "seconds", "loss", "content", "style", "ours after", "ratio", "content too", "ratio")
     for column in columns:
         table.add_column(column, justify="right")
-    table.add_column("")
     ratios = {row["peer"]: row for row in result["ratios"]}
     for contender in result["contenders"]:
         name = contender["name"]
         if contender["skipped"] is not None:
-            table.add_row(name, *[""] * len(columns), f"skipped: {contender['skipped']}")
+            table.add_row(name, f"skipped: {contender['skipped']}")
             continue
         end = contender["points"][-1]
         figures = [f"{end['loss']:.4g}", *(f"{end['parts'][part]:.4g}" for part in ("content", "style"))]
@@ -135,13 +141,16 @@ def peers_table(result: Mapping[str, Any]) -> Table:
     return table
 
 
-def _verdict(row: Mapping[str, Any] | None) -> tuple[str, str, str]:
-    """The cells on when ours was as good as a peer; empty for ours itself."""
+def _verdict(row: Mapping[str, Any] | None) -> list[str]:
+    """The cells on when ours was as good as a peer; none for ours itself."""
     if row is None:
-        return "", "", ""
-    if row["ratio"] is None:
-        return "never", "", ""
-    return f"{row['our_seconds']:.1f}", f"{row['ratio']:.2f}", "" if row["content_no_higher"] else "content higher"
+        return []
+    pairs = ((row["our_seconds"], row["ratio"]), (row["content_seconds"], row["content_ratio"]))
+    return [
+        cell
+        for seconds, ratio in pairs
+        for cell in (["never", ""] if seconds is None else [f"{seconds:.1f}", f"{ratio:.2f}"])
+    ]
 
 
 def _chosen(peers: Sequence[str]) -> tuple[str, ...]:

@@ -152,11 +152,8 @@ def _sooner(ratio: Ratio) -> Cells:
         "its seconds": shown(ratio.peer_seconds),
         "our seconds": "never" if ratio.our_seconds is None else shown(ratio.our_seconds),
         "ratio": shown(ratio.ratio),
-        "our content loss": shown(None)
-        if ratio.ratio is None
-        else "no higher"
-        if ratio.content_no_higher
-        else "higher",
+        "with no more content loss": "never" if ratio.content_seconds is None else shown(ratio.content_seconds),
+        "ratio then": shown(ratio.content_ratio),
     }
 
 

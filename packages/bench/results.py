@@ -94,14 +94,18 @@ class Contender:
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio:
-    """When ours delivered the loss that a peer delivers at its end (`mark`); None where it never did."""
+    """When ours delivered the loss that a peer delivers at its end (`mark`), and when its content loss as well.
+
+    None where it never did.
+    """
 
     peer: str
     mark: float
     peer_seconds: float
     our_seconds: float | None
     ratio: float | None
-    content_no_higher: bool
+    content_seconds: float | None
+    content_ratio: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,9 +228,10 @@ def _read_ratio(entry: "_Object") -> Ratio:
         peer=entry.text("peer"),
         mark=entry.number("mark"),
         peer_seconds=entry.number("peer_seconds"),
-        our_seconds=entry.number("our_seconds") if entry.has("our_seconds") else None,
+        our_seconds=entry.positive("our_seconds"),
         ratio=entry.positive("ratio"),
-        content_no_higher=entry.get("content_no_higher", bool, "true or false"),
+        content_seconds=entry.positive("content_seconds"),
+        content_ratio=entry.positive("content_ratio"),
     )
 
 

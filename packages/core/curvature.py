@@ -60,16 +60,17 @@ class CurvatureMemory:
 
     def add(self, move: Array, change: Array) -> None:
         """Keep the pair if the loss curves upwards along it; otherwise it would spoil the descent."""
-        curvature = float((move * change).sum())
-        if curvature <= MIN_CURVATURE * float((change * change).sum()):
+        curvature, square = (move * change).sum(), (change * change).sum()
+        if float(curvature) <= MIN_CURVATURE * float(square):
             return
         slot = self._slots[0] if len(self) == self._size else len(self)
         self._put(slot, move, change)
         moves, changes = self._pairs()
         used = slice(len(self))
-        self._mixed[slot, used] = on_host(changes @ moves[slot])
-        self._mixed[used, slot] = on_host(moves @ changes[slot])
-        self._squares[slot, used] = self._squares[used, slot] = on_host(changes @ changes[slot])
+        # All are on their way before the first is read: on CUDA that waits for the device.
+        products = changes @ moves[slot], moves @ changes[slot], changes @ changes[slot]
+        self._mixed[slot, used], self._mixed[used, slot], squares = map(on_host, products)
+        self._squares[slot, used] = self._squares[used, slot] = squares
 
     def multiply(self, gradient: Array, free: Array) -> Array:
         """The inverse Hessian restricted to the `free` values (a mask), times `gradient`, which is 0 elsewhere."""
@@ -77,8 +78,10 @@ class CurvatureMemory:
             return gradient
         flat = gradient.reshape(-1)
         moves, changes = self._pairs()
-        products = self._products_among(free.reshape(-1))
-        of_moves, of_changes, scale = _two_loops(*products, on_host(moves @ flat), on_host(changes @ flat), self._slots)
+        with_gradient = moves @ flat, changes @ flat
+        mixed, squares = self._products_among(free.reshape(-1))
+        with_moves, with_changes = map(on_host, with_gradient)
+        of_moves, of_changes, scale = _two_loops(mixed, squares, with_moves, with_changes, self._slots)
         result = scale * flat + converted(of_moves, flat) @ moves + converted(of_changes, flat) @ changes
         return result.reshape(gradient.shape) * free
 

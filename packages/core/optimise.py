@@ -97,8 +97,9 @@ def lbfgs(objective: Objective, start: Array | Step, *, evaluations: int, histor
         for _ in range(min(MAX_BACKTRACKS, evaluations - used)):
             candidate = (image + length * direction).clip(0, 1)
             move = candidate - image
-            slope = float((here.gradient * move).sum())
+            slope_there = (here.gradient * move).sum()
             there = objective(candidate)
+            slope = float(slope_there)  # read only now: on CUDA that waits for the device
             used += 1
             enough = here.loss + SUFFICIENT_DECREASE * slope
             if _is_finite(there) and there.loss < here.loss and there.loss <= enough:

@@ -358,14 +358,17 @@ def test_the_ratio_is_that_of_the_times_to_the_peers_last_loss() -> None:
         "peer_seconds": 40,
         "our_seconds": 5,
         "ratio": 8,
-        "content_no_higher": False,
+        "content_seconds": 8,
+        "content_ratio": 5,
     }
-    assert ratio("peer", points((2, 8, 12)), theirs)["content_no_higher"]
 
 
 def test_a_mark_that_is_never_reached_has_no_ratio() -> None:
+    names = ("our_seconds", "ratio", "content_seconds", "content_ratio")
     row = ratio("peer", points((1, 10, 11), (99, 9, 11.5)), points((3, 10, 10)))
-    assert (row["our_seconds"], row["ratio"], row["content_no_higher"]) == (None, None, False)
+    assert [row[name] for name in names] == [None] * 4
+    row = ratio("peer", points((1, 11, 8)), points((3, 10, 10)))
+    assert [row[name] for name in names] == [1, 3, None, None]
 
 
 @pytest.fixture(scope="module")
@@ -452,8 +455,8 @@ def test_the_table_shows_the_figures() -> None:
     rows = {line.split()[1]: line.split()[2:] for line in console.export_text().splitlines() if line.startswith("│")}
     cells = {name: [cell for cell in row if cell != "│"] for name, row in rows.items()}
     assert cells["ours"] == ["1", "5.0", "15", "7", "8"]
-    assert cells["near"] == ["0", "20.0", "15", "6", "9", "5.0", "4.00", "content", "higher"]
-    assert cells["far"] == ["0", "30.0", "3", "1", "2", "never"]
+    assert cells["near"] == ["0", "20.0", "15", "6", "9", "5.0", "4.00", "never"]
+    assert cells["far"] == ["0", "30.0", "3", "1", "2", "never", "never"]
     assert cells["gone"] == ["skipped:", "not", "installed"]
 
 

