@@ -119,6 +119,7 @@ def _told(plan: Plan, config: TransferConfig) -> tuple[str, str]:
     how = "whole"
     if tiling is not None:
         how = f"{_by(tiling.grid(plan.size))} tiles of {_by(tiling.largest(plan.size)[0])}{_shared(plan, config)}"
+        how += f", {plan.work:.2g} times the work"
     if config.optimizer == "lbfgs" and plan.history < config.history:
         how += f", history {plan.history}"
     return f"about {told_bytes(plan.memory)}{host}", how
