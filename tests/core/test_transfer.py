@@ -104,7 +104,16 @@ def test_a_dry_run_writes_nothing(content_path: Path, style_path: Path, tmp_path
     assert "96 × 64" in ran.stdout
     assert "48 × 32" in ran.stdout
     assert "GiB" in ran.stdout
+    assert "whole" in ran.stdout
     assert files_in(tmp_path) == []
+
+
+def test_a_dry_run_tells_what_tiles_cost(content_path: Path, style_path: Path, tmp_path: Path) -> None:
+    """Two tiles of 48 x 64 that read the whole picture each, with room to keep what they compute: twice the work."""
+    options = ("--scales", 1, "--tile-size", 64, "--max-memory", "8GB", "--device", "cpu", "--dry-run")
+    ran = run("-c", content_path, "-s", style_path, "-o", tmp_path / "o.png", *options)
+    assert ran.exit_code == 0, ran.output
+    assert "2 × 1 tiles of 48 × 64, 2 times the work" in " ".join(ran.stdout.replace("│", " ").split())
 
 
 def test_an_interrupt_delivers_the_best_picture_so_far(content_path: Path, style_path: Path, tmp_path: Path) -> None:
