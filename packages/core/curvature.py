@@ -32,6 +32,8 @@ class CurvatureMemory:
         self._size = size
         self._slots: list[int] = []
         """The rows that pairs lie in, oldest first."""
+        self._moves: Array = None
+        self._changes: Array = None
         self._mixed, self._squares = (np.zeros((size, size)) for _ in range(2))
         """Inner products of moves (rows) with changes (columns), and of changes with each other."""
 
@@ -86,7 +88,7 @@ class CurvatureMemory:
         return result.reshape(gradient.shape) * free
 
     def _put(self, slot: int, move: Array, change: Array) -> None:
-        if not self._slots:
+        if self._moves is None:
             self._shape = move.shape
             self._moves, self._changes = (empty((self._size, math.prod(move.shape)), move) for _ in range(2))
         if slot in self._slots:
