@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from core.byte_sizes import told_bytes
@@ -135,11 +136,11 @@ def plan_memory(
         there = RUNTIME_MEMORY + state if on_host else 0
         plans = []
         for side in sides:
-            needed = work_memory(size, style_size, config, side, precision, processes)
-            here = RUNTIME_MEMORY + needed + (0 if on_host else state)
+            way = Way(size, config, side, precision, processes)
+            here = RUNTIME_MEMORY + way.memory(style_size) + (0 if on_host else state)
             if here <= available and there <= memory.host:
-                kept, taken = _room_to_keep(available - here, size, config, side, precision, processes)
-                work = _work(size, config, side, processes, kept)
+                kept, taken = way.room_to_keep(available - here)
+                work = way.work(kept)
                 plans.append(
                     Plan(size, side, history, here + taken, there, None, config.tileable, processes, kept, work)
                 )
@@ -175,80 +176,83 @@ def _ways(size: "Size", config: "TransferConfig", memory: Memory) -> Iterator[tu
         history //= 2
 
 
-def work_memory(
-    size: "Size",
-    style_size: "Size",
-    config: "TransferConfig",
-    tile_size: int,
-    precision: str = "fp32",
-    processes: int = 1,
-) -> int:
-    """About how many bytes the network takes for the gradient, at once or tile by tile, or for the style's features.
+@dataclass(frozen=True)
+class Way:
+    """A way of computing pictures of a size: in tiles of a side, 0 for whole, by `processes` that share them."""
 
-    That is what a tile keeps, and three times the largest layer for the gradient that passes, once more where that is
-    compared.
-    """
-    each, largest, _, tapped = _layers(config, precision)
-    tiling = _tiling(config, tile_size, processes)
-    owned, read = (math.prod(sides) for sides in tiling.largest(size))
-    passing = 3 * each * largest
-    gradient = _kept_memory(size, config, tile_size, precision, processes) + passing * read + each * largest * owned
-    return math.ceil(max(gradient, (tapped + passing) * math.prod(tiling.largest(style_size)[1])))
+    size: "Size"
+    config: "TransferConfig"
+    tile_size: int
+    precision: str = "fp32"
+    processes: int = 1
 
+    def memory(self, style_size: "Size") -> int:
+        """About how many bytes the network takes for the gradient, or for the features of a style of that size.
 
-def _kept_memory(size: "Size", config: "TransferConfig", tile_size: int, precision: str, processes: int) -> float:
-    """About how many bytes the largest tile keeps until the gradient has passed.
+        That is what a tile keeps, and three times the largest layer for the gradient that passes, once more where that
+        is compared.
+        """
+        each, largest, _, tapped = self._layers
+        owned, read = self._largest(self.size)
+        passing = 3 * each * largest
+        gradient = self._kept_memory + passing * read + each * largest * owned
+        return math.ceil(max(gradient, (tapped + passing) * self._largest(style_size)[1]))
 
-    Every ReLU keeps its output; in an exported module autograd keeps also what pooling gives, and where maxima were in
-    8 bytes. What tiles own of the style layers is copied out of what they read. Sorting projections takes the style
-    layers twice, in float32.
-    """
-    each, _, kept, tapped = _layers(config, precision)
-    owned, read = (math.prod(sides) for sides in _tiling(config, tile_size, processes).largest(size))
-    copied = tapped * (2 * (4 // each) * (not config.tileable) + (tile_size > 0 or processes > 1))
-    return kept * read + copied * owned
+    def room_to_keep(self, left: float) -> tuple[int, int]:
+        """For how many tiles of a process the bytes `left` over can keep what they compute, and the bytes they take.
 
+        One tile has it anyway, while it is worked on; without room for all others that one is needed for the rest.
+        """
+        columns, rows = self._tiling.grid(self.size)
+        tiles = -(-columns * rows // self.processes)
+        each = math.ceil(self._kept_memory)
+        room = tiles - 1 if left >= (tiles - 1) * each else int(left // each)
+        return (tiles if room == tiles - 1 else room), room * each
 
-def _layers(config: "TransferConfig", precision: str) -> tuple[int, float, float, float]:
-    """The bytes of a number, the numbers of the largest layer a pixel, and the bytes of all kept, and of the taps."""
-    each = 2 if precision in HALF else 4
-    taps = (*config.content_layers, *config.style_layers)
-    pooled = each + 8 * (config.pooling == "max") if config.extractor else 0
-    kept = largest = tapped = 0.0
-    for layer in truncated(config.arch, taps):
-        values = layer.out_channels / layer.stride**2
-        largest = max(largest, values)
-        kept += {"conv": 0, "relu": each, "pool": pooled}[layer.kind] * values
-        tapped += each * values if layer.name in taps else 0
-    return each, largest, kept, tapped
+    def work(self, kept: int) -> float:
+        """How much there is to compute, with halos and what tiles compute again, of that for the picture at once.
 
+        Each process keeps so many tiles. Forward takes as much as back.
+        """
+        tiles = self._tiling.tiles(self.size)
+        again = max(0.0, 1 - kept * self.processes / len(tiles))
+        return (1 + again / 2) * sum(tile.pixels_read for tile in tiles) / math.prod(self.size)
 
-def _room_to_keep(
-    left: float, size: "Size", config: "TransferConfig", tile_size: int, precision: str, processes: int
-) -> tuple[int, int]:
-    """For how many tiles of a process there is room in the bytes `left` over to keep what they compute, and its bytes.
+    @cached_property
+    def _kept_memory(self) -> float:
+        """About how many bytes the largest tile keeps until the gradient has passed.
 
-    One tile has it anyway, while it is worked on; without room for all the others that one is needed for the rest.
-    """
-    columns, rows = _tiling(config, tile_size, processes).grid(size)
-    tiles = -(-columns * rows // processes)
-    each = math.ceil(_kept_memory(size, config, tile_size, precision, processes))
-    room = tiles - 1 if left >= (tiles - 1) * each else int(left // each)
-    return (tiles if room == tiles - 1 else room), room * each
+        Every ReLU keeps its output; in an exported module autograd keeps also what pooling gives, and where maxima were
+        in 8 bytes. What tiles own of the style layers is copied out of what they read. Sorting projections takes the
+        style layers twice, in float32.
+        """
+        each, _, kept, tapped = self._layers
+        owned, read = self._largest(self.size)
+        tiled = self.tile_size > 0 or self.processes > 1
+        return kept * read + tapped * (2 * (4 // each) * (not self.config.tileable) + tiled) * owned
 
+    @cached_property
+    def _layers(self) -> tuple[int, float, float, float]:
+        """The bytes of a number; for each pixel the numbers of the largest layer, bytes of all kept, of the taps."""
+        each = 2 if self.precision in HALF else 4
+        taps = (*self.config.content_layers, *self.config.style_layers)
+        pooled = each + 8 * (self.config.pooling == "max") if self.config.extractor else 0
+        kept = largest = tapped = 0.0
+        for layer in truncated(self.config.arch, taps):
+            values = layer.out_channels / layer.stride**2
+            largest = max(largest, values)
+            kept += {"conv": 0, "relu": each, "pool": pooled}[layer.kind] * values
+            tapped += each * values if layer.name in taps else 0
+        return each, largest, kept, tapped
 
-def _work(size: "Size", config: "TransferConfig", tile_size: int, processes: int, kept: int) -> float:
-    """How much there is to compute, the halos and what tiles compute again included, of that for the picture at once.
+    @cached_property
+    def _tiling(self) -> Tiling:
+        return _tiling(self.config, self.tile_size, self.processes)
 
-    Forward takes as much as back.
-    """
-    tiling = _tiling(config, tile_size, processes)
-    tiles = tiling.tiles(size)
-    read = sum(
-        (rows.read_stop - rows.read_start) * (columns.read_stop - columns.read_start) for rows, columns, _ in tiles
-    )
-    again = max(0.0, 1 - kept * processes / len(tiles))
-    return (1 + again / 2) * read / math.prod(size)
+    def _largest(self, size: "Size") -> tuple[int, int]:
+        """The most pixels of a picture that a tile owns, and that one reads."""
+        owned, read = map(math.prod, self._tiling.largest(size))
+        return owned, read
 
 
 def _tiling(config: "TransferConfig", tile_size: int, processes: int) -> Tiling:

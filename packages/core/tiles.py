@@ -25,6 +25,11 @@ class Segment(NamedTuple):
     read_stop: int
     side: int
 
+    @property
+    def length_read(self) -> int:
+        """How many pixels the tile reads along the side."""
+        return self.read_stop - self.read_start
+
     def placed(self, stride: int) -> slice:
         """Where the features it owns, at a layer of that stride, lie among those of the picture."""
         return slice(self.start // stride, self.stop // stride)
@@ -45,6 +50,11 @@ class Tile(NamedTuple):
     rows: Segment
     columns: Segment
     weight: float = 1.0
+
+    @property
+    def pixels_read(self) -> int:
+        """How many pixels it reads."""
+        return self.rows.length_read * self.columns.length_read
 
     @property
     def read(self) -> Slices:
@@ -150,4 +160,4 @@ class Tiling:
 
 
 def _longest_read(parts: Sequence[Segment]) -> int:
-    return max(part.read_stop - part.read_start for part in parts)
+    return max(part.length_read for part in parts)

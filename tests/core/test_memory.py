@@ -14,10 +14,10 @@ from core.memory import (
     Memory,
     OutOfMemory,
     Plan,
+    Way,
     plan_memory,
     state_memory,
     within_memory,
-    work_memory,
 )
 from core.objective import TorchObjective, compute_targets
 from core.terms import Terms
@@ -143,7 +143,7 @@ def test_the_optimiser_takes_two_pictures_a_step() -> None:
 def test_the_network_takes_what_autograd_keeps_and_not_much_more(options: dict[str, str], tile_size: int) -> None:
     config, size = CONFIG.with_options(**options), (96, 80)
     kept = kept_for_the_gradient(config, size, tile_size)
-    assert kept < work_memory(size, size, config, tile_size) < 2.5 * kept
+    assert kept < Way(size, config, tile_size).memory(size) < 2.5 * kept
 
 
 def kept_for_the_gradient(config: TransferConfig, size: tuple[int, int], tile_size: int) -> int:
@@ -205,6 +205,6 @@ def test_processes_that_share_need_less_each(gib: float) -> None:
     assert sorted(found.shortage is None for found in plans) == [found.shortage is None for found in plans]
     for found, processes in zip(plans, (1, 2, 4), strict=True):
         assert found.processes == processes
-        works = [work_memory((3000, 2000), (800, 600), CONFIG, found.tile_size, processes=count) for count in (1, 2, 4)]
+        works = [Way((3000, 2000), CONFIG, found.tile_size, processes=count).memory((800, 600)) for count in (1, 2, 4)]
         assert works == sorted(works, reverse=True)
         assert found.in_smaller_tiles() is None or processes == 1
