@@ -18,8 +18,9 @@ from core.free_memory import give_back, host_memory
 from core.fused import FusedExtractor
 from core.images import Pixels, Size, size_of
 from core.memory import HALF, Memory, OutOfMemory, Plan, plan_memory, within_memory
-from core.objective import Features, Targets, TorchObjective, compute_targets
+from core.objective import Targets
 from core.optimise import Evaluation, WeightedObjective
+from core.passes import Features
 from core.ranks import ALONE, Ranks
 from core.remembered import Remembered
 from core.styles import Manner, as_manners
@@ -149,22 +150,17 @@ class TorchEngine:
         }
 
     def _targets(self, content: Tensor, styles: Sequence[Manner], plan: Plan) -> Targets:
-        tiling = plan.tiling(self._config)
-        extractor, remember = self._network.artifact or self.extractor, self._network.remembered.measure
-        if tiling is None:
-            return compute_targets(extractor, content, styles, self.terms, remember)
-        tiled = TiledExtractor(extractor, tiling, self.device, self._ranks)
-        return compute_tiled_targets(tiled, content, styles, self.terms, remember)
+        extractor = self._tiled(self._network.artifact or self.extractor, plan)
+        return compute_tiled_targets(extractor, content, styles, self.terms, self._network.remembered.measure)
 
     def _evaluate_as_planned(self, size: Size, targets: Targets, terms: Terms, image: Tensor) -> Evaluation:
         return self._as_planned(size, partial(self._evaluate, targets, terms, image))
 
     def _evaluate(self, targets: Targets, terms: Terms, image: Tensor, plan: Plan) -> Evaluation:
-        tiling = plan.tiling(self._config)
-        if tiling is None:
-            return TorchObjective(self.extractor, targets, terms)(image)
-        tiled = TiledExtractor(self.extractor, tiling, self.device, self._ranks)
-        return TiledObjective(tiled, targets, terms, plan.kept_tiles)(image)
+        return TiledObjective(self._tiled(self.extractor, plan), targets, terms, plan.kept_tiles)(image)
+
+    def _tiled(self, extractor: Features, plan: Plan) -> TiledExtractor:
+        return TiledExtractor(extractor, plan.tiling(self._config), self.device, self._ranks)
 
     def _as_planned(self, size: Size, work: Callable[[Plan], T]) -> T:
         """`work`, done as planned for pictures of `size`, or in smaller tiles if it proves too large."""

@@ -5,13 +5,14 @@ dropped once the next layer has them; and the network may compute in half precis
 rounded to 8 bits they would hide the optimiser's smaller steps, so the first convolution takes them as sums of two.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, max_pool2d
 
+from core.passes import AddPull
 from core.vgg import Extractor
 
 Back = Callable[[Tensor], Tensor]
@@ -20,8 +21,13 @@ Back = Callable[[Tensor], Tensor]
 Step = Callable[[Tensor], tuple[Tensor, Back]]
 """From features to features, and the way back."""
 
-Tape = list[tuple[str, Back]]
-"""The ways back through a network, by the layers at which they begin."""
+
+class Taken(NamedTuple):
+    """A step that was taken: its name, the way back through it, and, at a tap, the features that came out."""
+
+    name: str
+    back: Back
+    features: Tensor | None
 
 
 class FusedExtractor:
@@ -43,55 +49,73 @@ class FusedExtractor:
             else:
                 self._steps.append((name, _step(layer, dtype, first=step is None)))
 
+    @torch.no_grad()
     def __call__(self, image: Tensor) -> dict[str, Tensor]:
         """The features of `image`, (N, 3, H, W) RGB in [0, 1], by tap: (N, C, h, w), in channels_last."""
-        pixels = self._extractor.prepare(image)
-        if not (torch.is_grad_enabled() and pixels.requires_grad):
-            return self.run(pixels, None)
-        return dict(zip(self.taps, _ThereAndBack.apply(pixels, self), strict=True))
+        return {taken.name: taken.features for taken in self._run(image) if taken.features is not None}
 
-    def run(self, pixels: Tensor, tape: Tape | None) -> dict[str, Tensor]:
-        """The features of prepared pixels; on `tape` the ways back, if it is wanted."""
-        features, captured = pixels, {}
+    @torch.no_grad()
+    def record(self, image: Tensor) -> "FusedPass":
+        """The same features, with the way back from them."""
+        return FusedPass(list(self._run(image)), self._extractor, self._dtype, image.dtype)
+
+    def _run(self, image: Tensor) -> Iterator[Taken]:
+        features = self._extractor.prepare(image)
         for name, step in self._steps:
             features, back = step(features)
-            if name in self.taps:
-                captured[name] = features.float() if self._dtype == torch.float16 else features
-            if tape is not None:
-                tape.append((name, back))
-        return captured
-
-    def rewind(self, tape: Tape, gradients: tuple[Tensor | None, ...]) -> Tensor | None:
-        """The gradient with respect to the prepared pixels, from those at the taps; empties `tape`."""
-        gradient, scale = None, None
-        if self._dtype == torch.float16:
-            scale = _scale_to_hold(gradients)
-            gradients = tuple(None if pull is None else pull * scale for pull in gradients)
-        pulls = dict(zip(self.taps, gradients, strict=True))
-        while tape:
-            name, back = tape.pop()
-            if (pull := pulls.pop(name, None)) is not None:
-                # Never the caller's own: a step may change it.
-                gradient = _copy(pull, self._dtype) if gradient is None else gradient.add_(pull)
-            gradient = None if gradient is None else back(gradient)
-        return gradient if scale is None or gradient is None else gradient.float() / scale
+            captured = features if name in self.taps else None
+            if captured is not None and self._dtype == torch.float16:
+                captured = captured.float()
+            yield Taken(name, back, captured)
 
 
-class _ThereAndBack(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, pixels: Tensor, extractor: FusedExtractor) -> tuple[Tensor, ...]:
-        ctx.set_materialize_grads(False)
-        ctx.extractor, ctx.tape, ctx.dtype = extractor, [], pixels.dtype
-        # Tensors of their own for what the tape holds: what is returned will refer to `ctx`.
-        return tuple(features.detach() for features in extractor.run(pixels, ctx.tape).values())
+class FusedPass:
+    """A pass through the fused network, `tape` being the steps it took. Nothing on it is kept once it is behind."""
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, None]:
-        if not ctx.tape:
+    def __init__(self, tape: list[Taken], extractor: Extractor, dtype: torch.dtype, image_dtype: torch.dtype) -> None:
+        self._tape, self._extractor, self._dtype, self._image_dtype = tape, extractor, dtype, image_dtype
+
+    @property
+    def features(self) -> dict[str, Tensor]:
+        """By tap, (N, C, h, w)."""
+        return {taken.name: taken.features for taken in self._tape if taken.features is not None}
+
+    @torch.no_grad()
+    def back(self, add_pull: AddPull) -> Tensor:
+        """The gradient with respect to the image: (N, 3, H, W), laid out as pictures are.
+
+        Raises:
+            RuntimeError: It was taken already.
+        """
+        if not self._tape:
             raise RuntimeError("the way back through these features was taken already: compute them again")
-        gradient = ctx.extractor.rewind(ctx.tape, gradients)
+        scale = None
+        if self._dtype == torch.float16:
+            add_pull, scale = self._scaled(add_pull)
+        (*_, deepest) = self.features.values()
+        gradient = torch.zeros_like(deepest, dtype=self._dtype)
+        del deepest
+        while self._tape:
+            name, back, features = self._tape.pop()
+            if features is not None:
+                add_pull(name, features, gradient)
+            del features
+            gradient = back(gradient)
+        gradient = gradient.to(self._image_dtype)
         # Laid out as pictures are: the optimiser would mix two layouts otherwise.
-        return None if gradient is None else gradient.to(ctx.dtype).contiguous(), None
+        return self._extractor.pull_prepared(gradient if scale is None else gradient / scale).contiguous()
+
+    def _scaled(self, add_pull: AddPull) -> tuple[AddPull, Tensor]:
+        """The same pulls times a number by which float16 holds them, and the number."""
+        pulled = {name: torch.zeros_like(features) for name, features in self.features.items()}
+        for name, features in self.features.items():
+            add_pull(name, features, pulled[name])
+        scale = _scale_to_hold(pulled.values())
+
+        def add_scaled(name: str, features: Tensor, gradient: Tensor) -> None:
+            gradient += (pulled.pop(name) * scale).to(gradient.dtype)
+
+        return add_scaled, scale
 
 
 class _Convolution:
@@ -168,9 +192,9 @@ def _in_parts(values: Tensor, dtype: torch.dtype, parts: tuple[int, ...]) -> Ten
     return _copy(torch.cat([both[part] for part in parts], 1), dtype)
 
 
-def _scale_to_hold(gradients: tuple[Tensor | None, ...]) -> Tensor:
+def _scale_to_hold(gradients: Iterable[Tensor]) -> Tensor:
     """What to multiply gradients by so that float16 holds them, with room to add up; a power of two, never read."""
-    largest = torch.stack([gradient.abs().amax() for gradient in gradients if gradient is not None]).amax()
+    largest = torch.stack([gradient.abs().amax() for gradient in gradients]).amax()
     return torch.exp2(torch.floor(-torch.log2(largest.clamp_min(1e-30))))
 
 

@@ -1,7 +1,6 @@
 """The terms of the objective, each a function of torch tensors that autograd can follow."""
 
 from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,32 +17,25 @@ def gram(features: Tensor, mask: Tensor | None = None) -> Tensor:
     matrix of Gatys et al., Controlling Perceptual Factors in Neural Style Transfer (arXiv 1611.07865).
     """
     flat = _flat(features)
-    places = None if mask is None else mask.flatten(2).to(flat)
-    if flat.dtype in HALF:
-        sums: Tensor = _HalfProducts.apply(flat, places)
+    counted = flat if mask is None else flat * mask.flatten(2).to(flat)
+    # In half precision a product of two plain matrices is several times as fast as one of batches.
+    products = (counted[0] @ flat[0].T).float().unsqueeze(0) if flat.dtype in HALF else counted @ flat.mT
+    return products / flat.shape[2]
+
+
+def add_gram_pull(gradient: Tensor, features: Tensor, pull: Tensor, mask: Tensor | None = None) -> None:
+    """Add to the `gradient` of features, both (1, C, H, W), what follows from that of their `gram`, (1, C, C)."""
+    shares = ((pull + pull.mT) / features[0, 0].numel())[0].to(features.dtype)
+    flat = _flat(features)[0]
+    if mask is not None:
+        flat = flat * mask.flatten().to(flat)
+    onto = _flat(gradient)[0]
+    if onto.data_ptr() != gradient.data_ptr():  # a part of a larger one, which cannot be seen flat
+        gradient += (flat.T @ shares).T.reshape(gradient.shape)
+    elif features.is_contiguous():
+        onto.addmm_(shares, flat)
     else:
-        sums = (flat if places is None else flat * places) @ flat.mT
-    return sums / flat.shape[2]
-
-
-class _HalfProducts(torch.autograd.Function):
-    """Sums over the positions of what features in half precision, (1, C, positions), give with each other: in float32.
-
-    Autograd would write out a gradient for each of the two factors, which are the same.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, flat: Tensor, places: Tensor | None) -> Tensor:
-        ctx.save_for_backward(flat, places)
-        counted = flat if places is None else flat * places
-        return (counted[0] @ flat[0].T).float().unsqueeze(0)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        flat, places = ctx.saved_tensors
-        shares = (gradient + gradient.mT).to(flat.dtype)
-        pulled = (flat[0].T @ shares[0]).T.unsqueeze(0)
-        return pulled if places is None else pulled * places, None
+        onto.T.addmm_(flat.T, shares)
 
 
 def sum_of_squares(values: Tensor) -> Tensor:
@@ -62,6 +54,11 @@ def mean_square(difference: Tensor) -> Tensor:
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
     """Mean squared difference of features (N, C, H, W): equation 1 of Gatys et al., as a mean."""
     return mean_square(_single(features) - target)
+
+
+def add_content_pull(gradient: Tensor, features: Tensor, pull: Tensor, target: Tensor) -> None:
+    """Add to the `gradient` of features, both (1, C, H, W), what follows from that of their `content_loss`, ()."""
+    gradient += (_single(features) - target).mul_(2 / features.numel() * pull)
 
 
 def style_loss(matrix: Tensor, target: Tensor) -> Tensor:
@@ -87,6 +84,13 @@ def moments(features: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     means = (_single(features) if mask is None else _single(features) * mask).mean((2, 3))
     return torch.cat([gram(features, mask), means.unsqueeze(2)], 2)
+
+
+def add_moments_pull(gradient: Tensor, features: Tensor, pull: Tensor, mask: Tensor | None = None) -> None:
+    """Add to the `gradient` of features, both (1, C, H, W), what follows from that of their `moments`."""
+    add_gram_pull(gradient, features, pull[..., :-1], mask)
+    of_means = pull[..., -1, None, None] / features[0, 0].numel()
+    gradient += of_means if mask is None else of_means * mask
 
 
 def wasserstein_target(target: Tensor) -> Tensor:
@@ -125,8 +129,19 @@ def projections(features: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     flat = _single(_flat(features))
     if mask is not None:
-        flat = flat[..., (mask >= mask.max() / 2).flatten()]
+        flat = flat[..., _chosen(mask)]
     return directions(flat.shape[1]).to(flat) @ flat
+
+
+def add_projections_pull(gradient: Tensor, features: Tensor, pull: Tensor, mask: Tensor | None = None) -> None:
+    """Add to the `gradient` of features, both (1, C, H, W), what follows from that of their `projections`."""
+    pulled = directions(features.shape[1]).to(pull).T @ pull
+    if mask is not None:
+        chosen = _chosen(mask)
+        everywhere = pulled.new_zeros(*pulled.shape[:2], len(chosen))
+        everywhere[..., chosen] = pulled
+        pulled = everywhere
+    gradient += pulled.reshape(gradient.shape)
 
 
 @cache
@@ -150,6 +165,11 @@ def sliced_wasserstein_loss(found: Tensor, target: Tensor) -> Tensor:
     if found.shape[2] != target.shape[2]:
         target = interpolate(target, size=found.shape[2], mode="linear", align_corners=True)
     return mean_square(found.sort(2).values - target)
+
+
+def _chosen(mask: Tensor) -> Tensor:
+    """Which positions count, of a mask (1, 1, H, W): (positions)."""
+    return (mask >= mask.max() / 2).flatten()
 
 
 def _flat(features: Tensor) -> Tensor:

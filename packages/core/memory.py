@@ -97,10 +97,14 @@ class Plan:
         """Whether the pictures lie on the host although the network runs on a device with memory of its own."""
         return self.host_memory > 0
 
-    def tiling(self, config: "TransferConfig") -> Tiling | None:
-        """The tiles, None where there are none."""
-        tiled = self.tile_size or self.processes > 1
-        return _tiling(config, self.tile_size, self.processes) if tiled else None
+    @property
+    def tiled(self) -> bool:
+        """Whether the picture is cut."""
+        return self.tile_size > 0 or self.processes > 1
+
+    def tiling(self, config: "TransferConfig") -> Tiling:
+        """The tiles; where the picture fits whole, that is the only one."""
+        return _tiling(config, self.tile_size, self.processes)
 
     def to_dict(self) -> dict[str, Any]:
         """What it makes of a painting, JSON-ready."""
@@ -223,13 +227,13 @@ class Way:
         """About how many bytes the largest tile keeps until the gradient has passed.
 
         Every ReLU keeps its output; in an exported module autograd keeps also what pooling gives, and where maxima were
-        in 8 bytes. What tiles own of the style layers is copied out of what they read. Sorting projections takes the
-        style layers twice, in float32.
+        in 8 bytes, and the gradients of all layers that are compared begin at once, as in float16. Sorting projections
+        takes the style layers twice, in float32.
         """
         each, _, kept, tapped = self._layers
         owned, read = self._largest(self.size)
-        tiled = self.tile_size > 0 or self.processes > 1
-        return kept * read + tapped * (2 * (4 // each) * (not self.config.tileable) + tiled) * owned
+        at_once = bool(self.config.extractor) or self.precision == "fp16"
+        return kept * read + tapped * (4 // each) * (2 * (not self.config.tileable) + at_once) * owned
 
     @cached_property
     def _layers(self) -> tuple[int, float, float, float]:

@@ -14,6 +14,10 @@ from torch.nn.functional import interpolate
 
 from core.errors import UsageError
 from core.losses import (
+    add_content_pull,
+    add_gram_pull,
+    add_moments_pull,
+    add_projections_pull,
     content_loss,
     gram,
     moments,
@@ -25,11 +29,9 @@ from core.losses import (
     wasserstein_target,
 )
 from core.optimise import Evaluation
+from core.passes import Features
 from core.styles import Manner
 from core.terms import Terms
-
-Features = Callable[[Tensor], Mapping[str, Tensor]]
-"""From an image (1, 3, H, W) RGB in [0, 1] to its features (1, C, h, w) at every tap, by their names."""
 
 Measures = dict[tuple[str, str, int], Tensor]
 """All the loss knows of features, by ("content" or "style", tap, region): content losses (), statistics of the style.
@@ -172,6 +174,31 @@ def measure(
         for tap in terms.style:
             measures["style", tap, number] = statistic(features[tap], None if region is None else region[tap])
     return measures
+
+
+def add_pulls(
+    gradient: Tensor,
+    features: Tensor,
+    tap: str,
+    pulls: Measures,
+    content: Mapping[str, Tensor],
+    regions: Sequence[Region],
+    terms: Terms,
+) -> None:
+    """The way back through `measure` at one tap: from the gradients of the measures, `pulls`, to that of features.
+
+    It is added to the `gradient` of these `features`, both (1, C, h, w).
+    """
+    add_pull = {
+        "gram": add_gram_pull,
+        "wasserstein": add_moments_pull,
+        "sliced-wasserstein": add_projections_pull,
+    }[terms.style_loss]
+    if tap in terms.content:
+        add_content_pull(gradient, features, pulls["content", tap, 0], content[tap])
+    if tap in terms.style:
+        for number, region in enumerate(regions):
+            add_pull(gradient, features, pulls["style", tap, number], None if region is None else region[tap])
 
 
 def weigh(measures: Measures, image: Tensor, styles: Sequence[StyleTarget], terms: Terms) -> dict[str, Tensor]:

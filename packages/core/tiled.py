@@ -6,18 +6,17 @@ After Galerne et al., *Scaling Painting Style Transfer* (arXiv 2212.13459).
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from core.objective import (
     WHOLE,
-    Features,
     Measures,
     Region,
     Remember,
     Targets,
+    add_pulls,
     as_evaluation,
     compute_anew,
     measure,
@@ -26,6 +25,7 @@ from core.objective import (
     weigh,
 )
 from core.optimise import Evaluation
+from core.passes import AddPull, Features, Pass, record
 from core.ranks import ALONE, Ranks
 from core.styles import Manner
 from core.terms import Terms
@@ -54,8 +54,11 @@ class TiledExtractor:
 
     def features(self, pixels: Tensor, tile: Tile) -> dict[str, Tensor]:
         """The features (1, C, h, w) at every tap that the tile owns, from the pixels it reads."""
-        features = self.extractor(pixels)
-        return {tap: _Owned.apply(features[tap], *tile.owned(stride)) for tap, stride in self.tiling.strides.items()}
+        return self.owned(self.extractor(pixels), tile)
+
+    def owned(self, features: Mapping[str, Tensor], tile: Tile) -> dict[str, Tensor]:
+        """Of the features (1, C, h, w) by tap of what the tile reads, those that it owns."""
+        return {tap: features[tap][(..., *tile.owned(stride))] for tap, stride in self.tiling.strides.items()}
 
     def at(self, whole: Mapping[str, Tensor], tile: Tile) -> dict[str, Tensor]:
         """Of features of the whole picture by tap, those that the tile owns."""
@@ -65,26 +68,6 @@ class TiledExtractor:
     def regions_at(self, regions: Sequence[Region], tile: Tile) -> list[Region]:
         """Of the regions of the whole picture, what the tile owns."""
         return [None if region is None else self.at(region, tile) for region in regions]
-
-
-class _Owned(torch.autograd.Function):
-    """Rows and columns of features (1, C, H, W); the gradient comes back as they are laid out.
-
-    Autograd's own would lay it out in another way, and adding up the two is several times as slow.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, features: Tensor, rows: slice, columns: slice) -> Tensor:
-        ctx.like, ctx.rows, ctx.columns = torch.empty_like(features, device="meta"), rows, columns
-        return features[..., rows, columns]
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        whole = torch.empty_like(ctx.like, device=gradient.device)
-        whole[..., : ctx.rows.start, :] = whole[..., ctx.rows.stop :, :] = 0
-        whole[..., ctx.rows, : ctx.columns.start] = whole[..., ctx.rows, ctx.columns.stop :] = 0
-        whole[..., ctx.rows, ctx.columns] = gradient
-        return whole, None, None
 
 
 @torch.no_grad()
@@ -121,14 +104,14 @@ def compute_tiled_targets(
 
 
 class TiledObjective:
-    """The objective on a picture of any size, by tiles.
+    """The objective on a picture of any size, by tiles, of which one may be the whole picture.
 
     The loss depends on the features through their measures alone, each a mean over the positions. The first pass
     adds up the measures of the tiles. From their totals come the loss and its gradient with respect to them: a number
-    for each content layer, a small matrix for each style layer. With that, the second pass carries every tile's
-    share back to the pixels, those of its halo included; what `kept_tiles` of them computed in the first pass is kept
-    for it, which spares a third of their work. Total variation needs no tiles. Processes that share the tiles add up
-    their measures after the first pass, and their gradients after the second.
+    for each content layer, a small matrix for each style layer. With that, every tile's share is carried back to the
+    pixels, those of its halo included. The first passes of `kept_tiles` of them are kept for that, the others are
+    computed again, half as much work once more. Total variation needs no tiles. Processes that share the tiles add up
+    their measures after the first passes, and their gradients in the end.
     """
 
     def __init__(self, extractor: TiledExtractor, targets: Targets, terms: Terms, kept_tiles: int = 0) -> None:
@@ -137,37 +120,59 @@ class TiledObjective:
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Evaluate at `image`, (1, 3, H, W) RGB in [0, 1], H and W those of the content."""
+        return as_evaluation(*self.evaluate(image))
+
+    @torch.no_grad()
+    def evaluate(self, image: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """The weighted terms of the loss at `image`, by name, and the gradient; none of them is waited for."""
         ranks, image = self._extractor.ranks, image.detach()
         ranks.require_same_picture(image)
-        tiles = self._extractor.tiles(image)
-        kept = {tile: self._share(image, tile) for tile in tiles[: self._kept_tiles]}
-        with torch.no_grad():
-            shares = (kept[tile] if tile in kept else self._share(image, tile) for tile in tiles)
-            measures = _add_up((share for _, share in shares), ranks, image.device)
+        tiles, kept = self._extractor.tiles(image), dict[Tile, Pass]()
+        measures = _add_up((self._first_pass(image, tile, kept) for tile in tiles), ranks, image.device)
         parts, pulls, gradient = self._weigh(measures, image)
         if not ranks.first:
             gradient.zero_()  # the smoothness counts once
         for tile in tiles:
-            pixels, share = kept.pop(tile) if tile in kept else self._share(image, tile)
-            surrogate = torch.stack([(pulls[key] * value).sum() for key, value in share.items()]).sum()
-            (pulled,) = torch.autograd.grad(surrogate, pixels)
-            gradient[(..., *tile.read)] += pulled.to(gradient.device)
+            taken = kept.pop(tile) if tile in kept else self._record(image, tile)
+            gradient[(..., *tile.read)] += taken.back(self._pulls_in(tile, pulls)).to(gradient.device)
         ranks.add(gradient)
-        return as_evaluation(parts, gradient)
+        return parts, gradient
+
+    def _first_pass(self, image: Tensor, tile: Tile, kept: dict[Tile, Pass]) -> Measures:
+        """What the tile adds to the measures; the pass is `kept` for the way back if there is room."""
+        if len(kept) < self._kept_tiles:
+            kept[tile] = self._record(image, tile)
+            features = kept[tile].features
+        else:
+            features = self._extractor.extractor(self._extractor.read(image, tile))
+        owned = self._extractor.owned(features, tile)
+        return _share(self._extractor, owned, tile, self._targets.content, self._targets.regions, self._terms)
+
+    def _record(self, image: Tensor, tile: Tile) -> Pass:
+        return record(self._extractor.extractor, self._extractor.read(image, tile))
 
     def _weigh(self, measures: Measures, image: Tensor) -> tuple[dict[str, Tensor], Measures, Tensor]:
         """The parts of the loss, and its gradients with respect to the measures and to the image beside them."""
-        image = image.detach().requires_grad_(True)
-        measures = {key: value.requires_grad_(True) for key, value in measures.items()}
-        parts = weigh(measures, image, self._targets.styles, self._terms)
-        *pulls, gradient = torch.autograd.grad(sum_of(parts), [*measures.values(), image], materialize_grads=True)
+        with torch.enable_grad():
+            image = image.detach().requires_grad_(True)
+            measures = {key: value.requires_grad_(True) for key, value in measures.items()}
+            parts = weigh(measures, image, self._targets.styles, self._terms)
+            *pulls, gradient = torch.autograd.grad(sum_of(parts), [*measures.values(), image], materialize_grads=True)
         device = self._extractor.device
+        parts = {name: part.detach() for name, part in parts.items()}
         return parts, {key: pull.to(device) for key, pull in zip(measures, pulls, strict=True)}, gradient
 
-    def _share(self, image: Tensor, tile: Tile) -> tuple[Tensor, Measures]:
-        """The pixels (1, 3, h, w) that the tile reads, and its share of the measures, which autograd follows back."""
-        pixels = self._extractor.read(image, tile).requires_grad_(torch.is_grad_enabled())
-        return pixels, _share(self._extractor, pixels, tile, self._targets.content, self._targets.regions, self._terms)
+    def _pulls_in(self, tile: Tile, pulls: Measures) -> AddPull:
+        """The way back through the measures, to the gradient of the features that the tile owns."""
+        strides, targets = self._extractor.tiling.strides, self._targets
+        content, regions = self._extractor.at(targets.content, tile), self._extractor.regions_at(targets.regions, tile)
+        shares = {key: tile.share(strides[key[1]]) * pull for key, pull in pulls.items()}
+
+        def add_pull(tap: str, features: Tensor, gradient: Tensor) -> None:
+            owned = (..., *tile.owned(strides[tap]))
+            add_pulls(gradient[owned], features[owned], tap, shares, content, regions, self._terms)
+
+        return add_pull
 
 
 @torch.no_grad()
@@ -180,7 +185,8 @@ def _measure(
 ) -> Measures:
     """The measures of a whole picture, where it lies."""
     shares = (
-        _share(extractor, extractor.read(image, tile), tile, content, regions, terms) for tile in extractor.tiles(image)
+        _share(extractor, extractor.features(extractor.read(image, tile), tile), tile, content, regions, terms)
+        for tile in extractor.tiles(image)
     )
     return _add_up(shares, extractor.ranks, image.device)
 
@@ -190,19 +196,18 @@ def _add_up(shares: Iterable[Measures], ranks: Ranks, device: torch.device) -> M
     totals: Measures = {}
     for share in shares:
         for key, value in share.items():
-            totals[key] = totals.get(key, 0) + value.detach()
+            totals[key] = totals[key] + value if key in totals else value
     return ranks.sums({key: total.to(device) for key, total in totals.items()})
 
 
 def _share(
     extractor: TiledExtractor,
-    pixels: Tensor,
+    features: Mapping[str, Tensor],
     tile: Tile,
     content: Mapping[str, Tensor],
     regions: Sequence[Region],
     terms: Terms,
 ) -> Measures:
-    """What a tile adds to the measures of the whole picture, from the `pixels` (1, 3, h, w) that it reads."""
-    features = extractor.features(pixels, tile)
+    """What a tile adds to the measures of the whole picture, from the `features` (1, C, h, w) by tap that it owns."""
     here = measure(features, extractor.at(content, tile), extractor.regions_at(regions, tile), terms)
     return {key: tile.share(extractor.tiling.strides[key[1]]) * value for key, value in here.items()}

@@ -117,7 +117,7 @@ def _told(plan: Plan, config: TransferConfig) -> tuple[str, str]:
     host = f", host {told_bytes(plan.host_memory)}" if plan.on_host else ""
     tiling = plan.tiling(config)
     how = "whole"
-    if tiling is not None:
+    if plan.tiled:
         how = f"{_by(tiling.grid(plan.size))} tiles of {_by(tiling.largest(plan.size)[0])}{_shared(plan, config)}"
         how += f", {plan.work:.2g} times the work"
     if config.optimizer == "lbfgs" and plan.history < config.history:
@@ -131,9 +131,9 @@ def _together(ranks: Ranks) -> str:
 
 def _shared(plan: Plan, config: TransferConfig) -> str:
     """What each of several processes has of the tiles, and to tell the others at every evaluation."""
-    tiling = plan.tiling(config)
-    if tiling is None or plan.processes == 1:
+    if plan.processes == 1:
         return ""
+    tiling = plan.tiling(config)
     shares = [sum(tile.weight > 0 for tile in tiling.share(plan.size, rank)) for rank in range(plan.processes)]
     counts = f"{shares[-1]} or {shares[0]}" if shares[-1] < shares[0] else f"{shares[0]}"
     return f", {counts} for each process, {all_reduced_bytes(plan.size, config) / 1e6:.1f} MB exchanged"

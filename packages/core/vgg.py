@@ -72,6 +72,11 @@ class Extractor(nn.Module):
         ordered = image.flip(1) if self.bgr else image
         return (ordered - self.mean) / self.std
 
+    def pull_prepared(self, gradient: torch.Tensor) -> torch.Tensor:
+        """The gradient with respect to an image, from that of what `prepare` makes of it: (N, 3, H, W) both."""
+        scaled = gradient / self.std
+        return scaled.flip(1) if self.bgr else scaled
+
 
 def load_extractor(
     weights: Weights,

@@ -15,6 +15,7 @@ from core.engine import TorchEngine
 from core.errors import StyleTransferError
 from core.images import Pixels
 from core.memory import Memory, plan_memory
+from core.passes import Pass, record
 from core.stylize import stylize
 
 CONFIG = TransferConfig(
@@ -34,10 +35,17 @@ class Cramped:
         owner.extractor = self
 
     def __call__(self, image: Tensor) -> Mapping[str, Tensor]:
+        self._use(image)
+        return self.extractor(image)
+
+    def record(self, image: Tensor) -> Pass:
+        self._use(image)
+        return record(self.extractor, image)
+
+    def _use(self, image: Tensor) -> None:
         self.left -= 1
         if self.left < 0 and image.shape[2] * image.shape[3] > self.pixels:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return self.extractor(image)
 
 
 def test_targets_and_evaluations_go_on_in_smaller_tiles() -> None:

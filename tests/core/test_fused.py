@@ -1,5 +1,6 @@
 """The fused extractor against autograd through the plain one, and half precision against float64."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from core.errors import StyleTransferError, UsageError
 from core.fused import FusedExtractor
 from core.images import Pixels, quantise, read_picture, resize
 from core.losses import gram, moments
+from core.passes import Features, record
 from core.stylize import stylize
 from core.vgg import Extractor, load_extractor
 from core.weights import load_weights
@@ -37,11 +39,16 @@ def pull(features: dict[str, Tensor]) -> Tensor:
     return torch.stack([gram(tap).square().mean() + tap.float().mean() for tap in features.values()]).sum()
 
 
-def features_and_gradient(network: object, image: Tensor, factor: float = 1.0) -> tuple[dict[str, Tensor], Tensor]:
-    image = image.clone().requires_grad_(True)
-    features = network(image)  # type: ignore[operator]
-    (gradient,) = torch.autograd.grad(factor * pull(features), image)
-    return {tap: values.detach() for tap, values in features.items()}, gradient
+def features_and_gradient(
+    network: Features, image: Tensor, factor: float = 1.0, judge: Callable[[dict[str, Tensor]], Tensor] = pull
+) -> tuple[dict[str, Tensor], Tensor]:
+    """What `record` finds, the features being judged by autograd."""
+    taken = record(network, image)
+    features = {tap: values.clone() for tap, values in taken.features.items()}
+    leaves = {tap: values.clone().requires_grad_(True) for tap, values in features.items()}
+    pulls = torch.autograd.grad(factor * judge(leaves), [*leaves.values()], materialize_grads=True)
+    by_tap = dict(zip(leaves, pulls, strict=True))
+    return features, taken.back(lambda tap, _, gradient: gradient.add_(by_tap[tap]))
 
 
 def difference(found: Tensor, expected: Tensor) -> float:
@@ -63,33 +70,24 @@ def test_it_computes_what_autograd_computes(pooling: str, size: tuple[int, int])
     assert difference(gradient, expected_gradient) < 1e-13
 
 
-def test_taps_that_nothing_depends_on_are_left_out() -> None:
-    plain = extractor().double()
-    image = photograph(40, 32).double().requires_grad_(True)
-    for tap in ("conv2_1", "relu5_1"):
-        found, expected = (
-            torch.autograd.grad(network(image)[tap].square().sum(), image)[0]
-            for network in (FusedExtractor(plain, torch.float64), plain)
-        )
-        assert difference(found, expected) < 1e-13
-
-
-def test_gradients_given_to_it_stay_what_they_are() -> None:
-    image = photograph(32, 32).requires_grad_(True)
-    features = FusedExtractor(extractor(), torch.float32)(image)["relu5_1"]
-    given = torch.linspace(-1, 1, features.numel()).view_as(features).contiguous(memory_format=torch.channels_last)
-    kept = given.clone()
-    torch.autograd.grad(features, image, given)
-    assert torch.equal(given, kept)
+@pytest.mark.parametrize("tap", ["conv2_1", "relu5_1"])
+def test_taps_that_nothing_depends_on_pull_at_nothing(tap: str) -> None:
+    plain, image = extractor().double(), photograph(40, 32).double()
+    (_, found), (_, expected) = (
+        features_and_gradient(network, image, judge=lambda features: features[tap].square().sum())
+        for network in (FusedExtractor(plain, torch.float64), plain)
+    )
+    assert difference(found, expected) < 1e-13
 
 
 def test_the_way_back_is_taken_once() -> None:
-    image = photograph(32, 32).requires_grad_(True)
-    features = FusedExtractor(extractor(), torch.float32)(image)["relu5_1"]
-    (gradient,) = torch.autograd.grad(features.sum(), image, retain_graph=True)
+    taken = FusedExtractor(extractor(), torch.float32).record(photograph(32, 32))
+    assert list(taken.features) == list(TAPS)
+    gradient = taken.back(lambda tap, features, gradient: gradient.add_(features))
     assert gradient.is_contiguous()
+    assert gradient.abs().sum() > 0
     with pytest.raises(RuntimeError, match="compute them again"):
-        torch.autograd.grad(features.sum(), image)
+        taken.back(lambda tap, features, gradient: None)
 
 
 @pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 1e-4), (torch.bfloat16, 0.08), (torch.float16, 0.02)])
@@ -123,19 +121,13 @@ def test_gradients_below_what_float16_holds() -> None:
 
 
 @pytest.mark.parametrize("statistic", [gram, moments])
-def test_statistics_of_half_precision_are_summed_in_float32(statistic: object) -> None:
+def test_statistics_of_half_precision_are_summed_in_float32(statistic: Callable[..., Tensor]) -> None:
     features = torch.rand((1, 8, 40, 50), generator=torch.Generator().manual_seed(0)).bfloat16()
     mask = torch.linspace(0, 2, 40 * 50).view(1, 1, 40, 50)
     for region in (None, mask):
-        half, exact = (values.clone().requires_grad_(True) for values in (features, features.double()))
-        region_exact = None if region is None else region.double()
-        found, expected = statistic(half, region), statistic(exact, region_exact)  # type: ignore[operator]
+        found = statistic(features, region)
         assert found.dtype == torch.float32
-        assert difference(found, expected) < 5e-3
-        gradients = [
-            torch.autograd.grad(value.square().sum(), at)[0] for value, at in ((found, half), (expected, exact))
-        ]
-        assert difference(*gradients) < 1e-2
+        assert difference(found, statistic(features.double(), None if region is None else region.double())) < 5e-3
 
 
 def test_a_run_in_bfloat16_ends_where_one_in_float32_does() -> None:

@@ -9,6 +9,10 @@ import torch
 from torch import Tensor
 
 from core.losses import (
+    add_content_pull,
+    add_gram_pull,
+    add_moments_pull,
+    add_projections_pull,
     content_loss,
     directions,
     gram,
@@ -134,6 +138,43 @@ def test_the_gradient_of_the_sliced_distance() -> None:
     assert torch.autograd.gradcheck(
         lambda values: sliced_wasserstein_loss(projections(values), target), features.requires_grad_(True)
     )
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("part", [(slice(None), slice(None)), (slice(1, 5), slice(2, 6))], ids=["whole", "part"])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(
+    ("statistic", "add_pull"),
+    [(gram, add_gram_pull), (moments, add_moments_pull), (projections, add_projections_pull)],
+    ids=["gram", "moments", "projections"],
+)
+def test_the_ways_back_are_autograds(
+    statistic: Callable, add_pull: Callable, masked: bool, part: tuple[slice, slice], layout: torch.memory_format
+) -> None:
+    """For features in either layout, or a part of them, and added to a gradient that is there."""
+    generator = torch.Generator().manual_seed(0)
+    features, gradient = (
+        torch.randn(1, 3, 6, 7, generator=generator, dtype=torch.float64).contiguous(memory_format=layout)
+        for _ in range(2)
+    )
+    owned = features[(..., *part)].detach().requires_grad_(True)
+    mask = torch.rand(1, 1, *owned.shape[2:], generator=generator, dtype=torch.float64) if masked else None
+    measured = statistic(owned, mask)
+    pull = torch.randn(measured.shape, generator=generator, dtype=torch.float64)
+    (pulled,) = torch.autograd.grad(measured, owned, pull)
+    expected = gradient.clone()
+    expected[(..., *part)] += pulled
+    add_pull(gradient[(..., *part)], features[(..., *part)], pull, mask)
+    torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_the_way_back_from_the_content_is_autograds() -> None:
+    found, target, gradient = (features(1, 3, 5, 4, seed=seed) for seed in range(3))
+    leaf = found.clone().requires_grad_(True)
+    (pulled,) = torch.autograd.grad(0.7 * content_loss(leaf, target), leaf)
+    expected = gradient + pulled
+    add_content_pull(gradient, found, torch.tensor(0.7, dtype=torch.float64), target)
+    torch.testing.assert_close(gradient, expected)
 
 
 def test_directions_are_a_basis_and_always_the_same() -> None:

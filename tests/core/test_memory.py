@@ -11,6 +11,7 @@ from core.config import TransferConfig
 from core.errors import StyleTransferError
 from core.memory import (
     TILE_SIDES,
+    UNCUT,
     Memory,
     OutOfMemory,
     Plan,
@@ -143,7 +144,9 @@ def test_the_optimiser_takes_two_pictures_a_step() -> None:
 def test_the_network_takes_what_autograd_keeps_and_not_much_more(options: dict[str, str], tile_size: int) -> None:
     config, size = CONFIG.with_options(**options), (96, 80)
     kept = kept_for_the_gradient(config, size, tile_size)
-    assert kept < Way(size, config, tile_size).memory(size) < 2.5 * kept
+    _, read = Tiling.of("vgg19", (*config.content_layers, *config.style_layers), tile_size or UNCUT).largest(size)
+    passing = 4 * 64 * 4 * math.prod(read)  # three of the largest layer, and one that is compared
+    assert kept < Way(size, config, tile_size).memory(size) < 1.5 * kept + passing
 
 
 def kept_for_the_gradient(config: TransferConfig, size: tuple[int, int], tile_size: int) -> int:
