@@ -97,7 +97,7 @@ def _torch_lbfgs(task: Task, targeted: Callable[[], Objective], *, clamping: boo
         here = objective(image)
         image.grad = here.gradient
         used += 1
-        return here.loss
+        return float(here.loss)
 
     yield Snapshot(used, partial(to_pixels, image))
     while used < task.evaluations:

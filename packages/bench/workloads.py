@@ -1,6 +1,6 @@
 """What is measured: every way of running the extractor, of evaluating the objective, and of taking a step."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ import torch
 from bench.cases import CONFIG, TAPS, Case, Unavailable, Work, blend, flop_of, picture
 from bench.machine import precisions_of
 from bench.reference import require_evaluation, require_features
+from core import resident
 from core.artifacts import open_extractor
 from core.errors import StyleTransferError
 from core.images import Pixels
-from core.optimise import Evaluation, adam, lbfgs
+from core.optimise import Evaluation, Step, adam, lbfgs
 from core.pyramid import plan_scales
 from core.session import CUDA
 from core.stylize import Result, default_engine, stylize
@@ -187,9 +188,10 @@ def _optimiser(case: Case, artifacts: Path) -> Work:
     def objective(image: Any) -> Evaluation:
         difference = image - target
         gradient = weights * difference
-        return Evaluation(float((gradient * difference).sum()) / 2, gradient, {})
+        loss = (gradient * difference).sum() / 2
+        return Evaluation(loss if kind == "resident" else float(loss), gradient, {})
 
-    steps = (lbfgs if kind == "lbfgs" else adam)(objective, start, evaluations=10**9)
+    steps = OPTIMISERS[case.backend](objective, start, evaluations=10**9)
     losses = [next(steps).loss for _ in range(CONFIG.history + 2)]
 
     def check(step: Any) -> None:
@@ -199,7 +201,13 @@ def _optimiser(case: Case, artifacts: Path) -> Work:
     return Work(lambda: next(steps), check)
 
 
-OPTIMISERS = ("lbfgs-torch", "lbfgs-numpy", "adam-torch")
+OPTIMISERS: Mapping[str, Callable[..., Iterator[Step]]] = {
+    "lbfgs-torch": lbfgs,
+    "lbfgs-numpy": lbfgs,
+    "resident-torch": resident.lbfgs,
+    "adam-torch": adam,
+}
+"""What takes the steps, and of which arrays; "resident" decides on the device, for CUDA."""
 
 
 # --- A whole painting

@@ -22,7 +22,7 @@ from core.record import differences
 if TYPE_CHECKING:
     from core.stylize import Progress
 
-FORMAT = "style-transfer checkpoint 2"
+FORMAT = "style-transfer checkpoint 3"
 EVERY = 30.0
 """Seconds from one checkpoint to the next, unless told otherwise."""
 

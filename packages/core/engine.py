@@ -18,8 +18,8 @@ from core.free_memory import give_back, host_memory
 from core.fused import FusedExtractor
 from core.images import Pixels, Size, size_of
 from core.memory import HALF, Memory, OutOfMemory, Plan, plan_memory, within_memory
-from core.objective import Targets
-from core.optimise import Evaluation, WeightedObjective
+from core.objective import Targets, as_evaluation, sum_of
+from core.optimise import Evaluation, Objective, WeightedObjective
 from core.passes import Features
 from core.ranks import ALONE, Ranks
 from core.remembered import Remembered
@@ -30,6 +30,9 @@ from core.vgg import load_extractor
 from core.weights import load_weights
 
 T = TypeVar("T")
+
+Unread = tuple[Mapping[str, Tensor], Tensor]
+"""The parts of a loss, (), and its gradient."""
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """What the features of each precision are kept in."""
@@ -115,6 +118,14 @@ class TorchEngine:
         targets = self._as_planned(size, partial(self._targets, _on(home, content), _moved(manners, home)))
         return _Objective(partial(self._evaluate_as_planned, size, targets), self.terms)
 
+    def left_on_device(self, objective: WeightedObjective, size: Size) -> Objective | None:
+        """`objective`, one of this engine's at `size`, with its numbers left there; None where nobody waits for them.
+
+        A picture in tiles takes so long that waiting does not count.
+        """
+        worth_it = self.device.type == "cuda" and not self._plans[size].tiled
+        return objective.unread if worth_it and isinstance(objective, _Objective) else None
+
     def features(self, pixels: Pixels) -> Mapping[str, Pixels]:
         """The features of a picture at every tap, each (1, C, h, w)."""
         with within_memory(), self._repeatable(), torch.no_grad():
@@ -153,11 +164,11 @@ class TorchEngine:
         extractor = self._tiled(self._network.artifact or self.extractor, plan)
         return compute_tiled_targets(extractor, content, styles, self.terms, self._network.remembered.measure)
 
-    def _evaluate_as_planned(self, size: Size, targets: Targets, terms: Terms, image: Tensor) -> Evaluation:
+    def _evaluate_as_planned(self, size: Size, targets: Targets, terms: Terms, image: Tensor) -> Unread:
         return self._as_planned(size, partial(self._evaluate, targets, terms, image))
 
-    def _evaluate(self, targets: Targets, terms: Terms, image: Tensor, plan: Plan) -> Evaluation:
-        return TiledObjective(self._tiled(self.extractor, plan), targets, terms, plan.kept_tiles)(image)
+    def _evaluate(self, targets: Targets, terms: Terms, image: Tensor, plan: Plan) -> Unread:
+        return TiledObjective(self._tiled(self.extractor, plan), targets, terms, plan.kept_tiles).evaluate(image)
 
     def _tiled(self, extractor: Features, plan: Plan) -> TiledExtractor:
         return TiledExtractor(extractor, plan.tiling(self._config), self.device, self._ranks)
@@ -196,11 +207,16 @@ class TorchEngine:
 class _Objective:
     """An objective whose targets stay as they are when its weights change."""
 
-    evaluate: Callable[[Terms, Tensor], Evaluation]
+    evaluate: Callable[[Terms, Tensor], Unread]
     terms: Terms
 
     def __call__(self, image: Tensor) -> Evaluation:
-        return self.evaluate(self.terms, image)
+        return as_evaluation(*self.evaluate(self.terms, image))
+
+    def unread(self, image: Tensor) -> Evaluation:
+        """The same with the numbers left on the device."""
+        parts, gradient = self.evaluate(self.terms, image)
+        return Evaluation(sum_of(parts), gradient, parts)
 
     def emphasised(self, *, content: float = 1.0, style: float = 1.0) -> "_Objective":
         return replace(self, terms=self.terms.emphasised(content=content, style=style))

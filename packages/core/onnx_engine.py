@@ -80,6 +80,9 @@ class OnnxEngine:
                 targets[GRAM.format(tap)] = targets.get(GRAM.format(tap), 0) + share
         return OnnxObjective(self._session, self.manifest, targets, self.terms)
 
+    def left_on_device(self, objective: WeightedObjective, size: Size) -> None:
+        """None: ONNX Runtime hands its numbers over."""
+
     def to_array(self, pixels: Pixels) -> Pixels:
         """The picture itself: the optimiser works on NumPy arrays as it does on PyTorch's."""
         return pixels

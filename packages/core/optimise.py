@@ -15,17 +15,23 @@ from core.errors import StyleTransferError
 
 SUFFICIENT_DECREASE = 1e-4
 MAX_BACKTRACKS = 8
+LEAST_SHRINKAGE, MOST_SHRINKAGE = 0.1, 0.5
+"""What is left of a step that did not help, at the least and at the most."""
+
 FIRST_MOVE = 0.01
 """Root mean square change of the first L-BFGS step: an unscaled one is often far too long."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An objective at one picture: the loss, its gradient (shaped like the picture) and its weighted parts."""
+    """An objective at one picture: the loss, its gradient (shaped like the picture) and its weighted parts.
 
-    loss: float
+    The numbers are floats, but where it is said that they are left on a device: there they are arrays ().
+    """
+
+    loss: Any
     gradient: Array
-    parts: Mapping[str, float]
+    parts: Mapping[str, Any]
 
 
 class Objective(Protocol):
@@ -184,10 +190,13 @@ def _first_of_adam(objective: Objective, image: Array, learning_rate: float) -> 
 def _evaluate_start(objective: Objective, image: Array) -> Evaluation:
     here = objective(image)
     if not _is_finite(here):
-        raise StyleTransferError(
-            f"the loss is {here.loss} at the start, where a finite one was expected: use smaller weights"
-        )
+        raise not_finite(here.loss)
     return here
+
+
+def not_finite(loss: float) -> StyleTransferError:
+    """The error of a start whose loss or gradient is not finite."""
+    return StyleTransferError(f"the loss is {loss} at the start, where a finite one was expected: use smaller weights")
 
 
 def _is_finite(evaluation: Evaluation) -> bool:
@@ -200,8 +209,8 @@ def root_mean_square(array: Array) -> float:
 
 
 def _shrinkage(loss_here: float, loss_there: float, slope: float) -> float:
-    """Where the parabola through both losses and the slope has its minimum, as a part of the move, in [0.1, 0.5]."""
+    """Where the parabola through both losses and the slope has its minimum, as a part of the move, within limits."""
     bend = loss_there - loss_here - slope
     if not math.isfinite(bend) or bend <= 0:
-        return 0.1
-    return min(max(-slope / (2 * bend), 0.1), 0.5)
+        return LEAST_SHRINKAGE
+    return min(max(-slope / (2 * bend), LEAST_SHRINKAGE), MOST_SHRINKAGE)

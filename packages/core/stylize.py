@@ -44,6 +44,10 @@ class Engine(Protocol):
         """The objective for these pictures, (1, 3, H, W) RGB in [0, 1], its targets computed."""
         ...
 
+    def left_on_device(self, objective: WeightedObjective, size: Size) -> Objective | None:
+        """`objective`, one of its own at `size`, with its numbers left where they are; None where nothing is gained."""
+        ...
+
     def to_array(self, pixels: Pixels) -> Array:
         """A picture as the objective takes it."""
         ...
@@ -188,7 +192,7 @@ def stylize(
     ranks.require_same_start(saved.evaluations if saved else 0)
 
     started, stopped, history = _started(saved), False, saved.losses if saved else []
-    for progress in paint(picture.pixels, manners, scales, engine, config, saved):
+    for progress in paint(picture.pixels, manners, scales, engine, config, saved, checkpointed=bool(checkpoint)):
         history.append(progress.losses())
         stopped = ranks.any(bool(callback and callback(progress)))
         if checkpoint and ranks.first:
@@ -217,10 +221,13 @@ def paint(
     engine: Engine,
     config: TransferConfig,
     saved: Saved | None = None,
+    *,
+    checkpointed: bool = False,
 ) -> Iterator[Progress]:
     """Paint scale by scale, each from where the last one ended. Evaluations that one leaves over go to the next.
 
-    A run that was `saved` goes on: the step where it stood comes first, once more.
+    A run that was `saved` goes on: the step where it stood comes first, once more. Only where it is `checkpointed` can
+    another run go on from any of its steps; on CUDA that is slower.
     """
     styles, started, used, planned = as_manners(style), _started(saved), 0, 0
     pixels: Pixels | None = None
@@ -238,7 +245,9 @@ def paint(
             first = canvas.array(starting_picture(canvas.content, manners, config))
             start = engine.to_array(first if pixels is None else refine(canvas.array(pixels), first))
         on_canvas = canvas.wrap(objective, engine.to_array)
-        steps = _minimise(on_canvas, start, planned - used, config, plan.history)
+        unread = None if checkpointed else engine.left_on_device(objective, scale.size)
+        unread_on_canvas = None if unread is None else canvas.wrap(unread, engine.to_array)
+        steps = _minimise(on_canvas, unread_on_canvas, start, planned - used, config, plan.history)
         del start  # it may hold many pictures, which the optimiser forgets one by one
         for step in steps:
             progress = Progress(
@@ -284,9 +293,19 @@ def _started(saved: Saved | None) -> float:
 
 
 def _minimise(
-    objective: Objective, start: Array | Step, evaluations: int, config: TransferConfig, history: int
+    objective: Objective,
+    unread: Objective | None,
+    start: Array | Step,
+    evaluations: int,
+    config: TransferConfig,
+    history: int,
 ) -> Iterator[Step]:
+    """The steps from `start`; `unread` is the objective with its numbers left on the device, if that is worth it."""
     if config.optimizer == "lbfgs":
+        if unread is not None and not isinstance(start, Step):
+            from core import resident  # imports PyTorch, as the engine has done
+
+            return resident.lbfgs(unread, start, evaluations=evaluations, history=history)
         return lbfgs(objective, start, evaluations=evaluations, history=history)
     return adam(
         objective,

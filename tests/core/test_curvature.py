@@ -12,6 +12,11 @@ from core.curvature import CurvatureMemory
 SHAPE = (1, 3, 7, 11)
 
 
+def guessed(values: np.ndarray) -> np.ndarray:
+    """A first guess at the inverse Hessian: along grey less than along the colours."""
+    return values - (1 - curvature.BRIGHTNESS) * values.mean(1, keepdims=True)
+
+
 def two_loops(pairs: list[tuple[np.ndarray, np.ndarray]], gradient: np.ndarray, free: np.ndarray) -> np.ndarray:
     """Nocedal and Wright, algorithm 7.4, on pairs cut down to the free values; those that curve downwards left out."""
     cut = [(move * free, change * free) for move, change in pairs]
@@ -21,7 +26,8 @@ def two_loops(pairs: list[tuple[np.ndarray, np.ndarray]], gradient: np.ndarray, 
         if np.vdot(move, change) > 0:
             factors[number] = np.vdot(move, result) / np.vdot(move, change)
             result = result - factors[number] * change
-    result = result * abs(np.vdot(newest_move, newest_change)) / np.vdot(newest_change, newest_change)
+    scale = abs(np.vdot(newest_move, newest_change)) / np.vdot(newest_change, guessed(newest_change) * free)
+    result = scale * guessed(result) * free
     for number, (move, change) in enumerate(cut):
         if number in factors:
             result = result + (factors[number] - np.vdot(change, result) / np.vdot(move, change)) * move
