@@ -3,7 +3,7 @@
 import math
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Self, TypeVar
@@ -14,7 +14,7 @@ from torch import Tensor
 from core.artifacts import OnnxExtractor, TorchExtractor, check_fits, open_extractor
 from core.config import TransferConfig
 from core.errors import StyleTransferError
-from core.free_memory import give_back, host_memory
+from core.free_memory import REUSING, give_back, host_memory
 from core.fused import FusedExtractor
 from core.images import Pixels, Size, size_of
 from core.memory import HALF, Memory, OutOfMemory, Plan, plan_memory, within_memory
@@ -178,10 +178,10 @@ class TorchEngine:
         while True:
             plan = self._plans[size]
             smaller = plan.in_smaller_tiles()
-            if plan.tile_size:  # without, memory is no concern, and this takes its time
+            if not plan.roomy:  # else memory is no concern, and this takes its time
                 give_back()
             try:
-                with within_memory(), self._repeatable():
+                with within_memory(), self._repeatable(), REUSING if plan.roomy else nullcontext():
                     return work(plan)
             except OutOfMemory:
                 if smaller is None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, max_pool2d
 
+from core.free_memory import REUSING
 from core.passes import AddPull
 from core.vgg import Extractor
 
@@ -89,6 +90,10 @@ class FusedPass:
         """
         if not self._tape:
             raise RuntimeError("the way back through these features was taken already: compute them again")
+        with REUSING:  # nothing is kept of what comes now
+            return self._back(add_pull)
+
+    def _back(self, add_pull: AddPull) -> Tensor:
         scale = None
         if self._dtype == torch.float16:
             add_pull, scale = self._scaled(add_pull)

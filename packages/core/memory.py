@@ -68,7 +68,8 @@ class Plan:
     many bytes it takes where the network runs, and `host_memory` beside that on the host, where the device has room for
     the tiles but not for the pictures. `shortage` says what there is too little of, if anything. Of each process
     `kept_tiles` have room for what their second pass would have to compute again; `work` is how many times as much an
-    evaluation computes as it would for the picture at once.
+    evaluation computes as it would for the picture at once. A `roomy` plan leaves as much memory again as the network
+    takes, so that what it frees need not be given back.
     """
 
     size: "Size"
@@ -81,6 +82,7 @@ class Plan:
     processes: int = 1
     kept_tiles: int = 0
     work: float = 1.0
+    roomy: bool = False
 
     def require_fits(self) -> Self:
         """The plan itself.
@@ -117,7 +119,7 @@ class Plan:
         """
         side = (self.tile_size or max(self.size)) // 2
         possible = self.divisible and self.processes == 1 and side >= TILE_SIDES[-1]
-        return replace(self, tile_size=side, kept_tiles=0) if possible else None
+        return replace(self, tile_size=side, kept_tiles=0, roomy=False) if possible else None
 
 
 def plan_memory(
@@ -141,12 +143,23 @@ def plan_memory(
         plans = []
         for side in sides:
             way = Way(size, config, side, precision, processes)
-            here = RUNTIME_MEMORY + way.memory(style_size) + (0 if on_host else state)
+            network = way.memory(style_size)
+            here = RUNTIME_MEMORY + network + (0 if on_host else state)
             if here <= available and there <= memory.host:
                 kept, taken = way.room_to_keep(available - here)
-                work = way.work(kept)
                 plans.append(
-                    Plan(size, side, history, here + taken, there, None, config.tileable, processes, kept, work)
+                    Plan(
+                        size,
+                        side,
+                        history,
+                        here + taken,
+                        there,
+                        divisible=config.tileable,
+                        processes=processes,
+                        kept_tiles=kept,
+                        work=way.work(kept),
+                        roomy=here + taken + network + taken <= available,
+                    )
                 )
         if plans:
             return min(plans, key=lambda plan: plan.work)

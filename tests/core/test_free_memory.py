@@ -3,6 +3,7 @@
 import math
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -99,3 +100,41 @@ def test_gaps_are_given_back() -> None:
 
 def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
+def test_freed_memory_is_kept_in_the_block_and_given_back_after() -> None:
+    """In a process of its own, in pages that the process holds: 64 MB, more than glibc keeps by itself."""
+    code = """
+import os
+from core.free_memory import REUSING, give_back
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+
+def rise():
+    before = resident()
+    pointer = malloc(64 << 20)
+    ctypes.memset(pointer, 1, 64 << 20)
+    free(pointer)
+    return resident() - before
+
+import ctypes
+library = ctypes.CDLL(None)
+malloc, free = library.malloc, library.free
+malloc.restype, malloc.argtypes, free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+rises = [rise()]
+with REUSING:
+    with REUSING:
+        rises.append(rise())
+    rises.append(rise())
+give_back()
+rises.append(rise())
+print(*rises)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, first, second, after = map(int, ran.stdout.split())
+    assert before < 8
+    assert first > 56
+    assert second < 8  # in the pages of the first
+    assert after < 8
