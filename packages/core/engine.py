@@ -168,7 +168,8 @@ class TorchEngine:
         return self._as_planned(size, partial(self._evaluate, targets, terms, image))
 
     def _evaluate(self, targets: Targets, terms: Terms, image: Tensor, plan: Plan) -> Unread:
-        return TiledObjective(self._tiled(self.extractor, plan), targets, terms, plan.kept_tiles).evaluate(image)
+        tiled = self._tiled(self.extractor, plan)
+        return TiledObjective(tiled, targets, terms, plan.kept_tiles, sparing=plan.sparing).evaluate(image)
 
     def _tiled(self, extractor: Features, plan: Plan) -> TiledExtractor:
         return TiledExtractor(extractor, plan.tiling(self._config), self.device, self._ranks)

@@ -5,8 +5,9 @@ dropped once the next layer has them; and the network may compute in half precis
 rounded to 8 bits they would hide the optimiser's smaller steps, so the first convolution takes them as sums of two.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,10 @@ class Taken(NamedTuple):
     features: Tensor | None
 
 
+Again = Callable[[], list[Taken]]
+"""Steps that were taken without keeping what came out: takes them again."""
+
+
 class FusedExtractor:
     """Features of an image at the taps of an extractor, computed with its weights in a precision of its own.
 
@@ -50,36 +55,61 @@ class FusedExtractor:
             else:
                 self._steps.append((name, _step(layer, dtype, first=step is None)))
 
+        pools = [number for number, (_, step) in enumerate(self._steps, 1) if step in (_pool_maxima, _pool_means)]
+        self._first_block = pools[0] if pools and pools[0] < len(self._steps) else 0
+
     @torch.no_grad()
     def __call__(self, image: Tensor) -> dict[str, Tensor]:
         """The features of `image`, (N, 3, H, W) RGB in [0, 1], by tap: (N, C, h, w), in channels_last."""
-        return {taken.name: taken.features for taken in self._run(image) if taken.features is not None}
+        features: dict[str, Tensor] = {}
+        self._run(self._extractor.prepare(image), self._steps, features, None)
+        return features
 
     @torch.no_grad()
-    def record(self, image: Tensor) -> "FusedPass":
-        """The same features, with the way back from them."""
-        return FusedPass(list(self._run(image)), self._extractor, self._dtype, image.dtype)
+    def record(self, image: Tensor, *, sparing: bool = False) -> tuple[dict[str, Tensor], "FusedPass"]:
+        """The same features, with the way back from them.
 
-    def _run(self, image: Tensor) -> Iterator[Taken]:
-        features = self._extractor.prepare(image)
-        for name, step in self._steps:
-            features, back = step(features)
-            captured = features if name in self.taps else None
-            if captured is not None and self._dtype == torch.float16:
-                captured = captured.float()
-            yield Taken(name, back, captured)
+        A `sparing` one keeps nothing of the layers before the first pooling, which take nearly half of the memory and
+        a tenth of the work, and computes them again on the way back; not in float16.
+        """
+        features, tape = dict[str, Tensor](), list[Taken | Again]()
+        block = self._first_block if sparing and self._dtype != torch.float16 else 0
+        pixels = self._extractor.prepare(image)
+        if block:
+            tape.append(partial(self._take_first_block, image))
+            pixels = self._run(pixels, self._steps[:block], features, None)
+        self._run(pixels, self._steps[block:], features, tape)
+        return features, FusedPass(tape, self._extractor, self._dtype, image.dtype)
+
+    def _take_first_block(self, image: Tensor) -> list[Taken]:
+        tape: list[Taken] = []
+        self._run(self._extractor.prepare(image), self._steps[: self._first_block], {}, tape)
+        return tape
+
+    def _run(
+        self,
+        pixels: Tensor,
+        steps: Sequence[tuple[str, Step]],
+        features: dict[str, Tensor],
+        tape: list[Any] | None,
+    ) -> Tensor:
+        """What the steps make of prepared pixels; at the taps it goes into `features`, the steps onto a `tape`."""
+        for name, step in steps:
+            pixels, back = step(pixels)
+            if name in self.taps:
+                features[name] = pixels.float() if self._dtype == torch.float16 else pixels
+            if tape is not None:
+                tape.append(Taken(name, back, features.get(name)))
+        return pixels
 
 
 class FusedPass:
-    """A pass through the fused network, `tape` being the steps it took. Nothing on it is kept once it is behind."""
+    """The way back through the fused network, `tape` being the steps it took. Nothing is kept once it is behind."""
 
-    def __init__(self, tape: list[Taken], extractor: Extractor, dtype: torch.dtype, image_dtype: torch.dtype) -> None:
+    def __init__(
+        self, tape: list[Taken | Again], extractor: Extractor, dtype: torch.dtype, image_dtype: torch.dtype
+    ) -> None:
         self._tape, self._extractor, self._dtype, self._image_dtype = tape, extractor, dtype, image_dtype
-
-    @property
-    def features(self) -> dict[str, Tensor]:
-        """By tap, (N, C, h, w)."""
-        return {taken.name: taken.features for taken in self._tape if taken.features is not None}
 
     @torch.no_grad()
     def back(self, add_pull: AddPull) -> Tensor:
@@ -94,17 +124,21 @@ class FusedPass:
             return self._back(add_pull)
 
     def _back(self, add_pull: AddPull) -> Tensor:
-        scale = None
+        gradient: Any = None
+        scale: Tensor | None = None
         if self._dtype == torch.float16:
             add_pull, scale = self._scaled(add_pull)
-        (*_, deepest) = self.features.values()
-        gradient = torch.zeros_like(deepest, dtype=self._dtype)
-        del deepest
         while self._tape:
-            name, back, features = self._tape.pop()
+            taken = self._tape.pop()
+            if not isinstance(taken, Taken):
+                self._tape += taken()
+                continue
+            name, back, features = taken
             if features is not None:
+                if gradient is None:
+                    gradient = torch.zeros_like(features, dtype=self._dtype)
                 add_pull(name, features, gradient)
-            del features
+            del taken, features
             gradient = back(gradient)
         gradient = gradient.to(self._image_dtype)
         # Laid out as pictures are: the optimiser would mix two layouts otherwise.
@@ -112,9 +146,11 @@ class FusedPass:
 
     def _scaled(self, add_pull: AddPull) -> tuple[AddPull, Tensor]:
         """The same pulls times a number by which float16 holds them, and the number."""
-        pulled = {name: torch.zeros_like(features) for name, features in self.features.items()}
-        for name, features in self.features.items():
-            add_pull(name, features, pulled[name])
+        pulled: dict[str, Tensor] = {}
+        for taken in self._tape:
+            if isinstance(taken, Taken) and taken.features is not None:
+                pulled[taken.name] = torch.zeros_like(taken.features)
+                add_pull(taken.name, taken.features, pulled[taken.name])
         scale = _scale_to_hold(pulled.values())
 
         def add_scaled(name: str, features: Tensor, gradient: Tensor) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from typing import TYPE_CHECKING, Any, Self
 
 from core.byte_sizes import told_bytes
@@ -35,6 +36,9 @@ UNCUT = 2**31
 
 MODERATE_TILE = 512
 """The largest tile worth a shorter history: beyond it halos cost less than forgetting."""
+
+FIRST_BLOCK_WORK = 0.2
+"""Of a pass forward, what the layers before the first pooling take: a tenth of the arithmetic, but many bytes."""
 
 _EXHAUSTED = re.compile(r"out of memory|not enough memory|allocate memory|ALLOC_FAILED", re.IGNORECASE)
 
@@ -69,7 +73,8 @@ class Plan:
     the tiles but not for the pictures. `shortage` says what there is too little of, if anything. Of each process
     `kept_tiles` have room for what their second pass would have to compute again; `work` is how many times as much an
     evaluation computes as it would for the picture at once. A `roomy` plan leaves as much memory again as the network
-    takes, so that what it frees need not be given back.
+    takes, so that what it frees need not be given back. A `sparing` one computes the first layers once more rather than
+    keep what they give.
     """
 
     size: "Size"
@@ -83,6 +88,7 @@ class Plan:
     kept_tiles: int = 0
     work: float = 1.0
     roomy: bool = False
+    sparing: bool = False
 
     def require_fits(self) -> Self:
         """The plan itself.
@@ -141,8 +147,10 @@ def plan_memory(
         state = state_memory(size, config, history)
         there = RUNTIME_MEMORY + state if on_host else 0
         plans = []
-        for side in sides:
-            way = Way(size, config, side, precision, processes)
+        # Only the fused network is sparing, and of the precisions this is the one that no other computes in.
+        sparings = (False, True) if precision == "bf16" else (False,)
+        for side, sparing in product(sides, sparings):
+            way = Way(size, config, side, precision, processes, sparing)
             network = way.memory(style_size)
             here = RUNTIME_MEMORY + network + (0 if on_host else state)
             if here <= available and there <= memory.host:
@@ -159,6 +167,7 @@ def plan_memory(
                         kept_tiles=kept,
                         work=way.work(kept),
                         roomy=here + taken + network + taken <= available,
+                        sparing=sparing,
                     )
                 )
         if plans:
@@ -202,6 +211,7 @@ class Way:
     tile_size: int
     precision: str = "fp32"
     processes: int = 1
+    sparing: bool = False
 
     def memory(self, style_size: "Size") -> int:
         """About how many bytes the network takes for the gradient, or for the features of a style of that size.
@@ -209,10 +219,11 @@ class Way:
         That is what a tile keeps, and three times the largest layer for the gradient that passes, once more where that
         is compared.
         """
-        each, largest, _, tapped = self._layers
+        each, largest, _, _, tapped = self._layers
         owned, read = self._largest(self.size)
         passing = 3 * each * largest
-        gradient = self._kept_memory + passing * read + each * largest * owned
+        gradient = self._kept_memory(self.sparing) + passing * read + each * largest * owned
+        gradient = max(gradient, self._kept_memory() + passing * read)
         return math.ceil(max(gradient, (tapped + passing) * self._largest(style_size)[1]))
 
     def room_to_keep(self, left: float) -> tuple[int, int]:
@@ -222,7 +233,7 @@ class Way:
         """
         columns, rows = self._tiling.grid(self.size)
         tiles = -(-columns * rows // self.processes)
-        each = math.ceil(self._kept_memory)
+        each = math.ceil(self._kept_memory(self.sparing))
         room = tiles - 1 if left >= (tiles - 1) * each else int(left // each)
         return (tiles if room == tiles - 1 else room), room * each
 
@@ -232,35 +243,38 @@ class Way:
         Each process keeps so many tiles. Forward takes as much as back.
         """
         tiles = self._tiling.tiles(self.size)
-        again = max(0.0, 1 - kept * self.processes / len(tiles))
+        again = max(0.0, 1 - kept * self.processes / len(tiles)) + self.sparing * FIRST_BLOCK_WORK
         return (1 + again / 2) * sum(tile.pixels_read for tile in tiles) / math.prod(self.size)
 
-    @cached_property
-    def _kept_memory(self) -> float:
-        """About how many bytes the largest tile keeps until the gradient has passed.
+    def _kept_memory(self, sparing: bool = False) -> float:
+        """About how many bytes the largest tile keeps until the gradient has passed, `sparing` or not.
 
         Every ReLU keeps its output; in an exported module autograd keeps also what pooling gives, and where maxima were
         in 8 bytes, and the gradients of all layers that are compared begin at once, as in float16. Sorting projections
         takes the style layers twice, in float32.
         """
-        each, _, kept, tapped = self._layers
+        each, _, kept, first_block, tapped = self._layers
+        kept -= first_block * sparing
         owned, read = self._largest(self.size)
         at_once = bool(self.config.extractor) or self.precision == "fp16"
         return kept * read + tapped * (4 // each) * (2 * (not self.config.tileable) + at_once) * owned
 
     @cached_property
-    def _layers(self) -> tuple[int, float, float, float]:
-        """The bytes of a number; for each pixel the numbers of the largest layer, bytes of all kept, of the taps."""
+    def _layers(self) -> tuple[int, float, float, float, float]:
+        """The bytes of a number; for each pixel the numbers of the largest layer, bytes kept in all, up to the first
+        pooling, and of the taps."""
         each = 2 if self.precision in HALF else 4
         taps = (*self.config.content_layers, *self.config.style_layers)
         pooled = each + 8 * (self.config.pooling == "max") if self.config.extractor else 0
-        kept = largest = tapped = 0.0
+        kept = first_block = largest = tapped = 0.0
         for layer in truncated(self.config.arch, taps):
             values = layer.out_channels / layer.stride**2
             largest = max(largest, values)
-            kept += {"conv": 0, "relu": each, "pool": pooled}[layer.kind] * values
+            here = {"conv": 0, "relu": each, "pool": pooled}[layer.kind] * values
+            kept += here
+            first_block += here * (layer.stride == 1)
             tapped += each * values if layer.name in taps else 0
-        return each, largest, kept, tapped
+        return each, largest, kept, first_block, tapped
 
     @cached_property
     def _tiling(self) -> Tiling:

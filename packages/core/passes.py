@@ -1,6 +1,7 @@
 """A pass through a network that can be taken back: the features first, and the gradient once they have been judged."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -14,44 +15,49 @@ AddPull = Callable[[str, Tensor, Tensor], None]
 
 
 class Pass(Protocol):
-    """The features (1, C, h, w) at every tap, and the way back from them, which can be taken once."""
-
-    @property
-    def features(self) -> Mapping[str, Tensor]:
-        """By tap, until the way back is taken."""
-        ...
+    """The way back from the features, which can be taken once."""
 
     def back(self, add_pull: AddPull) -> Tensor:
         """The gradient with respect to the image, (1, 3, H, W)."""
         ...
 
 
+Recorded = tuple[Mapping[str, Tensor], Pass]
+"""Features (1, C, h, w) by tap, and the way back from them."""
+
+
 @runtime_checkable
 class Recorder(Protocol):
     """An extractor that knows its own way back."""
 
-    def record(self, image: Tensor) -> Pass:
-        """Its features of an image (1, 3, H, W), with the way back."""
+    def record(self, image: Tensor, *, sparing: bool = False) -> Recorded:
+        """Its features of an image (1, 3, H, W), with the way back; `sparing` takes less memory and more time."""
         ...
 
 
-def record(extractor: Features, image: Tensor) -> Pass:
-    """A pass of `image`, (1, 3, H, W) RGB in [0, 1], through any extractor that autograd can follow."""
-    return extractor.record(image) if isinstance(extractor, Recorder) else _ByAutograd(extractor, image)
+def record(extractor: Features, image: Tensor, *, sparing: bool = False) -> Recorded:
+    """What `image`, (1, 3, H, W) RGB in [0, 1], gives in any extractor that autograd can follow.
+
+    Those that know their own way back can be `sparing` with memory.
+    """
+    if isinstance(extractor, Recorder):
+        return extractor.record(image, sparing=sparing)
+    with torch.enable_grad():
+        image = image.detach().requires_grad_(True)
+        followed = extractor(image)
+    features = {tap: values.detach() for tap, values in followed.items()}
+    return features, _ByAutograd(image, followed, features)
 
 
+@dataclass(frozen=True)
 class _ByAutograd:
-    def __init__(self, extractor: Features, image: Tensor) -> None:
-        with torch.enable_grad():
-            self._image = image.detach().requires_grad_(True)
-            self._followed = extractor(self._image)
-        self.features = {tap: features.detach() for tap, features in self._followed.items()}
+    image: Tensor
+    followed: Mapping[str, Tensor]
+    features: Mapping[str, Tensor]
 
     def back(self, add_pull: AddPull) -> Tensor:
-        gradients = {tap: torch.zeros_like(features) for tap, features in self.features.items()}
+        gradients = {tap: torch.zeros_like(values) for tap, values in self.features.items()}
         for tap, gradient in gradients.items():
             add_pull(tap, self.features[tap], gradient)
-        (gradient,) = torch.autograd.grad(
-            [self._followed[tap] for tap in gradients], self._image, [*gradients.values()]
-        )
+        (gradient,) = torch.autograd.grad([*self.followed.values()], self.image, [*gradients.values()])
         return gradient

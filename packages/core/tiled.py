@@ -25,7 +25,7 @@ from core.objective import (
     weigh,
 )
 from core.optimise import Evaluation
-from core.passes import AddPull, Features, Pass, record
+from core.passes import AddPull, Features, Pass, Recorded, record
 from core.ranks import ALONE, Ranks
 from core.styles import Manner
 from core.terms import Terms
@@ -114,9 +114,18 @@ class TiledObjective:
     their measures after the first passes, and their gradients in the end.
     """
 
-    def __init__(self, extractor: TiledExtractor, targets: Targets, terms: Terms, kept_tiles: int = 0) -> None:
-        """`targets` are those of the whole picture."""
-        self._extractor, self._targets, self._terms, self._kept_tiles = extractor, targets, terms, kept_tiles
+    def __init__(
+        self,
+        extractor: TiledExtractor,
+        targets: Targets,
+        terms: Terms,
+        kept_tiles: int = 0,
+        *,
+        sparing: bool = False,
+    ) -> None:
+        """`targets` are those of the whole picture; `sparing` passes take less memory and more work."""
+        self._extractor, self._targets, self._terms = extractor, targets, terms
+        self._kept_tiles, self._sparing = kept_tiles, sparing
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Evaluate at `image`, (1, 3, H, W) RGB in [0, 1], H and W those of the content."""
@@ -133,7 +142,7 @@ class TiledObjective:
         if not ranks.first:
             gradient.zero_()  # the smoothness counts once
         for tile in tiles:
-            taken = kept.pop(tile) if tile in kept else self._record(image, tile)
+            taken = kept.pop(tile) if tile in kept else self._record(image, tile)[1]
             gradient[(..., *tile.read)] += taken.back(self._pulls_in(tile, pulls)).to(gradient.device)
         ranks.add(gradient)
         return parts, gradient
@@ -141,15 +150,14 @@ class TiledObjective:
     def _first_pass(self, image: Tensor, tile: Tile, kept: dict[Tile, Pass]) -> Measures:
         """What the tile adds to the measures; the pass is `kept` for the way back if there is room."""
         if len(kept) < self._kept_tiles:
-            kept[tile] = self._record(image, tile)
-            features = kept[tile].features
+            features, kept[tile] = self._record(image, tile)
         else:
             features = self._extractor.extractor(self._extractor.read(image, tile))
         owned = self._extractor.owned(features, tile)
         return _share(self._extractor, owned, tile, self._targets.content, self._targets.regions, self._terms)
 
-    def _record(self, image: Tensor, tile: Tile) -> Pass:
-        return record(self._extractor.extractor, self._extractor.read(image, tile))
+    def _record(self, image: Tensor, tile: Tile) -> Recorded:
+        return record(self._extractor.extractor, self._extractor.read(image, tile), sparing=self._sparing)
 
     def _weigh(self, measures: Measures, image: Tensor) -> tuple[dict[str, Tensor], Measures, Tensor]:
         """The parts of the loss, and its gradients with respect to the measures and to the image beside them."""

@@ -1,5 +1,6 @@
 """The fused extractor against autograd through the plain one, and half precision against float64."""
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,11 +41,16 @@ def pull(features: dict[str, Tensor]) -> Tensor:
 
 
 def features_and_gradient(
-    network: Features, image: Tensor, factor: float = 1.0, judge: Callable[[dict[str, Tensor]], Tensor] = pull
+    network: Features,
+    image: Tensor,
+    factor: float = 1.0,
+    judge: Callable[[dict[str, Tensor]], Tensor] = pull,
+    *,
+    sparing: bool = False,
 ) -> tuple[dict[str, Tensor], Tensor]:
     """What `record` finds, the features being judged by autograd."""
-    taken = record(network, image)
-    features = {tap: values.clone() for tap, values in taken.features.items()}
+    recorded, taken = record(network, image, sparing=sparing)
+    features = {tap: values.clone() for tap, values in recorded.items()}
     leaves = {tap: values.clone().requires_grad_(True) for tap, values in features.items()}
     pulls = torch.autograd.grad(factor * judge(leaves), [*leaves.values()], materialize_grads=True)
     by_tap = dict(zip(leaves, pulls, strict=True))
@@ -70,6 +76,32 @@ def test_it_computes_what_autograd_computes(pooling: str, size: tuple[int, int])
     assert difference(gradient, expected_gradient) < 1e-13
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize("taps", [TAPS, ("relu1_1", "relu1_2"), ("conv2_1",), ("pool1",)])
+def test_a_sparing_pass_gives_the_same(taps: tuple[str, ...], dtype: torch.dtype) -> None:
+    network, image = FusedExtractor(extractor(taps=taps), dtype), photograph(48, 32)
+    features, gradient = features_and_gradient(network, image)
+    spared_features, spared = features_and_gradient(network, image, sparing=True)
+    assert list(features) == list(spared_features)
+    assert all(torch.equal(features[tap], spared_features[tap]) for tap in taps)
+    assert torch.equal(gradient, spared)
+
+
+def test_a_sparing_pass_keeps_less() -> None:
+    """The features up to the first pooling, 2 x 64 of 2 bytes for each pixel."""
+    network, image, kept = (
+        FusedExtractor(extractor(taps=("relu1_1", "relu2_1")), torch.bfloat16),
+        photograph(48, 32),
+        [],
+    )
+    for sparing in (False, True):
+        taken = network.record(image, sparing=sparing)[1]
+        alive = [found for found in gc.get_objects() if isinstance(found, Tensor) and found.dtype == torch.bfloat16]
+        kept.append(sum({found.data_ptr(): found.nbytes for found in alive}.values()))
+        del taken, alive
+    assert kept[0] - kept[1] == 2 * 64 * 2 * 48 * 32
+
+
 @pytest.mark.parametrize("tap", ["conv2_1", "relu5_1"])
 def test_taps_that_nothing_depends_on_pull_at_nothing(tap: str) -> None:
     plain, image = extractor().double(), photograph(40, 32).double()
@@ -81,8 +113,8 @@ def test_taps_that_nothing_depends_on_pull_at_nothing(tap: str) -> None:
 
 
 def test_the_way_back_is_taken_once() -> None:
-    taken = FusedExtractor(extractor(), torch.float32).record(photograph(32, 32))
-    assert list(taken.features) == list(TAPS)
+    features, taken = FusedExtractor(extractor(), torch.float32).record(photograph(32, 32))
+    assert list(features) == list(TAPS)
     gradient = taken.back(lambda tap, features, gradient: gradient.add_(features))
     assert gradient.is_contiguous()
     assert gradient.abs().sum() > 0

@@ -74,6 +74,27 @@ def test_what_is_left_over_keeps_tiles() -> None:
     assert plans[0].in_smaller_tiles().kept_tiles == 0  # type: ignore[union-attr]
 
 
+def test_where_tiles_do_not_fit_otherwise_the_first_layers_are_computed_again() -> None:
+    """In bfloat16, which only the network that can do it computes in; it is less work than another pass through all."""
+    size = (4096, 4096)
+    plans = [plan_memory(size, size, CONFIG, Memory(gib * GIB), "bf16") for gib in range(12, 60)]
+    assert {found.sparing for found in plans} == {False, True}
+    assert not plans[-1].sparing
+    for more, less in itertools.pairwise(reversed(plans)):
+        assert less.work >= more.work
+    halves = [plan_memory(size, size, CONFIG, Memory(gib * GIB), "fp16") for gib in range(12, 60)]
+    assert not any(found.sparing for found in halves)
+    assert all(bf16.work <= fp16.work for bf16, fp16 in zip(plans, halves, strict=True))
+
+
+def test_a_roomy_plan_leaves_as_much_again() -> None:
+    found = plan(math.inf, (512, 512))
+    network = found.memory - state_memory((512, 512), CONFIG, 20)
+    assert found.roomy
+    assert not plan(1.2 * found.memory / GIB, (512, 512)).roomy
+    assert plan((found.memory + network) / GIB, (512, 512)).roomy
+
+
 def test_what_fits_nowhere_is_told() -> None:
     found = plan(2)
     assert (found.tile_size, found.history) == (TILE_SIDES[-1], 1)
