@@ -5,7 +5,7 @@ import pytest
 from bench.cases import Case
 from bench.conftest import Measure
 
-ROUNDS = {256: 3, 512: 3, 1024: 3, 2048: 1, 4096: 1}
+ROUNDS = {256: 3, 512: 3, 1024: 3, 2048: 3, 4096: 1}
 
 
 @pytest.mark.parametrize(

@@ -119,12 +119,15 @@ class TorchEngine:
         return _Objective(partial(self._evaluate_as_planned, size, targets), self.terms)
 
     def left_on_device(self, objective: WeightedObjective, size: Size) -> Objective | None:
-        """`objective`, one of this engine's at `size`, with its numbers left there; None where nobody waits for them.
+        """`objective`, one of this engine's at `size`, with its numbers left there; None where nothing is gained.
 
-        A picture in tiles takes so long that waiting does not count.
+        A picture in tiles takes so long that waiting for numbers does not count; and eigenvalues, sorted projections and
+        exported modules wait by themselves.
         """
-        worth_it = self.device.type == "cuda" and not self._plans[size].tiled
-        return objective.unread if worth_it and isinstance(objective, _Objective) else None
+        alone = isinstance(self.extractor, FusedExtractor) and self._config.style_loss == "gram"
+        if self.device.type != "cuda" or self._plans[size].tiled or not alone:
+            return None
+        return objective.unread if isinstance(objective, _Objective) else None
 
     def features(self, pixels: Pixels) -> Mapping[str, Pixels]:
         """The features of a picture at every tap, each (1, C, h, w)."""
