@@ -121,8 +121,8 @@ class TorchEngine:
     def left_on_device(self, objective: WeightedObjective, size: Size) -> Objective | None:
         """`objective`, one of this engine's at `size`, with its numbers left there; None where nothing is gained.
 
-        A picture in tiles takes so long that waiting for numbers does not count; and eigenvalues, sorted projections and
-        exported modules wait by themselves.
+        A picture in tiles takes so long that waiting does not count; and eigenvalues, sorted projections and exported
+        modules wait by themselves.
         """
         alone = isinstance(self.extractor, FusedExtractor) and self._config.style_loss == "gram"
         if self.device.type != "cuda" or self._plans[size].tiled or not alone:
