@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, max_pool2d
 
-from core.free_memory import REUSING
 from core.passes import AddPull
 from core.vgg import Extractor
 
@@ -120,10 +119,6 @@ class FusedPass:
         """
         if not self._tape:
             raise RuntimeError("the way back through these features was taken already: compute them again")
-        with REUSING:  # nothing is kept of what comes now
-            return self._back(add_pull)
-
-    def _back(self, add_pull: AddPull) -> Tensor:
         gradient: Any = None
         scale: Tensor | None = None
         if self._dtype == torch.float16:
