@@ -97,7 +97,7 @@ def lbfgs(objective: Objective, start: Array | Step, *, evaluations: int, histor
         del start
     yield Step(used, image, here.loss, here.parts, {"gradient": here.gradient, **memory.arrays()}, memory.numbers())
     while used < evaluations:
-        free = ((image > 0) | (here.gradient < 0)) & ((image < 1) | (here.gradient > 0))
+        free = free_values(image, here.gradient)
         direction = -memory.multiply(here.gradient * free, free)
         length = 1.0 if memory else FIRST_MOVE / max(root_mean_square(direction), 1e-30)
         for _ in range(min(MAX_BACKTRACKS, evaluations - used)):
@@ -119,6 +119,11 @@ def lbfgs(objective: Objective, start: Array | Step, *, evaluations: int, histor
         memory.add(move, there.gradient - here.gradient)
         image, here = candidate, there
         yield Step(used, image, here.loss, here.parts, {"gradient": here.gradient, **memory.arrays()}, memory.numbers())
+
+
+def free_values(image: Array, gradient: Array) -> Array:
+    """Which values are free to move: a mask without those on a bound whose gradient pushes outwards."""
+    return ((image > 0) | (gradient < 0)) & ((image < 1) | (gradient > 0))
 
 
 def adam(

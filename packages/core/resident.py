@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from core.arrays import Array
-from core.curvature import BRIGHTNESS, MIN_CURVATURE
+from core.curvature import DIMMED, MIN_CURVATURE, planes
 from core.optimise import (
     FIRST_MOVE,
     LEAST_SHRINKAGE,
@@ -23,6 +23,7 @@ from core.optimise import (
     Evaluation,
     Objective,
     Step,
+    free_values,
     not_finite,
 )
 
@@ -166,7 +167,7 @@ class Search:
 
     def _turn(self, turning: Tensor) -> None:
         """Take a new direction if it is time to, and choose where to evaluate next."""
-        free = ((self.image > 0) | (self.gradient < 0)) & ((self.image < 1) | (self.gradient > 0))
+        free = free_values(self.image, self.gradient)
         direction = -self._multiply(self.gradient * free, free)
         self.direction.copy_(torch.where(turning, direction, self.direction))
         size = (_squares(self.direction) / self.direction.numel()).sqrt().double()
@@ -211,8 +212,8 @@ class Search:
 
     def _products(self, gradient: Tensor, free: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Inner products over the free values: moves with changes, changes as `_guessed`, both with the gradient."""
-        count, planes = self._history, _planes(gradient)
-        moves, changes, flat, mask = (values.view(-1, planes, values[0].numel() // planes) for values in (
+        count, channels = self._history, planes(gradient.shape)
+        moves, changes, flat, mask = (values.view(-1, channels, values[0].numel() // channels) for values in (
             self.moves, self.changes, gradient.view(1, -1), free.view(1, -1)
         ))  # fmt: skip
         sums = torch.zeros(2 * count, count + 1, dtype=torch.float64, device=gradient.device)
@@ -226,9 +227,9 @@ class Search:
 
     def _guessed(self, values: Tensor) -> Tensor:
         """Values (N, C, ...) times the first guess at the inverse Hessian, but for its scale."""
-        if _planes(values) == 1:
+        if planes(values.shape) == 1:
             return values
-        dimmed = (1 - BRIGHTNESS) * (self.pairs > 0) / values.shape[1]
+        dimmed = DIMMED * (self.pairs > 0)
         return values - dimmed.to(values) * values.sum(1, keepdim=True)
 
 
@@ -257,11 +258,6 @@ class _Recorded:
         return replay
 
 
-def _planes(values: Tensor) -> int:
-    """The channels of pictures (N, C, ...) whose colour counts."""
-    return 3 if values.ndim > 2 and values.shape[1] == 3 else 1
-
-
 def _numbers_of(there: Evaluation) -> Tensor:
     """The loss and its parts, as float64."""
     numbers = (torch.as_tensor(number, dtype=torch.float64) for number in (there.loss, *there.parts.values()))
@@ -273,7 +269,7 @@ def _squares(values: Tensor) -> Tensor:
 
 
 def _shrinkage(loss_here: Tensor, loss_there: Tensor, slope: Tensor) -> Tensor:
-    """What `core.optimise.shrinkage` is."""
+    """The same as that of `core.optimise`, without reading a number."""
     bend = loss_there - loss_here - slope
     part = (-slope / (2 * bend)).clamp(LEAST_SHRINKAGE, MOST_SHRINKAGE)
     return torch.where(torch.isfinite(bend) & (bend > 0), part, LEAST_SHRINKAGE)
