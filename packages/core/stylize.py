@@ -244,10 +244,11 @@ def paint(
         else:
             first = canvas.array(starting_picture(canvas.content, manners, config))
             start = engine.to_array(first if pixels is None else refine(canvas.array(pixels), first))
-        on_canvas = canvas.wrap(objective, engine.to_array)
-        unread = None if checkpointed else engine.left_on_device(objective, scale.size)
-        unread_on_canvas = None if unread is None else canvas.wrap(unread, engine.to_array)
-        steps = _minimise(on_canvas, unread_on_canvas, start, planned - used, config, plan.history)
+        host_decides = checkpointed or saved is not None or config.optimizer != "lbfgs"
+        unread = None if host_decides else engine.left_on_device(objective, scale.size)
+        on_canvas = canvas.wrap(unread or objective, engine.to_array)
+        minimise = _minimise if unread is None else _minimise_on_device
+        steps = minimise(on_canvas, start, planned - used, config, plan.history)
         del start  # it may hold many pictures, which the optimiser forgets one by one
         for step in steps:
             progress = Progress(
@@ -293,19 +294,9 @@ def _started(saved: Saved | None) -> float:
 
 
 def _minimise(
-    objective: Objective,
-    unread: Objective | None,
-    start: Array | Step,
-    evaluations: int,
-    config: TransferConfig,
-    history: int,
+    objective: Objective, start: Array | Step, evaluations: int, config: TransferConfig, history: int
 ) -> Iterator[Step]:
-    """The steps from `start`; `unread` is the objective with its numbers left on the device, if that is worth it."""
     if config.optimizer == "lbfgs":
-        if unread is not None and not isinstance(start, Step):
-            from core import resident  # imports PyTorch, as the engine has done
-
-            return resident.lbfgs(unread, start, evaluations=evaluations, history=history)
         return lbfgs(objective, start, evaluations=evaluations, history=history)
     return adam(
         objective,
@@ -314,3 +305,11 @@ def _minimise(
         learning_rate=config.learning_rate,
         averaging=config.averaging,
     )
+
+
+def _minimise_on_device(
+    objective: Objective, start: Array, evaluations: int, config: TransferConfig, history: int
+) -> Iterator[Step]:
+    from core import resident  # imports PyTorch, as the engine has done
+
+    return resident.lbfgs(objective, start, evaluations=evaluations, history=history)
