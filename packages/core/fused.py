@@ -48,13 +48,17 @@ class FusedExtractor:
         self._steps: list[tuple[str, Step]] = []
         for name, layer in extractor.layers.items():
             last, step = self._steps[-1] if self._steps else ("", None)
-            if isinstance(layer, nn.ReLU) and isinstance(step, _Convolution) and last not in self.taps:
-                step.rectified = True
-                self._steps[-1] = (name, step)
+            convolution = step if isinstance(step, _Convolution) and last not in self.taps else None
+            if convolution and isinstance(layer, nn.ReLU):
+                convolution.rectified = convolution.masks = True
+                self._steps[-1] = (name, convolution)
+            elif convolution and convolution.rectified and isinstance(layer, nn.MaxPool2d):
+                convolution.masks = False
+                self._steps.append((name, _pool_rectified_maxima))
             else:
                 self._steps.append((name, _step(layer, dtype, first=step is None)))
 
-        pools = [number for number, (_, step) in enumerate(self._steps, 1) if step in (_pool_maxima, _pool_means)]
+        pools = [number for number, (_, step) in enumerate(self._steps, 1) if step in _POOLS]
         self._first_block = pools[0] if pools and pools[0] < len(self._steps) else 0
 
     @torch.no_grad()
@@ -155,7 +159,10 @@ class FusedPass:
 
 
 class _Convolution:
-    """A 3x3 convolution, with a ReLU after it if `rectified`; back, one with the kernels turned around."""
+    """A 3x3 convolution, with a ReLU after it if `rectified`; back, one with the kernels turned around.
+
+    It `masks` what comes back as the ReLU does, unless the step after it has done so.
+    """
 
     def __init__(self, layer: nn.Conv2d, dtype: torch.dtype, *, first: bool) -> None:
         weight = layer.weight.detach()
@@ -163,7 +170,7 @@ class _Convolution:
         self._kernels = _copy(_in_parts(weight, dtype, (0, 0, 1)) if self._split else weight, dtype)
         self._turned = _copy(weight.flip(2, 3).transpose(0, 1), dtype)
         self._bias = None if layer.bias is None else layer.bias.detach().to(dtype)
-        self.rectified = False
+        self.rectified = self.masks = False
 
     def __call__(self, features: Tensor) -> tuple[Tensor, Back]:
         if self._split:
@@ -171,6 +178,8 @@ class _Convolution:
         if not self.rectified:
             return conv2d(features, self._kernels, self._bias, padding=1), self._pull
         output = _convolve_and_rectify(features, self._kernels, self._bias)
+        if not self.masks:
+            return output, self._pull
         return output, lambda gradient: self._pull(_where_positive(gradient, output))
 
     def _pull(self, gradient: Tensor) -> Tensor:
@@ -182,10 +191,12 @@ def _rectify(features: Tensor) -> tuple[Tensor, Back]:
     return output, lambda gradient: _where_positive(gradient, output)
 
 
-def _pool_maxima(features: Tensor) -> tuple[Tensor, Back]:
+def _pool_maxima(features: Tensor, *, rectified: bool = False) -> tuple[Tensor, Back]:
     def back(gradient: Tensor) -> Tensor:
         # Where the maxima were is found again: to keep it takes 8 bytes for each, a third of all that is kept.
-        _, places = max_pool2d(features, 2, return_indices=True)
+        maxima, places = max_pool2d(features, 2, return_indices=True)
+        if rectified:
+            gradient = _where_positive(gradient, maxima)
         pulled: Tensor = torch.ops.aten.max_pool2d_with_indices_backward(
             gradient, features, [2, 2], [2, 2], [0, 0], [1, 1], False, places
         )
@@ -194,9 +205,17 @@ def _pool_maxima(features: Tensor) -> tuple[Tensor, Back]:
     return max_pool2d(features, 2), back
 
 
+def _pool_rectified_maxima(features: Tensor) -> tuple[Tensor, Back]:
+    """With the way back through the ReLU before: only maxima have a gradient, so a quarter of the values is masked."""
+    return _pool_maxima(features, rectified=True)
+
+
 def _pool_means(features: Tensor) -> tuple[Tensor, Back]:
     back = torch.ops.aten.avg_pool2d_backward
     return avg_pool2d(features, 2), lambda gradient: back(gradient, features, [2, 2], [2, 2], [0, 0], False, True, None)
+
+
+_POOLS = (_pool_maxima, _pool_rectified_maxima, _pool_means)
 
 
 def _step(layer: nn.Module, dtype: torch.dtype, *, first: bool) -> Step:
