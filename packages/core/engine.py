@@ -28,6 +28,7 @@ from core.terms import Terms
 from core.tiled import TiledExtractor, TiledObjective, compute_tiled_targets
 from core.vgg import load_extractor
 from core.weights import load_weights
+from core.workspace import Workspace
 
 T = TypeVar("T")
 
@@ -115,8 +116,9 @@ class TorchEngine:
         manners, size = as_manners(style), size_of(content)
         self.plan(size, _largest(manners))
         home = self._home(size)
+        give_back()
         targets = self._as_planned(size, partial(self._targets, _on(home, content), _moved(manners, home)))
-        return _Objective(partial(self._evaluate_as_planned, size, targets), self.terms)
+        return _Objective(partial(self._evaluate_as_planned, size, targets, Workspace()), self.terms)
 
     def left_on_device(self, objective: WeightedObjective, size: Size) -> Objective | None:
         """`objective`, one of this engine's at `size`, with its numbers left there; None where nothing is gained.
@@ -167,12 +169,21 @@ class TorchEngine:
         extractor = self._tiled(self._network.artifact or self.extractor, plan)
         return compute_tiled_targets(extractor, content, styles, self.terms, self._network.remembered.measure)
 
-    def _evaluate_as_planned(self, size: Size, targets: Targets, terms: Terms, image: Tensor) -> Unread:
-        return self._as_planned(size, partial(self._evaluate, targets, terms, image))
+    def _evaluate_as_planned(
+        self, size: Size, targets: Targets, workspace: Workspace, terms: Terms, image: Tensor
+    ) -> Unread:
+        return self._as_planned(size, partial(self._evaluate, targets, workspace, terms, image))
 
-    def _evaluate(self, targets: Targets, terms: Terms, image: Tensor, plan: Plan) -> Unread:
-        tiled = self._tiled(self.extractor, plan)
-        return TiledObjective(tiled, targets, terms, plan.kept_tiles, sparing=plan.sparing).evaluate(image)
+    def _evaluate(self, targets: Targets, workspace: Workspace, terms: Terms, image: Tensor, plan: Plan) -> Unread:
+        workspace.lend(plan)
+        return TiledObjective(
+            self._tiled(self.extractor, plan),
+            targets,
+            terms,
+            plan.kept_tiles,
+            sparing=plan.sparing,
+            workspace=None if plan.roomy or self.device.type != "cpu" else workspace,
+        ).evaluate(image)
 
     def _tiled(self, extractor: Features, plan: Plan) -> TiledExtractor:
         return TiledExtractor(extractor, plan.tiling(self._config), self.device, self._ranks)
@@ -182,8 +193,6 @@ class TorchEngine:
         while True:
             plan = self._plans[size]
             smaller = plan.in_smaller_tiles()
-            if not plan.roomy:  # else memory is no concern, and this takes its time
-                give_back()
             try:
                 with within_memory(), self._repeatable(), REUSING if plan.roomy else nullcontext():
                     return work(plan)
@@ -192,6 +201,7 @@ class TorchEngine:
                     raise
                 self._plans[size] = smaller
             # Only here is what the failure held on to free again.
+            give_back()
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
 

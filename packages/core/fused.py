@@ -13,14 +13,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, max_pool2d
 
-from core.passes import AddPull
+from core.passes import AddPull, Keep, where_they_are
 from core.vgg import Extractor
+
+CHUNK = 2**18
+"""About how many values the processor takes at a time where that keeps them in its caches."""
 
 Back = Callable[[Tensor], Tensor]
 """The way back through a step: from the gradient with respect to what came out, which it may change, to that before."""
 
-Step = Callable[[Tensor], tuple[Tensor, Back]]
-"""From features to features, and the way back."""
+Step = Callable[[Tensor, Keep], tuple[Tensor, Back]]
+"""From features to features, and the way back; those it needs for that are kept."""
 
 
 class Taken(NamedTuple):
@@ -69,8 +72,10 @@ class FusedExtractor:
         return features
 
     @torch.no_grad()
-    def record(self, image: Tensor, *, sparing: bool = False) -> tuple[dict[str, Tensor], "FusedPass"]:
-        """The same features, with the way back from them.
+    def record(
+        self, image: Tensor, *, sparing: bool = False, keep: Keep = where_they_are
+    ) -> tuple[dict[str, Tensor], "FusedPass"]:
+        """The same features, with the way back from them, which needs those that it gives to `keep`.
 
         A `sparing` one keeps nothing of the layers before the first pooling, which take nearly half of the memory and
         a tenth of the work, and computes them again on the way back; not in float16.
@@ -81,7 +86,7 @@ class FusedExtractor:
         if block:
             tape.append(partial(self._take_first_block, image))
             pixels = self._run(pixels, self._steps[:block], features, None)
-        self._run(pixels, self._steps[block:], features, tape)
+        self._run(pixels, self._steps[block:], features, tape, keep)
         return features, FusedPass(tape, self._extractor, self._dtype, image.dtype)
 
     def _take_first_block(self, image: Tensor) -> list[Taken]:
@@ -95,10 +100,11 @@ class FusedExtractor:
         steps: Sequence[tuple[str, Step]],
         features: dict[str, Tensor],
         tape: list[Any] | None,
+        keep: Keep = where_they_are,
     ) -> Tensor:
         """What the steps make of prepared pixels; at the taps it goes into `features`, the steps onto a `tape`."""
         for name, step in steps:
-            pixels, back = step(pixels)
+            pixels, back = step(pixels, keep)
             if name in self.taps:
                 features[name] = pixels.float() if self._dtype == torch.float16 else pixels
             if tape is not None:
@@ -172,12 +178,12 @@ class _Convolution:
         self._bias = None if layer.bias is None else layer.bias.detach().to(dtype)
         self.rectified = self.masks = False
 
-    def __call__(self, features: Tensor) -> tuple[Tensor, Back]:
+    def __call__(self, features: Tensor, keep: Keep) -> tuple[Tensor, Back]:
         if self._split:
             features = _in_parts(features, self._kernels.dtype, (0, 1, 0))
         if not self.rectified:
             return conv2d(features, self._kernels, self._bias, padding=1), self._pull
-        output = _convolve_and_rectify(features, self._kernels, self._bias)
+        output = keep(_convolve_and_rectify(features, self._kernels, self._bias))
         if not self.masks:
             return output, self._pull
         return output, lambda gradient: self._pull(_where_positive(gradient, output))
@@ -186,31 +192,38 @@ class _Convolution:
         return conv2d(gradient, self._turned, padding=1)
 
 
-def _rectify(features: Tensor) -> tuple[Tensor, Back]:
-    output = features.relu()
+def _rectify(features: Tensor, keep: Keep) -> tuple[Tensor, Back]:
+    output = keep(features.relu())
     return output, lambda gradient: _where_positive(gradient, output)
 
 
-def _pool_maxima(features: Tensor, *, rectified: bool = False) -> tuple[Tensor, Back]:
+def _pool_maxima(features: Tensor, _: Keep, *, rectified: bool = False) -> tuple[Tensor, Back]:
     def back(gradient: Tensor) -> Tensor:
-        # Where the maxima were is found again: to keep it takes 8 bytes for each, a third of all that is kept.
-        maxima, places = max_pool2d(features, 2, return_indices=True)
-        if rectified:
-            gradient = _where_positive(gradient, maxima)
-        pulled: Tensor = torch.ops.aten.max_pool2d_with_indices_backward(
-            gradient, features, [2, 2], [2, 2], [0, 0], [1, 1], False, places
-        )
+        pulled = torch.empty_like(features)
+        height = gradient.shape[2]
+        step = max(1, height * CHUNK // features.numel()) if features.is_cpu else height
+        for start in range(0, height, step):
+            rows = slice(start, start + step)
+            rows_before = slice(2 * start, 2 * (start + step) if start + step < height else None)
+            part, before = gradient[:, :, rows], features[:, :, rows_before]
+            # Where the maxima were is found again: to keep it takes 8 bytes for each, a third of all that is kept.
+            maxima, places = max_pool2d(before, 2, return_indices=True)
+            if rectified:
+                part = _where_positive(part, maxima)
+            torch.ops.aten.max_pool2d_with_indices_backward.grad_input(
+                part, before, [2, 2], [2, 2], [0, 0], [1, 1], False, places, grad_input=pulled[:, :, rows_before]
+            )
         return pulled
 
     return max_pool2d(features, 2), back
 
 
-def _pool_rectified_maxima(features: Tensor) -> tuple[Tensor, Back]:
+def _pool_rectified_maxima(features: Tensor, keep: Keep) -> tuple[Tensor, Back]:
     """With the way back through the ReLU before: only maxima have a gradient, so a quarter of the values is masked."""
-    return _pool_maxima(features, rectified=True)
+    return _pool_maxima(features, keep, rectified=True)
 
 
-def _pool_means(features: Tensor) -> tuple[Tensor, Back]:
+def _pool_means(features: Tensor, _: Keep) -> tuple[Tensor, Back]:
     back = torch.ops.aten.avg_pool2d_backward
     return avg_pool2d(features, 2), lambda gradient: back(gradient, features, [2, 2], [2, 2], [0, 0], False, True, None)
 
@@ -221,7 +234,8 @@ _POOLS = (_pool_maxima, _pool_rectified_maxima, _pool_means)
 def _step(layer: nn.Module, dtype: torch.dtype, *, first: bool) -> Step:
     if isinstance(layer, nn.Conv2d):
         return _Convolution(layer, dtype, first=first)
-    return {nn.ReLU: _rectify, nn.MaxPool2d: _pool_maxima, nn.AvgPool2d: _pool_means}[type(layer)]
+    steps: dict[type[nn.Module], Step] = {nn.ReLU: _rectify, nn.MaxPool2d: _pool_maxima, nn.AvgPool2d: _pool_means}
+    return steps[type(layer)]
 
 
 def _convolve_and_rectify(features: Tensor, kernels: Tensor, bias: Tensor | None) -> Tensor:

@@ -1,12 +1,16 @@
 """The terms of the objective, each a function of torch tensors that autograd can follow."""
 
-from functools import cache
+from functools import cache, reduce
+from operator import add
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 HALF = (torch.bfloat16, torch.float16)
+
+CHUNK = 2**20
+"""About how many values of a part of larger features are laid out anew at a time."""
 
 
 def gram(features: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -16,33 +20,25 @@ def gram(features: Tensor, mask: Tensor | None = None) -> Tensor:
     comparable. With a `mask`, (1, 1, H, W) of mean 1, every position counts by its value there: the guided Gram
     matrix of Gatys et al., Controlling Perceptual Factors in Neural Style Transfer (arXiv 1611.07865).
     """
-    flat = _flat(features)
-    counted = flat if mask is None else flat * mask.flatten(2).to(flat)
-    # In half precision a product of two plain matrices is several times as fast as one of batches.
-    products = (counted[0] @ flat[0].T).float().unsqueeze(0) if flat.dtype in HALF else counted @ flat.mT
-    return products / flat.shape[2]
+    products = [_products(features[:, :, rows], _rows_of(mask, rows)) for rows in _chunks(features)]
+    return reduce(add, products) / (features.shape[2] * features.shape[3])
 
 
 def add_gram_pull(gradient: Tensor, features: Tensor, pull: Tensor, mask: Tensor | None = None) -> None:
     """Add to the `gradient` of features, both (1, C, H, W), what follows from that of their `gram`, (1, C, C)."""
     shares = ((pull + pull.mT) / features[0, 0].numel())[0].to(features.dtype)
-    flat = _flat(features)[0]
-    if mask is not None:
-        flat = flat * mask.flatten().to(flat)
-    onto = _flat(gradient)[0]
-    if onto.data_ptr() != gradient.data_ptr():  # a part of a larger one, which cannot be seen flat
-        gradient += (flat.T @ shares).T.reshape(gradient.shape)
-    elif features.is_contiguous():
-        onto.addmm_(shares, flat)
-    else:
-        onto.T.addmm_(flat.T, shares)
+    for rows in _chunks(features):
+        _add_products(gradient[:, :, rows], features[:, :, rows], shares, _rows_of(mask, rows))
 
 
 def sum_of_squares(values: Tensor) -> Tensor:
-    """The sum over all axes, one by one: a single long float32 sum loses digits, most of all in WebAssembly."""
+    """The sum over all axes, one by one: a single long float32 sum loses digits, most of all in WebAssembly.
+
+    Channels go first, for where they lie side by side it would take ten times as long to begin with another axis.
+    """
     total = values.square()
     for _ in range(values.ndim):
-        total = total.sum(-1)
+        total = total.sum(min(1, total.ndim - 1))
     return total
 
 
@@ -58,7 +54,8 @@ def content_loss(features: Tensor, target: Tensor) -> Tensor:
 
 def add_content_pull(gradient: Tensor, features: Tensor, pull: Tensor, target: Tensor) -> None:
     """Add to the `gradient` of features, both (1, C, H, W), what follows from that of their `content_loss`, ()."""
-    gradient += (_single(features) - target).mul_(2 / features.numel() * pull)
+    # Adding one type to another takes several times as long as converting it before.
+    gradient += (_single(features) - target).mul_(2 / features.numel() * pull).to(gradient.dtype)
 
 
 def style_loss(matrix: Tensor, target: Tensor) -> Tensor:
@@ -165,6 +162,41 @@ def sliced_wasserstein_loss(found: Tensor, target: Tensor) -> Tensor:
     if found.shape[2] != target.shape[2]:
         target = interpolate(target, size=found.shape[2], mode="linear", align_corners=True)
     return mean_square(found.sort(2).values - target)
+
+
+def _products(features: Tensor, mask: Tensor | None) -> Tensor:
+    """Sums over all positions of the products of features (N, C, H, W), each counted by a mask: (N, C, C)."""
+    flat = _flat(features)
+    counted = flat if mask is None else flat * mask.flatten(2).to(flat)
+    # In half precision a product of two plain matrices is several times as fast as one of batches.
+    return (counted[0] @ flat[0].T).float().unsqueeze(0) if flat.dtype in HALF else counted @ flat.mT
+
+
+def _add_products(gradient: Tensor, features: Tensor, shares: Tensor, mask: Tensor | None) -> None:
+    """Add to the `gradient` features, both (1, C, H, W), in shares (C, C), each position counted by a mask."""
+    flat = _flat(features)[0]
+    if mask is not None:
+        flat = flat * mask.flatten().to(flat)
+    onto = _flat(gradient)[0]
+    if onto.data_ptr() != gradient.data_ptr():  # a part of a larger one, which cannot be seen flat
+        gradient += (flat.T @ shares).T.reshape(gradient.shape)
+    elif features.is_contiguous():
+        onto.addmm_(shares, flat)
+    else:
+        onto.T.addmm_(flat.T, shares)
+
+
+def _chunks(features: Tensor) -> list[slice]:
+    """Rows of features (N, C, H, W): all at once, or, of a part of larger ones that must be laid out anew, a few."""
+    height = features.shape[2]
+    if features.is_contiguous() or features.is_contiguous(memory_format=torch.channels_last):
+        return [slice(0, height)]
+    step = max(1, height * CHUNK // features.numel())
+    return [slice(start, start + step) for start in range(0, height, step)]
+
+
+def _rows_of(mask: Tensor | None, rows: slice) -> Tensor | None:
+    return None if mask is None else mask[:, :, rows]
 
 
 def _chosen(mask: Tensor) -> Tensor:

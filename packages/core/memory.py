@@ -34,8 +34,8 @@ the last one nearly all work would go into halos."""
 UNCUT = 2**31
 """A side that no picture exceeds: tiles of it are cut for other reasons than memory."""
 
-MODERATE_TILE = 512
-"""The largest tile worth a shorter history: beyond it halos cost less than forgetting."""
+FORGETTING = (1.0, 1.01, 1.04, 1.12, 1.15)
+"""How many times as many evaluations it takes where the history is halved so often."""
 
 FIRST_BLOCK_WORK = 0.2
 """Of a pass forward, what the layers before the first pooling take: a tenth of the arithmetic, but many bytes."""
@@ -143,13 +143,14 @@ def plan_memory(
     tiles have the `memory` each.
     """
     available = memory.host if memory.device is None else memory.device
-    for history, on_host, sides in _ways(size, config, memory):
-        state = state_memory(size, config, history)
-        there = RUNTIME_MEMORY + state if on_host else 0
-        plans = []
-        # Only the fused network is sparing, and of the precisions this is the one that no other computes in.
-        sparings = (False, True) if precision == "bf16" else (False,)
-        for side, sparing in product(sides, sparings):
+    sides = _sides(size, config)
+    # Only the fused network is sparing, and of the precisions this is the one that no other computes in.
+    sparings = (False, True) if precision == "bf16" else (False,)
+    for ways in _ways(config, memory):
+        plans: list[Plan] = []
+        for (history, on_host), side, sparing in product(ways, sides, sparings):
+            state = state_memory(size, config, history)
+            there = RUNTIME_MEMORY + state if on_host else 0
             way = Way(size, config, side, precision, processes, sparing)
             network = way.memory(style_size)
             here = RUNTIME_MEMORY + network + (0 if on_host else state)
@@ -171,7 +172,7 @@ def plan_memory(
                     )
                 )
         if plans:
-            return min(plans, key=lambda plan: plan.work)
+            return min(plans, key=lambda plan: plan.work * evaluations_needed(plan.history, config.history))
     needed, found = (here, available) if here > available else (there, memory.host)
     shortage = (
         f"{size[0]}x{size[1]} px take about {told_bytes(needed)} of memory at the least, and {told_bytes(found)} "
@@ -185,21 +186,26 @@ def memory_needed(size: "Size", config: "TransferConfig") -> int:
     return plan_memory(size, size, config.with_options(max_memory=0, tile_size=0), Memory(math.inf)).memory
 
 
-def _ways(size: "Size", config: "TransferConfig", memory: Memory) -> Iterator[tuple[int, bool, list[int]]]:
-    """History, whether the pictures lie on the host, and tile sizes to choose from; later ones if earlier do not fit.
+def evaluations_needed(history: int, wanted: int) -> float:
+    """How many times as many evaluations a run takes with this history as with the one that is `wanted`."""
+    halvings = round(math.log2(wanted / history))
+    return FORGETTING[min(halvings, len(FORGETTING) - 1)]
 
-    Of sizes that make the same work the first one is the best.
-    """
+
+def _sides(size: "Size", config: "TransferConfig") -> list[int]:
+    """Tile sizes to choose from: of those that make the same work the first one is the best."""
     smaller = [side for side in TILE_SIDES if side < max(size) and config.tileable]
-    sides = [config.tile_size] if config.tile_size else [0, *smaller]
-    places = (False,) if memory.device is None else (False, True)
-    for on_host in places:
-        yield config.history, on_host, sides
-    moderate = [side for side in sides if 0 < side <= MODERATE_TILE or side == sides[-1]]
-    history = config.history // 2 if config.optimizer == "lbfgs" else 0
-    while history:
-        yield history, places[-1], moderate
-        history //= 2
+    return [config.tile_size] if config.tile_size else [0, *smaller]
+
+
+def _ways(config: "TransferConfig", memory: Memory) -> Iterator[list[tuple[int, bool]]]:
+    """Histories to choose from, and whether the pictures lie on the host; later ones if earlier do not fit."""
+    histories = [config.history]
+    while config.optimizer == "lbfgs" and histories[-1] > 1:
+        histories.append(histories[-1] // 2)
+    if memory.device is not None:
+        yield [(config.history, False)]
+    yield [(history, memory.device is not None) for history in histories]
 
 
 @dataclass(frozen=True)
@@ -216,14 +222,13 @@ class Way:
     def memory(self, style_size: "Size") -> int:
         """About how many bytes the network takes for the gradient, or for the features of a style of that size.
 
-        That is what a tile keeps, and three times the largest layer for the gradient that passes, once more where that
-        is compared.
+        That is what a tile keeps, with what it computes again, and five times the largest layer for the gradient that
+        passes: glibc does not reuse the place of one such block for the next.
         """
-        each, largest, _, _, tapped = self._layers
-        owned, read = self._largest(self.size)
-        passing = 3 * each * largest
-        gradient = self._kept_memory(self.sparing) + passing * read + each * largest * owned
-        gradient = max(gradient, self._kept_memory() + passing * read)
+        each, largest, _, first_block, tapped = self._layers
+        _, read = self._largest(self.size)
+        passing = 5 * each * largest
+        gradient = self._kept_memory + (passing + first_block * self.sparing) * read
         return math.ceil(max(gradient, (tapped + passing) * self._largest(style_size)[1]))
 
     def room_to_keep(self, left: float) -> tuple[int, int]:
@@ -233,7 +238,7 @@ class Way:
         """
         columns, rows = self._tiling.grid(self.size)
         tiles = -(-columns * rows // self.processes)
-        each = math.ceil(self._kept_memory(self.sparing))
+        each = math.ceil(self._kept_memory)
         room = tiles - 1 if left >= (tiles - 1) * each else int(left // each)
         return (tiles if room == tiles - 1 else room), room * each
 
@@ -246,15 +251,16 @@ class Way:
         again = max(0.0, 1 - kept * self.processes / len(tiles)) + self.sparing * FIRST_BLOCK_WORK
         return (1 + again / 2) * sum(tile.pixels_read for tile in tiles) / math.prod(self.size)
 
-    def _kept_memory(self, sparing: bool = False) -> float:
-        """About how many bytes the largest tile keeps until the gradient has passed, `sparing` or not.
+    @cached_property
+    def _kept_memory(self) -> float:
+        """About how many bytes the largest tile keeps until the gradient has passed.
 
         Every ReLU keeps its output; in an exported module autograd keeps also what pooling gives, and where maxima were
         in 8 bytes, and the gradients of all layers that are compared begin at once, as in float16. Sorting projections
         takes the style layers twice, in float32.
         """
         each, _, kept, first_block, tapped = self._layers
-        kept -= first_block * sparing
+        kept -= first_block * self.sparing
         owned, read = self._largest(self.size)
         at_once = bool(self.config.extractor) or self.precision == "fp16"
         return kept * read + tapped * (4 // each) * (2 * (not self.config.tileable) + at_once) * owned

@@ -13,6 +13,14 @@ Features = Callable[[Tensor], Mapping[str, Tensor]]
 AddPull = Callable[[str, Tensor, Tensor], None]
 """Adds to the gradient of the features at a tap, the second of two (1, C, h, w), what pulls at them there."""
 
+Keep = Callable[[Tensor], Tensor]
+"""Takes features that the way back will need, and returns them, perhaps from another place."""
+
+
+def where_they_are(features: Tensor) -> Tensor:
+    """Keeps features by themselves."""
+    return features
+
 
 class Pass(Protocol):
     """The way back from the features, which can be taken once."""
@@ -30,18 +38,21 @@ Recorded = tuple[Mapping[str, Tensor], Pass]
 class Recorder(Protocol):
     """An extractor that knows its own way back."""
 
-    def record(self, image: Tensor, *, sparing: bool = False) -> Recorded:
-        """Its features of an image (1, 3, H, W), with the way back; `sparing` takes less memory and more time."""
+    def record(self, image: Tensor, *, sparing: bool = False, keep: Keep = where_they_are) -> Recorded:
+        """Its features of an image (1, 3, H, W), with the way back; `sparing` takes less memory and more time.
+
+        What must last until then is given to `keep`.
+        """
         ...
 
 
-def record(extractor: Features, image: Tensor, *, sparing: bool = False) -> Recorded:
+def record(extractor: Features, image: Tensor, *, sparing: bool = False, keep: Keep = where_they_are) -> Recorded:
     """What `image`, (1, 3, H, W) RGB in [0, 1], gives in any extractor that autograd can follow.
 
-    Those that know their own way back can be `sparing` with memory.
+    Those that know their own way back can be `sparing` with memory, and `keep` what they must in a place of choice.
     """
     if isinstance(extractor, Recorder):
-        return extractor.record(image, sparing=sparing)
+        return extractor.record(image, sparing=sparing, keep=keep)
     with torch.enable_grad():
         image = image.detach().requires_grad_(True)
         followed = extractor(image)

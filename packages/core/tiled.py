@@ -3,13 +3,15 @@
 After Galerne et al., *Scaling Painting Style Transfer* (arXiv 2212.13459).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor
 
+from core.free_memory import REUSING
 from core.objective import (
     WHOLE,
     Measures,
@@ -25,11 +27,12 @@ from core.objective import (
     weigh,
 )
 from core.optimise import Evaluation
-from core.passes import AddPull, Features, Pass, Recorded, record
+from core.passes import AddPull, Features, Pass, Recorded, record, where_they_are
 from core.ranks import ALONE, Ranks
 from core.styles import Manner
 from core.terms import Terms
 from core.tiles import Tile, Tiling
+from core.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,10 @@ def compute_tiled_targets(
         for tap in terms.content:
             stride = extractor.tiling.strides[tap]
             if tap not in features:
-                features[tap] = content.new_empty(1, here[tap].shape[1], height // stride, width // stride)
+                # Laid out as they will be in the painting: to compare two layouts takes a tenth of an evaluation.
+                layout = torch.channels_last if here[tap].stride(1) == 1 else torch.contiguous_format
+                shape = 1, here[tap].shape[1], height // stride, width // stride
+                features[tap] = torch.empty(shape, dtype=content.dtype, device=content.device, memory_format=layout)
             features[tap][(..., *tile.placed(stride))] = here[tap].to(content.device)
     sizes = {
         tap: (height // extractor.tiling.strides[tap], width // extractor.tiling.strides[tap]) for tap in terms.style
@@ -122,10 +128,14 @@ class TiledObjective:
         kept_tiles: int = 0,
         *,
         sparing: bool = False,
+        workspace: Workspace | None = None,
     ) -> None:
-        """`targets` are those of the whole picture; `sparing` passes take less memory and more work."""
+        """`targets` are those of the whole picture; `sparing` passes take less memory and more work.
+
+        What they keep lies in the `workspace`, if there is one.
+        """
         self._extractor, self._targets, self._terms = extractor, targets, terms
-        self._kept_tiles, self._sparing = kept_tiles, sparing
+        self._kept_tiles, self._sparing, self._workspace = kept_tiles, sparing, workspace
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Evaluate at `image`, (1, 3, H, W) RGB in [0, 1], H and W those of the content."""
@@ -142,22 +152,29 @@ class TiledObjective:
         if not ranks.first:
             gradient.zero_()  # the smoothness counts once
         for tile in tiles:
-            taken = kept.pop(tile) if tile in kept else self._record(image, tile)[1]
-            gradient[(..., *tile.read)] += taken.back(self._pulls_in(tile, pulls)).to(gradient.device)
+            with self._passing():
+                taken = kept.pop(tile) if tile in kept else self._record(image, tile, None)[1]
+                gradient[(..., *tile.read)] += taken.back(self._pulls_in(tile, pulls)).to(gradient.device)
         ranks.add(gradient)
         return parts, gradient
 
     def _first_pass(self, image: Tensor, tile: Tile, kept: dict[Tile, Pass]) -> Measures:
         """What the tile adds to the measures; the pass is `kept` for the way back if there is room."""
-        if len(kept) < self._kept_tiles:
-            features, kept[tile] = self._record(image, tile)
-        else:
-            features = self._extractor.extractor(self._extractor.read(image, tile))
-        owned = self._extractor.owned(features, tile)
-        return _share(self._extractor, owned, tile, self._targets.content, self._targets.regions, self._terms)
+        with self._passing():
+            if len(kept) < self._kept_tiles:
+                features, kept[tile] = self._record(image, tile, tile)
+            else:
+                features = self._extractor.extractor(self._extractor.read(image, tile))
+            owned = self._extractor.owned(features, tile)
+            return _share(self._extractor, owned, tile, self._targets.content, self._targets.regions, self._terms)
 
-    def _record(self, image: Tensor, tile: Tile) -> Recorded:
-        return record(self._extractor.extractor, self._extractor.read(image, tile), sparing=self._sparing)
+    def _record(self, image: Tensor, tile: Tile, shelf: Hashable) -> Recorded:
+        keep = self._workspace.shelf(shelf) if self._workspace else where_they_are
+        return record(self._extractor.extractor, self._extractor.read(image, tile), sparing=self._sparing, keep=keep)
+
+    def _passing(self) -> AbstractContextManager[None]:
+        """Around what one tile needs for a while: beside a workspace that can come from the same memory each time."""
+        return REUSING if self._workspace else nullcontext()
 
     def _weigh(self, measures: Measures, image: Tensor) -> tuple[dict[str, Tensor], Measures, Tensor]:
         """The parts of the loss, and its gradients with respect to the measures and to the image beside them."""

@@ -15,7 +15,7 @@ from core.engine import TorchEngine
 from core.errors import StyleTransferError
 from core.images import Pixels
 from core.memory import Memory, plan_memory
-from core.passes import Recorded, record
+from core.passes import Keep, Recorded, record, where_they_are
 from core.stylize import stylize
 
 CONFIG = TransferConfig(
@@ -38,9 +38,9 @@ class Cramped:
         self._use(image)
         return self.extractor(image)
 
-    def record(self, image: Tensor, *, sparing: bool = False) -> Recorded:
+    def record(self, image: Tensor, *, sparing: bool = False, keep: Keep = where_they_are) -> Recorded:
         self._use(image)
-        return record(self.extractor, image, sparing=sparing)
+        return record(self.extractor, image, sparing=sparing, keep=keep)
 
     def _use(self, image: Tensor) -> None:
         self.left -= 1
