@@ -65,15 +65,23 @@ def difference(found: Tensor, expected: Tensor) -> float:
 
 @pytest.mark.parametrize("pooling", ["max", "average"])
 @pytest.mark.parametrize("size", [(32, 48), (37, 51)])
-def test_it_computes_what_autograd_computes(pooling: str, size: tuple[int, int]) -> None:
-    plain = extractor(pooling).double()
+@pytest.mark.parametrize("taps", [TAPS, ("relu1_2", "relu2_2", "pool3", "relu4_1")])
+def test_it_computes_what_autograd_computes(pooling: str, size: tuple[int, int], taps: tuple[str, ...]) -> None:
+    plain = extractor(pooling, taps).double()
     image = photograph(*size).double()
     features, gradient = features_and_gradient(FusedExtractor(plain, torch.float64), image)
     expected_features, expected_gradient = features_and_gradient(plain, image)
-    assert list(features) == list(TAPS)
+    assert list(features) == list(taps)
     for tap, expected in expected_features.items():
         assert difference(features[tap], expected) < 1e-14
     assert difference(gradient, expected_gradient) < 1e-13
+
+
+def test_where_maxima_were_is_found_a_few_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, image = FusedExtractor(extractor(), torch.float32), photograph(51, 37)
+    expected = features_and_gradient(network, image)[1]
+    monkeypatch.setattr("core.fused.CHUNK", 64 * 51 * 5)  # not even three of the windows' rows at the first pooling
+    assert torch.equal(features_and_gradient(network, image)[1], expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])

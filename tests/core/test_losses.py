@@ -149,9 +149,15 @@ def test_the_gradient_of_the_sliced_distance() -> None:
     ids=["gram", "moments", "projections"],
 )
 def test_the_ways_back_are_autograds(
-    statistic: Callable, add_pull: Callable, masked: bool, part: tuple[slice, slice], layout: torch.memory_format
+    statistic: Callable,
+    add_pull: Callable,
+    masked: bool,
+    part: tuple[slice, slice],
+    layout: torch.memory_format,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """For features in either layout, or a part of them, and added to a gradient that is there."""
+    monkeypatch.setattr("core.losses.CHUNK", 40)  # three of the four rows of the part
     generator = torch.Generator().manual_seed(0)
     features, gradient = (
         torch.randn(1, 3, 6, 7, generator=generator, dtype=torch.float64).contiguous(memory_format=layout)
@@ -160,6 +166,7 @@ def test_the_ways_back_are_autograds(
     owned = features[(..., *part)].detach().requires_grad_(True)
     mask = torch.rand(1, 1, *owned.shape[2:], generator=generator, dtype=torch.float64) if masked else None
     measured = statistic(owned, mask)
+    torch.testing.assert_close(measured, statistic(owned.contiguous(), mask), rtol=1e-12, atol=1e-12)
     pull = torch.randn(measured.shape, generator=generator, dtype=torch.float64)
     (pulled,) = torch.autograd.grad(measured, owned, pull)
     expected = gradient.clone()

@@ -16,6 +16,7 @@ from core.memory import (
     OutOfMemory,
     Plan,
     Way,
+    evaluations_needed,
     plan_memory,
     state_memory,
     within_memory,
@@ -43,18 +44,15 @@ def test_whole_where_it_fits_or_nobody_knows() -> None:
 
 
 def test_less_memory_never_means_more_of_anything() -> None:
-    """Down to what does not fit, every plan fits; work grows first, and the history shrinks for small tiles alone."""
-    plans = [plan(gib) for gib in range(80, 5, -1)]
-    assert plans[0].tile_size == 0
-    for gib, found in zip(range(80, 5, -1), plans, strict=True):
+    """Down to what does not fit, every plan fits; the less memory, the longer a run takes."""
+    plans = [plan(gib) for gib in range(90, 5, -1)]
+    assert (plans[0].tile_size, plans[0].history) == (0, 20)
+    for gib, found in zip(range(90, 5, -1), plans, strict=True):
         assert found.memory <= gib * GIB or found.shortage
-        assert found.history == 20 or 0 < found.tile_size <= 512
     for more, less in itertools.pairwise(plans):
-        assert less.history <= more.history
-        if less.history == more.history:
-            assert less.work >= more.work
+        assert less.work * evaluations_needed(less.history, 20) >= more.work * evaluations_needed(more.history, 20)
         assert not (more.shortage and not less.shortage)
-    assert len({found.history for found in plans}) > 2
+    assert {found.history for found in plans} >= {20, 10, 5}
     assert len({found.tile_size for found in plans}) > 4
 
 
@@ -143,7 +141,7 @@ def test_what_is_allowed_wins_over_what_is_free() -> None:
 
 def test_a_picture_of_268_megapixels_can_be_planned() -> None:
     found = plan(220, (16384, 16384))
-    assert (found.history, found.shortage) == (20, None)
+    assert found.shortage is None
     assert found.tile_size > 0
 
 
@@ -166,7 +164,7 @@ def test_the_network_takes_what_autograd_keeps_and_not_much_more(options: dict[s
     config, size = CONFIG.with_options(**options), (96, 80)
     kept = kept_for_the_gradient(config, size, tile_size)
     _, read = Tiling.of("vgg19", (*config.content_layers, *config.style_layers), tile_size or UNCUT).largest(size)
-    passing = 4 * 64 * 4 * math.prod(read)  # three of the largest layer, and one that is compared
+    passing = 5 * 64 * 4 * math.prod(read)
     assert kept < Way(size, config, tile_size).memory(size) < 1.5 * kept + passing
 
 

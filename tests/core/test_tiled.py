@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from core.config import TransferConfig
+from core.fused import FusedExtractor
 from core.layers import convolutions
 from core.objective import Targets, TorchObjective, compute_targets
 from core.styles import Manner
@@ -15,6 +16,7 @@ from core.tiled import TiledExtractor, TiledObjective, compute_tiled_targets
 from core.tiles import Tiling
 from core.vgg import Extractor, load_extractor
 from core.weights import PREPROCESSINGS, Weights, load_weights
+from core.workspace import Workspace
 
 CPU = torch.device("cpu")
 SHALLOW = {"content_layers": "relu3_1", "style_layers": "relu1_1,relu2_1,relu3_1", "style_weight": "1,2,3"}
@@ -129,6 +131,34 @@ def test_what_is_kept_is_not_computed_again_and_changes_nothing() -> None:
         assert counted.times == number + max(0, number - kept)
         assert found.loss == plain.loss
         assert torch.equal(found.gradient, plain.gradient)
+
+
+@pytest.mark.parametrize("sparing", [False, True])
+def test_a_workspace_changes_nothing(sparing: bool) -> None:
+    """Not even where evaluations and tiles that are not kept take the places of others."""
+    config, size = TransferConfig(**SHALLOW), (67, 53)
+    extractor, terms = FusedExtractor(network(config, torch.float32), torch.bfloat16), Terms.of(config, 57.6)
+    tiles = TiledExtractor(extractor, Tiling.of("vgg19", extractor.taps, 16), CPU)
+    targets = compute_tiled_targets(tiles, picture(1, *size).float(), picture(2, 75, 58).float(), terms)
+    plain = TiledObjective(tiles, targets, terms)
+    for kept in (0, 3, 100):
+        found = TiledObjective(tiles, targets, terms, kept, sparing=sparing, workspace=Workspace())
+        for seed in (3, 4):
+            image = picture(seed, *size).float()
+            assert found(image).loss == plain(image).loss
+            assert torch.equal(found(image).gradient, plain(image).gradient)
+
+
+def test_the_content_lies_as_the_painting_will() -> None:
+    config, image = TransferConfig(**SHALLOW), picture(1, 67, 53).float()
+    plain = network(config, torch.float32)
+    tiling = Tiling.of("vgg19", plain.taps, 16)
+    for extractor, layout in (
+        (plain, torch.contiguous_format),
+        (FusedExtractor(plain, torch.float32), torch.channels_last),
+    ):
+        found = compute_tiled_targets(TiledExtractor(extractor, tiling, CPU), image, image, Terms.of(config, 57.6))
+        assert found.content["relu3_1"].is_contiguous(memory_format=layout)
 
 
 def test_vgg16_too() -> None:
