@@ -67,7 +67,8 @@ class Memory:
 class Plan:
     """How pictures of one size are painted.
 
-    `size` is width and height, `tile_size` the most that a side of a tile may have, 0 where the picture fits whole,
+    `size` is width and height, `tile_size` the most that a side of a tile may have, 0 where the picture fits whole, and
+    only its height where tiles are `strips` as wide as the picture,
     `history` the pairs of steps that L-BFGS remembers, and `processes` how many share the tiles. `memory` is about how
     many bytes it takes where the network runs, and `host_memory` beside that on the host, where the device has room for
     the tiles but not for the pictures. `shortage` says what there is too little of, if anything. Of each process
@@ -89,6 +90,7 @@ class Plan:
     work: float = 1.0
     roomy: bool = False
     sparing: bool = False
+    strips: bool = False
 
     def require_fits(self) -> Self:
         """The plan itself.
@@ -112,7 +114,7 @@ class Plan:
 
     def tiling(self, config: "TransferConfig") -> Tiling:
         """The tiles; where the picture fits whole, that is the only one."""
-        return _tiling(config, self.tile_size, self.processes)
+        return _tiling(config, self.tile_size, self.processes, strips=self.strips)
 
     def to_dict(self) -> dict[str, Any]:
         """What it makes of a painting, JSON-ready."""
@@ -125,7 +127,7 @@ class Plan:
         """
         side = (self.tile_size or max(self.size)) // 2
         possible = self.divisible and self.processes == 1 and side >= TILE_SIDES[-1]
-        return replace(self, tile_size=side, kept_tiles=0, roomy=False) if possible else None
+        return replace(self, tile_size=side, kept_tiles=0, roomy=False, strips=False) if possible else None
 
 
 def plan_memory(
@@ -143,15 +145,15 @@ def plan_memory(
     tiles have the `memory` each.
     """
     available = memory.host if memory.device is None else memory.device
-    sides = _sides(size, config)
+    sides = _sides(size, config, processes)
     # Only the fused network is sparing, and of the precisions this is the one that no other computes in.
     sparings = (False, True) if precision == "bf16" else (False,)
     for ways in _ways(config, memory):
         plans: list[Plan] = []
-        for (history, on_host), side, sparing in product(ways, sides, sparings):
+        for (history, on_host), (side, strips), sparing in product(ways, sides, sparings):
             state = state_memory(size, config, history)
             there = RUNTIME_MEMORY + state if on_host else 0
-            way = Way(size, config, side, precision, processes, sparing)
+            way = Way(size, config, side, precision, processes, sparing, strips)
             network = way.memory(style_size)
             here = RUNTIME_MEMORY + network + (0 if on_host else state)
             if here <= available and there <= memory.host:
@@ -169,6 +171,7 @@ def plan_memory(
                         work=way.work(kept),
                         roomy=here + taken + network + taken <= available,
                         sparing=sparing,
+                        strips=strips,
                     )
                 )
         if plans:
@@ -192,10 +195,16 @@ def evaluations_needed(history: int, wanted: int) -> float:
     return FORGETTING[min(halvings, len(FORGETTING) - 1)]
 
 
-def _sides(size: "Size", config: "TransferConfig") -> list[int]:
-    """Tile sizes to choose from: of those that make the same work the first one is the best."""
+def _sides(size: "Size", config: "TransferConfig", processes: int) -> list[tuple[int, bool]]:
+    """Tile sizes to choose from, and whether they are those of strips.
+
+    Of those that make the same work the first one is the best. Features of strips need not be laid out anew.
+    """
+    if config.tile_size:
+        return [(config.tile_size, False)]
     smaller = [side for side in TILE_SIDES if side < max(size) and config.tileable]
-    return [config.tile_size] if config.tile_size else [0, *smaller]
+    strips = [side for side in smaller if side < size[1] and processes == 1]
+    return [(0, False), *((side, True) for side in strips), *((side, False) for side in smaller)]
 
 
 def _ways(config: "TransferConfig", memory: Memory) -> Iterator[list[tuple[int, bool]]]:
@@ -210,7 +219,7 @@ def _ways(config: "TransferConfig", memory: Memory) -> Iterator[list[tuple[int, 
 
 @dataclass(frozen=True)
 class Way:
-    """A way of computing pictures of a size: in tiles of a side, 0 for whole, by `processes` that share them."""
+    """How pictures of a size are computed: in tiles of a side or `strips` of a height, 0 for whole, by `processes`."""
 
     size: "Size"
     config: "TransferConfig"
@@ -218,6 +227,7 @@ class Way:
     precision: str = "fp32"
     processes: int = 1
     sparing: bool = False
+    strips: bool = False
 
     def memory(self, style_size: "Size") -> int:
         """About how many bytes the network takes for the gradient, or for the features of a style of that size.
@@ -227,9 +237,8 @@ class Way:
         """
         each, largest, _, first_block, tapped = self._layers
         _, read = self._largest(self.size)
-        passing = 5 * each * largest
-        gradient = self._kept_memory + (passing + first_block * self.sparing) * read
-        return math.ceil(max(gradient, (tapped + passing) * self._largest(style_size)[1]))
+        gradient = self._kept_memory + (5 * each * largest + first_block * self.sparing) * read
+        return math.ceil(max(gradient, (tapped + 3 * each * largest) * self._largest(style_size)[1]))
 
     def room_to_keep(self, left: float) -> tuple[int, int]:
         """For how many tiles of a process the bytes `left` over can keep what they compute, and the bytes they take.
@@ -284,7 +293,7 @@ class Way:
 
     @cached_property
     def _tiling(self) -> Tiling:
-        return _tiling(self.config, self.tile_size, self.processes)
+        return _tiling(self.config, self.tile_size, self.processes, strips=self.strips)
 
     def _largest(self, size: "Size") -> tuple[int, int]:
         """The most pixels of a picture that a tile owns, and that one reads."""
@@ -292,8 +301,9 @@ class Way:
         return owned, read
 
 
-def _tiling(config: "TransferConfig", tile_size: int, processes: int) -> Tiling:
-    return Tiling.of(config.arch, (*config.content_layers, *config.style_layers), tile_size or UNCUT, processes)
+def _tiling(config: "TransferConfig", tile_size: int, processes: int, *, strips: bool) -> Tiling:
+    taps = (*config.content_layers, *config.style_layers)
+    return Tiling.of(config.arch, taps, tile_size or UNCUT, processes, strips=strips)
 
 
 def state_memory(size: "Size", config: "TransferConfig", history: int) -> int:

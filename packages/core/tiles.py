@@ -80,7 +80,8 @@ class Tiling:
 
     `strides` are those of the layers, by name. Cuts lie on multiples of `step`. A tile owns at most `side` a side, or
     `step`, and the last one of a row or column what division leaves over as well; it reads at most `halo` more at
-    each end. Where several `processes` share a picture, it is cut so that the busiest of them has the least to read.
+    each end. Tiles that are `strips` are as wide as the picture. Where several `processes` share a picture, it is cut
+    so that the busiest of them has the least to read.
     """
 
     strides: Mapping[str, int]
@@ -88,9 +89,10 @@ class Tiling:
     halo: int
     side: int
     processes: int = 1
+    strips: bool = False
 
     @classmethod
-    def of(cls, arch: str, taps: Sequence[str], side: int, processes: int = 1) -> Self:
+    def of(cls, arch: str, taps: Sequence[str], side: int, processes: int = 1, *, strips: bool = False) -> Self:
         """The tiling with tiles of `side` for `taps` of `arch`, for as many `processes`.
 
         Each 3x3 convolution reads one of its own input's positions further; the halo is the sum of these up to the
@@ -104,7 +106,7 @@ class Tiling:
         strides = {layer.name: layer.stride for layer in plan if layer.name in wanted}
         step = plan[-1].stride
         reach = sum(layer.stride for layer in plan if layer.kind == "conv")
-        return cls(strides, step, -(-reach // step) * step, side, processes)
+        return cls(strides, step, -(-reach // step) * step, side, processes, strips)
 
     def tiles(self, size: tuple[int, int]) -> tuple[Tile, ...]:
         """The tiles of a picture (width, height), row by row: together they own every feature exactly once."""
@@ -132,7 +134,9 @@ class Tiling:
 
     def _cut(self, size: tuple[int, int]) -> tuple[list[Segment], list[Segment]]:
         """The columns and the rows: the fewest that are short enough, or more to keep all processes busy."""
-        sides = [[(_longest_read(parts), parts) for parts in self._ways(side)] for side in size]
+        width, height = size
+        across = [self._segments(width, 1)] if self.strips else self._ways(width)
+        sides = [[(_longest_read(parts), parts) for parts in ways] for ways in (across, self._ways(height))]
         (_, columns), (_, rows) = min(product(*sides), key=self._delay)
         return columns, rows
 

@@ -35,7 +35,13 @@ CONFIG = TransferConfig()
 
 def plan(gib: float, size: tuple[int, int] = LARGE, device: float | None = None, **options: object) -> Plan:
     memory = Memory(gib * GIB, None if device is None else device * GIB)
-    return plan_memory(size, size, CONFIG.with_options(**options), memory)
+    config = CONFIG.with_options(**options)
+    return plan_memory(size, size, config, memory, config.precision)
+
+
+def duration(found: Plan) -> float:
+    """How long a run takes with a plan, relative to one with all the memory."""
+    return found.work * evaluations_needed(found.history, CONFIG.history)
 
 
 def test_whole_where_it_fits_or_nobody_knows() -> None:
@@ -50,7 +56,7 @@ def test_less_memory_never_means_more_of_anything() -> None:
     for gib, found in zip(range(90, 5, -1), plans, strict=True):
         assert found.memory <= gib * GIB or found.shortage
     for more, less in itertools.pairwise(plans):
-        assert less.work * evaluations_needed(less.history, 20) >= more.work * evaluations_needed(more.history, 20)
+        assert duration(less) >= duration(more)
         assert not (more.shortage and not less.shortage)
     assert {found.history for found in plans} >= {20, 10, 5}
     assert len({found.tile_size for found in plans}) > 4
@@ -79,10 +85,23 @@ def test_where_tiles_do_not_fit_otherwise_the_first_layers_are_computed_again() 
     assert {found.sparing for found in plans} == {False, True}
     assert not plans[-1].sparing
     for more, less in itertools.pairwise(reversed(plans)):
-        assert less.work >= more.work
+        assert duration(less) >= duration(more)
     halves = [plan_memory(size, size, CONFIG, Memory(gib * GIB), "fp16") for gib in range(12, 60)]
     assert not any(found.sparing for found in halves)
-    assert all(bf16.work <= fp16.work for bf16, fp16 in zip(plans, halves, strict=True))
+    assert all(duration(bf16) <= duration(fp16) for bf16, fp16 in zip(plans, halves, strict=True))
+
+
+def test_strips_where_the_memory_suffices_for_them() -> None:
+    """They have halos at two sides only; smaller ones would have more of them than squares."""
+    strips, squares = plan(24, (4096, 4096), precision="bf16"), plan(8, (4096, 4096), precision="bf16")
+    assert strips.strips
+    assert strips.tiling(CONFIG).grid((4096, 4096)) == (1, 2)
+    assert not squares.strips
+    smaller = strips.in_smaller_tiles()
+    assert smaller is not None
+    assert not smaller.strips
+    assert smaller.tiling(CONFIG).grid((4096, 4096)) == (3, 3)
+    assert not plan(24, (4096, 4096), tile_size=3072, precision="bf16").strips
 
 
 def test_a_roomy_plan_leaves_as_much_again() -> None:

@@ -83,6 +83,22 @@ def test_the_gradient_with_tiles_in_the_midst(style_loss: str, pooling: str) -> 
     assert_same_objective(config, (67, 53), 16)
 
 
+def test_the_gradient_with_strips() -> None:
+    """Of which features are read where they lie."""
+    config, (width, height) = TransferConfig(**SHALLOW, tv_weight=3), (53, 67)
+    extractor, terms = FusedExtractor(network(config), torch.float64), Terms.of(config, 57.6)
+    content, style, image = picture(1, width, height), picture(2, 75, 58), picture(3, width, height)
+    whole = TiledExtractor(extractor, Tiling.of("vgg19", extractor.taps, 400), CPU)
+    strips = TiledExtractor(extractor, Tiling.of("vgg19", extractor.taps, 16, strips=True), CPU)
+    assert len(strips.tiles(image)) == 4
+    expected, found = (
+        TiledObjective(tiles, compute_tiled_targets(tiles, content, style, terms), terms)(image)
+        for tiles in (whole, strips)
+    )
+    assert found.loss == pytest.approx(expected.loss, rel=1e-12)
+    assert relative(found.gradient, expected.gradient) <= 1e-12
+
+
 @pytest.mark.parametrize(
     ("size", "side"),
     [((16, 16), 16), ((209, 17), 48), ((19, 223), 64), ((47, 31), 400)],

@@ -28,10 +28,11 @@ def influences(arch: str, side: int) -> dict[str, list[tuple[int, int]]]:
     return found
 
 
+@pytest.mark.parametrize("strips", [False, True])
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize(("arch", "taps"), TAPS)
-def test_every_feature_is_owned_exactly_once(arch: str, taps: tuple[str, ...], side: int) -> None:
-    tiling = Tiling.of(arch, taps, side)
+def test_every_feature_is_owned_exactly_once(arch: str, taps: tuple[str, ...], side: int, strips: bool) -> None:
+    tiling = Tiling.of(arch, taps, side, strips=strips)
     for width, height in SIZES:
         for stride in tiling.strides.values():
             owners = np.zeros((height // stride, width // stride), int)
@@ -122,6 +123,16 @@ def test_tiles_are_alike_and_no_larger_than_asked() -> None:
         assert max(owned[:-1], default=0) <= 64
         assert owned[-1] < 64 + tiling.step
         assert max(owned) - min(owned) < 2 * tiling.step
+
+
+def test_strips_are_as_wide_as_the_picture() -> None:
+    tiling = Tiling.of("vgg19", DEFAULT, 64, strips=True)
+    assert tiling.grid((211, 300)) == (1, 5)
+    tiles = tiling.tiles((211, 300))
+    assert all(tile.read[1] == slice(0, 211) for tile in tiles)
+    assert [tile.rows.start for tile in tiles] == [
+        row.start for row, _, _ in Tiling.of("vgg19", DEFAULT, 64).tiles((16, 300))
+    ]
 
 
 def test_a_tile_larger_than_the_picture_is_the_picture() -> None:
