@@ -78,8 +78,7 @@ Measure = Callable[..., None]
 def measure(benchmark: Any, artifacts: Path) -> Iterator[Measure]:
     """Time a case: made ready, done once and checked, then timed, and its figures noted.
 
-    `rounds` is how many times; left out, pytest-benchmark's own choice (at least 5). What takes minutes is done in one
-    round only, and checked afterwards.
+    `rounds` is how many times; left out, pytest-benchmark's own choice (at least 5).
     """
 
     def run(case: Case, *, rounds: int | None = None) -> None:
@@ -94,11 +93,11 @@ def measure(benchmark: Any, artifacts: Path) -> Iterator[Measure]:
             synchronise(case.device)
             return result
 
-        if rounds != 1:
-            work.check(timed())
+        # In a process of its own, so now: later this one holds what the case takes.
+        peak = peak_memory(case, artifacts) if case.device == "cpu" else None
+        work.check(timed())
         _forget_peak(case.device)
-        result = benchmark.pedantic(timed, rounds=rounds) if rounds else benchmark(timed)
-        work.check(result)
+        work.check(benchmark.pedantic(timed, rounds=rounds) if rounds else benchmark(timed))
         note(
             benchmark,
             suite=case.suite,
@@ -109,7 +108,7 @@ def measure(benchmark: Any, artifacts: Path) -> Iterator[Measure]:
             height=case.height,
             evaluations=work.evaluations,
             flop=work.flop,
-            peak_memory_bytes=_peak(case, artifacts),
+            peak_memory_bytes=_device_peak(case) if case.device == "cuda" else peak,
         )
 
     yield run
@@ -140,10 +139,8 @@ def _forget_peak(device: str) -> None:
         torch.cuda.reset_peak_memory_stats()
 
 
-def _peak(case: Case, artifacts: Path) -> int | None:
-    """On CUDA what PyTorch allocated there, None for what it did not allocate itself."""
-    if case.device == "cpu":
-        return peak_memory(case, artifacts)
+def _device_peak(case: Case) -> int | None:
+    """What PyTorch allocated on the device, None for what it did not allocate itself."""
     import torch
 
     return None if case.backend == "onnxruntime" else torch.cuda.max_memory_allocated()
