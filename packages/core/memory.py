@@ -67,11 +67,11 @@ class Memory:
 class Plan:
     """How pictures of one size are painted.
 
-    `size` is width and height, `tile_size` the most that a side of a tile may have, 0 where the picture fits whole, and
-    only its height where tiles are `strips` as wide as the picture,
-    `history` the pairs of steps that L-BFGS remembers, and `processes` how many share the tiles. `memory` is about how
-    many bytes it takes where the network runs, and `host_memory` beside that on the host, where the device has room for
-    the tiles but not for the pictures. `shortage` says what there is too little of, if anything. Of each process
+    `size` is width and height, `tile_size` the most that a side of a tile may have, 0 where the picture fits whole;
+    tiles that are `strips` are as wide as the picture, whatever that is. `history` are the pairs of steps that L-BFGS
+    remembers, and `processes` how many share the tiles. `memory` is about how many bytes it takes where the network
+    runs, and `host_memory` beside that on the host, where the device has room for the tiles but not for the pictures.
+    `shortage` says what there is too little of, if anything. Of each process
     `kept_tiles` have room for what their second pass would have to compute again; `work` is how many times as much an
     evaluation computes as it would for the picture at once. A `roomy` plan leaves as much memory again as the network
     takes, so that what it frees need not be given back. A `sparing` one computes the first layers once more rather than
@@ -118,7 +118,8 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """What it makes of a painting, JSON-ready."""
-        return {"size": self.size, "tile_size": self.tile_size, "history": self.history, "on_host": self.on_host}
+        names = ("size", "tile_size", "strips", "history", "on_host")
+        return {name: getattr(self, name) for name in names}
 
     def in_smaller_tiles(self) -> Self | None:
         """The same with tiles half as large, or None where they would be too small, or there can be none.

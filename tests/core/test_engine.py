@@ -94,7 +94,9 @@ def test_another_failure_is_not_taken_for_a_lack_of_memory() -> None:
 def test_tiles_that_are_asked_for_change_nothing_but_rounding(content_path: Path, style_path: Path) -> None:
     config = CONFIG.with_options(image_size=96, iterations=4)
     whole, tiled = (stylize(content_path, style_path, config.with_options(tile_size=side)) for side in (0, 32))
-    assert tiled.record["engine"]["plans"] == [{"size": (96, 64), "tile_size": 32, "history": 20, "on_host": False}]
+    assert tiled.record["engine"]["plans"] == [
+        {"size": (96, 64), "tile_size": 32, "strips": False, "history": 20, "on_host": False}
+    ]
     assert tiled.record["delivered"] == pytest.approx(whole.record["delivered"], rel=1e-2)
 
 

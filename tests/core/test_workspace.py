@@ -57,7 +57,7 @@ def test_it_is_empty_for_another_user() -> None:
 
 
 def test_a_system_without_memory_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: object) -> None:
+    def refused(*_: object, **__: object) -> None:
         raise OSError(code, "refused")
 
     monkeypatch.setattr(workspace.mmap, "mmap", refused)
