@@ -2,6 +2,7 @@
 
 import math
 import platform
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -97,6 +98,7 @@ class TorchEngine:
         self.device, self.extractor = network.device, network.extractor
         self._network, self._config = network, config
         self._plans: dict[Size, Plan] = {}
+        self._last_workspace: Callable[[], Workspace | None] = lambda: None
         self.terms = Terms.of(config, network.activation_scale)
 
     def plan(self, size: Size, style_size: Size) -> Plan:
@@ -116,9 +118,13 @@ class TorchEngine:
         manners, size = as_manners(style), size_of(content)
         self.plan(size, _largest(manners))
         home = self._home(size)
+        if last := self._last_workspace():  # its objective may live on for a while, but not beside this one
+            last.lend(None)
         give_back()
         targets = self._as_planned(size, partial(self._targets, _on(home, content), _moved(manners, home)))
-        return _Objective(partial(self._evaluate_as_planned, size, targets, Workspace()), self.terms)
+        workspace = Workspace()
+        self._last_workspace = weakref.ref(workspace)
+        return _Objective(partial(self._evaluate_as_planned, size, targets, workspace), self.terms)
 
     def left_on_device(self, objective: WeightedObjective, size: Size) -> Objective | None:
         """`objective`, one of this engine's at `size`, with its numbers left there; None where nothing is gained.

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from core.images import Pixels
 from core.memory import Memory, plan_memory
 from core.passes import Keep, Recorded, record, where_they_are
 from core.stylize import stylize
+from core.workspace import Workspace
 
 CONFIG = TransferConfig(
     content_layers="relu2_1", style_layers="relu1_1,relu2_1", image_size=300, scales=1, iterations=6, device="cpu"
@@ -58,6 +60,28 @@ def test_targets_and_evaluations_go_on_in_smaller_tiles() -> None:
     assert torch.linalg.norm(found.gradient - expected.gradient) < 1e-5 * torch.linalg.norm(expected.gradient)
     assert [plan["tile_size"] for plan in cramped.describe()["plans"]] == [150]
     assert [plan["tile_size"] for plan in roomy.describe()["plans"]] == [0]
+
+
+def test_what_an_objective_keeps_is_given_up_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run holds on to the objective of a scale until it has evaluated that of the next."""
+    spaces = list[Workspace]()
+
+    class Watched(Workspace):
+        def __init__(self) -> None:
+            super().__init__()
+            spaces.append(self)
+
+    monkeypatch.setattr(engine, "Workspace", Watched)
+    tight, size = TorchEngine(CONFIG), (300, 20)
+    tight._plans[size] = replace(tight.plan(size, size), roomy=False)
+    first = tight.objective(picture(0), picture(1))
+    image = tight.to_array(picture(2))
+    loss = first(image).loss
+    assert spaces[0]._places
+    second = tight.objective(picture(1), picture(0))
+    assert not spaces[0]._places
+    assert second(image).loss != loss
+    assert first(image).loss == loss
 
 
 def test_a_run_goes_on_from_where_it_was() -> None:
