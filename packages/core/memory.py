@@ -234,11 +234,13 @@ class Way:
         """About how many bytes the network takes for the gradient, or for the features of a style of that size.
 
         That is what a tile keeps, with what it computes again, and five times the largest layer for the gradient that
-        passes: glibc does not reuse the place of one such block for the next.
+        passes: glibc does not reuse the place of one such block for the next. A square's features at the taps are
+        beside it while it is measured, for where squares are needed not all of them are kept.
         """
         each, largest, _, first_block, tapped = self._layers
         _, read = self._largest(self.size)
-        gradient = self._kept_memory + (5 * each * largest + first_block * self.sparing) * read
+        measured = tapped if self.tile_size and not self.strips else 0
+        gradient = self._kept_memory + (5 * each * largest + first_block * self.sparing + measured) * read
         return math.ceil(max(gradient, (tapped + 3 * each * largest) * self._largest(style_size)[1]))
 
     def room_to_keep(self, left: float) -> tuple[int, int]:
