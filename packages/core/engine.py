@@ -2,7 +2,6 @@
 
 import math
 import platform
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -98,7 +97,7 @@ class TorchEngine:
         self.device, self.extractor = network.device, network.extractor
         self._network, self._config = network, config
         self._plans: dict[Size, Plan] = {}
-        self._last_workspace: Callable[[], Workspace | None] = lambda: None
+        self._workspace = Workspace()
         self.terms = Terms.of(config, network.activation_scale)
 
     def plan(self, size: Size, style_size: Size) -> Plan:
@@ -118,13 +117,10 @@ class TorchEngine:
         manners, size = as_manners(style), size_of(content)
         self.plan(size, _largest(manners))
         home = self._home(size)
-        if last := self._last_workspace():  # its objective may live on for a while, but not beside this one
-            last.lend(None)
+        self._workspace.lend(None)  # the last objective may live on for a while, but what it keeps not beside this one
         give_back()
         targets = self._as_planned(size, partial(self._targets, _on(home, content), _moved(manners, home)))
-        workspace = Workspace()
-        self._last_workspace = weakref.ref(workspace)
-        return _Objective(partial(self._evaluate_as_planned, size, targets, workspace), self.terms)
+        return _Objective(partial(self._evaluate_as_planned, size, targets), self.terms)
 
     def left_on_device(self, objective: WeightedObjective, size: Size) -> Objective | None:
         """`objective`, one of this engine's at `size`, with its numbers left there; None where nothing is gained.
@@ -175,20 +171,18 @@ class TorchEngine:
         extractor = self._tiled(self._network.artifact or self.extractor, plan)
         return compute_tiled_targets(extractor, content, styles, self.terms, self._network.remembered.measure)
 
-    def _evaluate_as_planned(
-        self, size: Size, targets: Targets, workspace: Workspace, terms: Terms, image: Tensor
-    ) -> Unread:
-        return self._as_planned(size, partial(self._evaluate, targets, workspace, terms, image))
+    def _evaluate_as_planned(self, size: Size, targets: Targets, terms: Terms, image: Tensor) -> Unread:
+        return self._as_planned(size, partial(self._evaluate, targets, terms, image))
 
-    def _evaluate(self, targets: Targets, workspace: Workspace, terms: Terms, image: Tensor, plan: Plan) -> Unread:
-        workspace.lend(plan)
+    def _evaluate(self, targets: Targets, terms: Terms, image: Tensor, plan: Plan) -> Unread:
+        self._workspace.lend(plan)
         return TiledObjective(
             self._tiled(self.extractor, plan),
             targets,
             terms,
             plan.kept_tiles,
             sparing=plan.sparing,
-            workspace=None if plan.roomy or self.device.type != "cpu" else workspace,
+            workspace=None if plan.roomy or self.device.type != "cpu" else self._workspace,
         ).evaluate(image)
 
     def _tiled(self, extractor: Features, plan: Plan) -> TiledExtractor:

@@ -71,11 +71,10 @@ class Plan:
     tiles that are `strips` are as wide as the picture, whatever that is. `history` are the pairs of steps that L-BFGS
     remembers, and `processes` how many share the tiles. `memory` is about how many bytes it takes where the network
     runs, and `host_memory` beside that on the host, where the device has room for the tiles but not for the pictures.
-    `shortage` says what there is too little of, if anything. Of each process
-    `kept_tiles` have room for what their second pass would have to compute again; `work` is how many times as much an
-    evaluation computes as it would for the picture at once. A `roomy` plan leaves as much memory again as the network
-    takes, so that what it frees need not be given back. A `sparing` one computes the first layers once more rather than
-    keep what they give.
+    `shortage` says what there is too little of, if anything. Of each process `kept_tiles` have room for what their
+    second pass would have to compute again; `work` is how many times as much an evaluation computes as it would for the
+    picture at once. A `roomy` plan leaves as much memory again as the network takes, so that what it frees need not be
+    given back. A `sparing` one computes the first layers once more rather than keep what they give.
     """
 
     size: "Size"
