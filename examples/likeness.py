@@ -9,9 +9,9 @@ photograph and the style.
 import sys
 
 from core import TransferConfig
-from core.engine import TorchEngine
 from core.images import read_picture, resize
 from core.pyramid import plan_scales
+from core.torch_engine import TorchEngine
 
 SIZE = 256
 

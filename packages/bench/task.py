@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from core.config import TransferConfig
-from core.engine import choose_device
+from core.device import choose_device
 from core.images import Pixels
 from core.objective import TorchObjective, compute_targets
 from core.terms import Terms

@@ -13,12 +13,13 @@ from bench.machine import precisions_of
 from bench.reference import require_evaluation, require_features
 from core import resident
 from core.artifacts import open_extractor
+from core.engine import default_engine
 from core.errors import StyleTransferError
 from core.images import Pixels
 from core.optimise import Evaluation, Step, adam, lbfgs
 from core.pyramid import plan_scales
 from core.session import CUDA
-from core.stylize import Result, default_engine, stylize
+from core.stylize import Result, stylize
 from core.vgg import load_extractor
 from core.weights import load_weights
 

@@ -23,16 +23,17 @@ from core.cli import (
     resolve,
 )
 from core.config import TransferConfig
+from core.engine import Engine, default_engine
 from core.errors import StyleTransferError
 from core.images import check_output, read_picture, write_picture
 from core.job import Interrupt
 from core.progress import show_progress
 from core.sheet import Cell, draw_sheet
-from core.stylize import Callback, Engine, Progress, default_engine, stylize
+from core.stylize import Callback, Progress, stylize
 from core.sweep import Painting, find_pictures, plan_paintings, sweep
 
 if TYPE_CHECKING:
-    from core.engine import Network
+    from core.torch_engine import Network
 
 CELL = (256, 256)
 """Of the contact sheet, in pixels."""
@@ -189,7 +190,7 @@ class Engines:
         """A new engine for a run with `config`: its plans for the memory are of that run alone."""
         if config.objective is not None:
             return default_engine(config)
-        from core.engine import Network, TorchEngine
+        from core.torch_engine import Network, TorchEngine
 
         key = tuple(getattr(config, name) for name in CHOOSE_NETWORK)
         if self._network is None or key != self._key:

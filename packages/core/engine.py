@@ -1,317 +1,57 @@
-"""The default engine: the objective by PyTorch, on the CPU, CUDA or Apple's MPS."""
+"""What computes the objective: PyTorch, or ONNX Runtime without it. Neither is imported before it is needed."""
 
-import math
-import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any, Self, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
-import torch
-from torch import Tensor
-
-from core.artifacts import OnnxExtractor, TorchExtractor, check_fits, open_extractor
+from core.arrays import Array
 from core.config import TransferConfig
-from core.errors import StyleTransferError
-from core.free_memory import REUSING, give_back, host_memory
-from core.fused import FusedExtractor
-from core.images import Pixels, Size, size_of
-from core.memory import HALF, Memory, OutOfMemory, Plan, plan_memory, within_memory
-from core.objective import Targets, as_evaluation, sum_of
-from core.optimise import Evaluation, Objective, WeightedObjective
-from core.passes import Features
+from core.images import Pixels, Size
+from core.memory import Plan
+from core.optimise import Objective, WeightedObjective
 from core.ranks import ALONE, Ranks
-from core.remembered import Remembered
-from core.styles import Manner, as_manners
-from core.terms import Terms
-from core.tiled import TiledExtractor, TiledObjective, compute_tiled_targets
-from core.vgg import load_extractor
-from core.weights import load_weights
-from core.workspace import Workspace
-
-T = TypeVar("T")
-
-Unread = tuple[Mapping[str, Tensor], Tensor]
-"""The parts of a loss, (), and its gradient."""
-
-DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""What the features of each precision are kept in."""
+from core.styles import Manner
 
 
-@dataclass(frozen=True)
-class Network:
-    """A network that was loaded, eager or from an artifact; several engines may use it.
-
-    `artifact` computes the targets, and the objective as well if it is differentiable. `weights` is what a record says
-    of them, and `activation_scale` how much larger features are than unit-variance input gives.
-    """
-
-    device: torch.device
-    extractor: Features
-    artifact: OnnxExtractor | TorchExtractor | None
-    weights: Mapping[str, Any]
-    activation_scale: float
-    precision: str = "fp32"
-    remembered: Remembered = field(default_factory=Remembered, repr=False)
-
-    @classmethod
-    def load(cls, config: TransferConfig, ranks: Ranks = ALONE) -> Self:
-        """The network that `config` names, for this one of the processes that paint together.
-
-        Raises:
-            UsageError: The weights, the architecture and the layers do not go together.
-            StyleTransferError: The device or the weights are not there.
-        """
-        device = choose_device(config.device, ranks)
-        taps = (*config.content_layers, *config.style_layers)
-        artifact = open_extractor(config.extractor, str(device)) if config.extractor else None
-        if artifact is not None:
-            check_fits(str(config.extractor), artifact.manifest, config)
-            if artifact.differentiable:
-                manifest = artifact.manifest
-                return cls(device, artifact, artifact, dict(manifest.weights), manifest.activation_scale)
-        weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=ranks.first)
-        eager = load_extractor(weights, taps, pooling=config.pooling, device=device)
-        precision = choose_precision(config, device)
-        described = {"source": weights.source, "sha256": weights.sha256}
-        extractor = eager if device.type == "mps" else FusedExtractor(eager, DTYPES[precision])
-        return cls(device, extractor, artifact, described, weights.preprocessing.activation_scale, precision)
-
-
-class TorchEngine:
-    """Computes the objective with an extractor loaded as `config` says, eager or from an artifact.
-
-    Raises:
-        UsageError: The weights, the architecture and the layers do not go together.
-        StyleTransferError: The device or the weights are not there.
-    """
-
-    def __init__(self, config: TransferConfig, network: Network | None = None, ranks: Ranks = ALONE) -> None:
-        """An engine for runs with `config`, with a `network` that has been loaded for it if there is one.
-
-        With several `ranks` each has one, and they compute every objective together.
-        """
-        network = network or Network.load(config, ranks)
-        self._ranks = ranks
-        self.device, self.extractor = network.device, network.extractor
-        self._network, self._config = network, config
-        self._plans: dict[Size, Plan] = {}
-        self._workspace = Workspace()
-        self.terms = Terms.of(config, network.activation_scale)
+class Engine(Protocol):
+    """A way of computing the objective: PyTorch, or ONNX Runtime without it."""
 
     def plan(self, size: Size, style_size: Size) -> Plan:
-        """How to paint at `size` beside a style of `style_size`, made on first asking and kept.
-
-        Raises:
-            StyleTransferError: The memory does not suffice.
-        """
-        if size not in self._plans:
-            memory, precision = memory_for(self.device, self._config, self._ranks), self._network.precision
-            plan = plan_memory(size, style_size, self._config, memory, precision, self._ranks.count)
-            self._plans[size] = plan.require_fits()
-        return self._plans[size]
+        """How to make do with the memory at `size`, beside a style of `style_size`."""
+        ...
 
     def objective(self, content: Pixels, style: Pixels | Sequence[Manner]) -> WeightedObjective:
-        """The objective for these pictures, its targets computed."""
-        manners, size = as_manners(style), size_of(content)
-        self.plan(size, _largest(manners))
-        home = self._home(size)
-        self._workspace.lend(None)  # the last objective may live on for a while, but what it keeps not beside this one
-        give_back()
-        targets = self._as_planned(size, partial(self._targets, _on(home, content), _moved(manners, home)))
-        return _Objective(partial(self._evaluate_as_planned, size, targets), self.terms)
+        """The objective for these pictures, (1, 3, H, W) RGB in [0, 1], its targets computed."""
+        ...
 
     def left_on_device(self, objective: WeightedObjective, size: Size) -> Objective | None:
-        """`objective`, one of this engine's at `size`, with its numbers left there; None where nothing is gained.
+        """`objective`, one of its own at `size`, with its numbers left where they are; None where nothing is gained."""
+        ...
 
-        A picture in tiles takes so long that waiting does not count; and eigenvalues, sorted projections and exported
-        modules wait by themselves.
-        """
-        alone = isinstance(self.extractor, FusedExtractor) and self._config.style_loss == "gram"
-        if self.device.type != "cuda" or self._plans[size].tiled or not alone:
-            return None
-        return objective.unread if isinstance(objective, _Objective) else None
+    def to_array(self, pixels: Pixels) -> Array:
+        """A picture as the objective takes it."""
+        ...
 
-    def features(self, pixels: Pixels) -> Mapping[str, Pixels]:
-        """The features of a picture at every tap, each (1, C, h, w)."""
-        with within_memory(), self._repeatable(), torch.no_grad():
-            features = self.extractor(torch.from_numpy(pixels).to(self.device))
-            return {tap: self.to_pixels(values.float()) for tap, values in features.items()}
-
-    def to_array(self, pixels: Pixels) -> Tensor:
-        """A picture on the device, or on the host if that is the plan for its size."""
-        return torch.from_numpy(pixels).to(self._home(size_of(pixels)))
-
-    def to_pixels(self, array: Tensor) -> Pixels:
-        """A picture back from the device."""
-        return array.detach().cpu().numpy()
+    def to_pixels(self, array: Array) -> Pixels:
+        """The way back."""
+        ...
 
     def describe(self) -> Mapping[str, Any]:
-        """The device, the versions, the weights, and what the memory allowed at each size."""
-        cuda = self.device.type == "cuda"
-        return {
-            "engine": "torch",
-            "torch": torch.__version__,
-            "device": str(self.device),
-            "device_name": torch.cuda.get_device_name(self.device) if cuda else platform.processor(),
-            "threads": torch.get_num_threads(),
-            "precision": self._network.precision,
-            "processes": self._ranks.count,
-            "weights": self._network.weights,
-            "plans": [plan.to_dict() for plan in self._plans.values()],
-            **(
-                {"extractor": self._config.extractor, "extractor_runs_on": self._network.artifact.provider}
-                if self._network.artifact
-                else {}
-            ),
-        }
-
-    def _targets(self, content: Tensor, styles: Sequence[Manner], plan: Plan) -> Targets:
-        extractor = self._tiled(self._network.artifact or self.extractor, plan)
-        return compute_tiled_targets(extractor, content, styles, self.terms, self._network.remembered.measure)
-
-    def _evaluate_as_planned(self, size: Size, targets: Targets, terms: Terms, image: Tensor) -> Unread:
-        return self._as_planned(size, partial(self._evaluate, targets, terms, image))
-
-    def _evaluate(self, targets: Targets, terms: Terms, image: Tensor, plan: Plan) -> Unread:
-        self._workspace.lend(plan)
-        return TiledObjective(
-            self._tiled(self.extractor, plan),
-            targets,
-            terms,
-            plan.kept_tiles,
-            sparing=plan.sparing,
-            workspace=None if plan.roomy or self.device.type != "cpu" else self._workspace,
-        ).evaluate(image)
-
-    def _tiled(self, extractor: Features, plan: Plan) -> TiledExtractor:
-        return TiledExtractor(extractor, plan.tiling(self._config), self.device, self._ranks)
-
-    def _as_planned(self, size: Size, work: Callable[[Plan], T]) -> T:
-        """`work`, done as planned for pictures of `size`, or in smaller tiles if it proves too large."""
-        while True:
-            plan = self._plans[size]
-            smaller = plan.in_smaller_tiles()
-            try:
-                with within_memory(), self._repeatable(), REUSING if plan.roomy else nullcontext():
-                    return work(plan)
-            except OutOfMemory:
-                if smaller is None:
-                    raise
-                self._plans[size] = smaller
-            # Only here is what the failure held on to free again.
-            give_back()
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
-
-    @contextmanager
-    def _repeatable(self) -> Iterator[None]:
-        allow_tf32 = self._network.precision == "tf32"
-        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=allow_tf32):
-            yield
-
-    def _home(self, size: Size) -> torch.device:
-        """Where pictures of that size lie."""
-        plan = self._plans.get(size)
-        return torch.device("cpu") if plan and plan.on_host else self.device
+        """What a record says of the engine: its name, device, versions, weights."""
+        ...
 
 
-@dataclass(frozen=True)
-class _Objective:
-    """An objective whose targets stay as they are when its weights change."""
-
-    evaluate: Callable[[Terms, Tensor], Unread]
-    terms: Terms
-
-    def __call__(self, image: Tensor) -> Evaluation:
-        return as_evaluation(*self.evaluate(self.terms, image))
-
-    def unread(self, image: Tensor) -> Evaluation:
-        """The same with the numbers left on the device."""
-        parts, gradient = self.evaluate(self.terms, image)
-        return Evaluation(sum_of(parts), gradient, parts)
-
-    def emphasised(self, *, content: float = 1.0, style: float = 1.0) -> "_Objective":
-        return replace(self, terms=self.terms.emphasised(content=content, style=style))
-
-
-def _on(device: torch.device, pixels: Pixels) -> Tensor:
-    return torch.from_numpy(pixels).to(device)
-
-
-def _moved(manners: Sequence[Manner], device: torch.device) -> tuple[Manner, ...]:
-    """The styles as tensors on the device."""
-    return tuple(
-        replace(
-            manner,
-            pictures=tuple(_on(device, pixels) for pixels in manner.pictures),
-            mask=None if manner.mask is None else _on(device, manner.mask),
-        )
-        for manner in manners
-    )
-
-
-def _largest(manners: Sequence[Manner]) -> Size:
-    return max((size_of(pixels) for manner in manners for pixels in manner.pictures), key=math.prod)
-
-
-def choose_precision(config: TransferConfig, device: torch.device) -> str:
-    """The precision that `config` asks for, or for `auto` the fastest that serves on `device`.
-
-    That is bfloat16 where there are instructions for it, and on older CUDA devices float16. Artifacts have their own,
-    float32.
+def default_engine(config: TransferConfig, ranks: Ranks = ALONE) -> Engine:
+    """PyTorch, or an exported objective; PyTorch takes seconds to import, so only where it is needed.
 
     Raises:
-        StyleTransferError: The device cannot compute in the one asked for.
+        UsageError: Several processes cannot share what is asked for, or something else is wrong with it.
+        StyleTransferError: The weights are out of reach, or the device is missing.
     """
-    if config.extractor or config.objective:
-        return "fp32"
-    capability = torch.cuda.get_device_capability(device) if device.type == "cuda" else (0, 0)
-    missing = capability < (8, 0) if config.precision == "tf32" else device.type == "mps" and config.precision in HALF
-    if missing:
-        raise StyleTransferError(f"{device} cannot compute with --precision {config.precision}: use auto or fp32")
-    if config.precision != "auto":
-        return config.precision
-    if capability >= (8, 0) or (device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()):
-        return "bf16"
-    return "fp16" if capability >= (7, 0) else "fp32"
+    ranks.require_shareable(config)
+    if config.objective is None:
+        from core.torch_engine import TorchEngine
 
+        return TorchEngine(config, ranks=ranks)
+    from core.onnx_engine import OnnxEngine, features_for
 
-def memory_for(device: torch.device, config: TransferConfig, ranks: Ranks = ALONE) -> Memory:
-    """The memory to plan with on `device`: what is free, or what `config` allows.
-
-    For each of several processes, that of the one which has least; those of one machine share the host's.
-    """
-    host = host_memory() / ranks.local_count
-    if device.type != "cuda":  # MPS shares the host's
-        return Memory.of(config, *ranks.least([host]))
-    free, _ = torch.cuda.mem_get_info(device)
-    return Memory.of(config, *ranks.least([host, free + torch.cuda.memory_reserved(device)]))
-
-
-def choose_device(name: str, ranks: Ranks = ALONE) -> torch.device:
-    """The device for `auto`, `cpu`, `cuda` or `mps`; with CUDA one for each of the processes of a machine.
-
-    Raises:
-        StyleTransferError: The one asked for is not there.
-    """
-    several = ranks.count > 1
-    mps = torch.backends.mps.is_available() and not several
-    present = {"cuda": torch.cuda.is_available(), "mps": mps, "cpu": True}
-    kind = next(kind for kind, there in present.items() if there) if name == "auto" else name
-    if not present[kind]:
-        raise StyleTransferError(
-            f"PyTorch {torch.__version__} finds no {name} device on this machine: use --device auto or --device cpu"
-        )
-    return _own_device(ranks) if kind == "cuda" and several else torch.device(kind)
-
-
-def _own_device(ranks: Ranks) -> torch.device:
-    """The CUDA device of this process."""
-    if ranks.local_count > (there := torch.cuda.device_count()):
-        raise StyleTransferError(
-            f"there are {ranks.local_count} processes for {there} CUDA devices: start one for each, or use --device cpu"
-        )
-    torch.cuda.set_device(ranks.local_rank)  # where things go that name no device
-    return torch.device("cuda", ranks.local_rank)
+    return OnnxEngine(config.objective, features_for(config), config)

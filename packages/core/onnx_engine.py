@@ -154,7 +154,7 @@ def features_for(config: TransferConfig) -> FeaturesOf:
         extractor = open_extractor(config.extractor, config.device)
         check_fits(config.extractor, extractor.manifest, config)
         return extractor
-    from core.engine import TorchEngine  # PyTorch is not needed where there is an artifact
+    from core.torch_engine import TorchEngine  # PyTorch is not needed where there is an artifact
 
     return TorchEngine(config).features
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
-from typing import Any, Protocol
+from typing import Any
 
 import PIL.Image
 
@@ -17,13 +17,13 @@ from core.canvas import Canvas
 from core.checkpoint import Checkpoint, Saved
 from core.config import TransferConfig
 from core.controls import balanced, prepare
+from core.engine import Engine, default_engine
 from core.images import PictureSource, Pixels, Size, quantise, read_picture, resize, size_of, to_image, write_picture
-from core.memory import Plan, within_memory
+from core.memory import within_memory
 from core.optimise import (
     Evaluation,
     Objective,
     Step,
-    WeightedObjective,
     adam,
     lbfgs,
 )
@@ -31,34 +31,6 @@ from core.pyramid import Scale, plan_scales, refine, starting_picture, work_done
 from core.ranks import ALONE, Ranks
 from core.record import describe_picture, describe_style, embedded, make_record
 from core.styles import Manner, StyleSource, as_manners, as_styles, read_style
-
-
-class Engine(Protocol):
-    """A way of computing the objective: PyTorch, or ONNX Runtime without it."""
-
-    def plan(self, size: Size, style_size: Size) -> Plan:
-        """How to make do with the memory at `size`, beside a style of `style_size`."""
-        ...
-
-    def objective(self, content: Pixels, style: Pixels | Sequence[Manner]) -> WeightedObjective:
-        """The objective for these pictures, (1, 3, H, W) RGB in [0, 1], its targets computed."""
-        ...
-
-    def left_on_device(self, objective: WeightedObjective, size: Size) -> Objective | None:
-        """`objective`, one of its own at `size`, with its numbers left where they are; None where nothing is gained."""
-        ...
-
-    def to_array(self, pixels: Pixels) -> Array:
-        """A picture as the objective takes it."""
-        ...
-
-    def to_pixels(self, array: Array) -> Pixels:
-        """The way back."""
-        ...
-
-    def describe(self) -> Mapping[str, Any]:
-        """What a record says of the engine: its name, device, versions, weights."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -269,23 +241,6 @@ def paint(
             )
             yield progress
         used, pixels = progress.evaluations, progress.pixels
-
-
-def default_engine(config: TransferConfig, ranks: Ranks = ALONE) -> Engine:
-    """PyTorch, or an exported objective; PyTorch takes seconds to import, so only where it is needed.
-
-    Raises:
-        UsageError: Several processes cannot share what is asked for, or something else is wrong with it.
-        StyleTransferError: The weights are out of reach, or the device is missing.
-    """
-    ranks.require_shareable(config)
-    if config.objective is None:
-        from core.engine import TorchEngine
-
-        return TorchEngine(config, ranks=ranks)
-    from core.onnx_engine import OnnxEngine, features_for
-
-    return OnnxEngine(config.objective, features_for(config), config)
 
 
 def _started(saved: Saved | None) -> float:

@@ -90,7 +90,7 @@ def show_plan(scales: Sequence[Scale], config: TransferConfig, ranks: Ranks) -> 
     Raises:
         StyleTransferError: The device is missing, or the processes cannot share what is asked for.
     """
-    from core.engine import choose_device, choose_precision, memory_for
+    from core.device import choose_device, choose_precision, memory_for
 
     ranks.require_shareable(config)
     device = choose_device(config.device, ranks)

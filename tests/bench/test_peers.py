@@ -25,11 +25,11 @@ from bench.race import Point, Racer, make_referee, race
 from bench.task import Snapshot, Task
 from conftest import pixels_of
 from core import TransferConfig, UsageError, stylize
-from core.engine import TorchEngine
+from core.engine import default_engine
 from core.errors import StyleTransferError
 from core.images import Pixels, quantise, read_picture, resize, to_image, write_picture
 from core.losses import gram
-from core.stylize import default_engine
+from core.torch_engine import TorchEngine
 from core.vgg import Extractor
 from core.weights import load_weights
 

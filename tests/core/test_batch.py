@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-import core.engine
+import core.torch_engine
 from conftest import pixels_of
 from core import TransferConfig, stylize
 from core.batch import app
@@ -47,8 +47,8 @@ def test_it_paints_what_the_single_command_paints_and_loads_the_network_once(
     pictures: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = []
-    load = core.engine.load_weights
-    monkeypatch.setattr(core.engine, "load_weights", lambda *a, **k: loaded.append(a) or load(*a, **k))
+    load = core.torch_engine.load_weights
+    monkeypatch.setattr(core.torch_engine, "load_weights", lambda *a, **k: loaded.append(a) or load(*a, **k))
     ran = run(*pictures, "--sweep", "style-weight=0.02,0.5")
     assert ran.exit_code == 0, ran.output
     assert len(loaded) == 1

@@ -9,11 +9,11 @@ from PIL import Image
 
 from core import StyleTransferError, TransferConfig, UsageError, stylize
 from core.controls import EQUAL, balanced, prepare
-from core.engine import TorchEngine
 from core.images import read_picture, resize
 from core.optimise import root_mean_square
 from core.pyramid import matched_picture, plan_scales
 from core.styles import Manner, Style
+from core.torch_engine import TorchEngine
 
 QUICK = TransferConfig(image_size=64, iterations=8)
 LUMA = np.array([0.299, 0.587, 0.114])

@@ -11,13 +11,14 @@ from torch import Tensor
 
 from conftest import EXAMPLES
 from core.config import TransferConfig
-from core.engine import TorchEngine, choose_precision
+from core.device import choose_precision
 from core.errors import StyleTransferError, UsageError
 from core.fused import FusedExtractor
 from core.images import Pixels, quantise, read_picture, resize
 from core.losses import gram, moments
 from core.passes import Features, record
 from core.stylize import stylize
+from core.torch_engine import TorchEngine
 from core.vgg import Extractor, load_extractor
 from core.weights import load_weights
 

@@ -9,16 +9,14 @@ from torch import Tensor
 
 from core.config import TransferConfig
 from core.errors import StyleTransferError
+from core.footprint import UNCUT, Way, state_memory
 from core.memory import (
     TILE_SIDES,
-    UNCUT,
     Memory,
     OutOfMemory,
     Plan,
-    Way,
     evaluations_needed,
     plan_memory,
-    state_memory,
     within_memory,
 )
 from core.objective import TorchObjective, compute_targets

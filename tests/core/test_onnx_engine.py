@@ -9,13 +9,13 @@ import torch
 
 from core.artifacts import open_extractor
 from core.config import TransferConfig
-from core.engine import TorchEngine
 from core.errors import StyleTransferError, UsageError
 from core.images import Pixels, read_picture, resize
 from core.losses import gram as losses_gram
 from core.manifest import read_manifest
 from core.onnx_engine import OnnxEngine, features_for, gram
 from core.stylize import stylize
+from core.torch_engine import TorchEngine
 from objectives import OPTIONS, exported_objective
 
 Exported = Callable[..., Path]

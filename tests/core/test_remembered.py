@@ -2,10 +2,10 @@ import numpy as np
 import torch
 
 from core.config import TransferConfig
-from core.engine import Network, TorchEngine
 from core.objective import Measures
 from core.remembered import MOST, Remembered
 from core.terms import Terms
+from core.torch_engine import Network, TorchEngine
 
 TERMS = Terms.of(TransferConfig(), 1.0)
 RNG = np.random.default_rng(0)

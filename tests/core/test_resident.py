@@ -14,11 +14,11 @@ from conftest import EXAMPLES
 from core import optimise, resident
 from core.checkpoint import Checkpoint
 from core.config import TransferConfig
-from core.engine import TorchEngine
 from core.errors import StyleTransferError
 from core.images import Pixels, read_picture, resize
 from core.optimise import Evaluation, Step
 from core.stylize import stylize
+from core.torch_engine import TorchEngine
 
 SHAPE = (1, 3, 4, 5)
 

@@ -10,12 +10,13 @@ from PIL import Image
 
 from conftest import pixels_of
 from core import Progress, Result, TransferConfig, UsageError, stylize
-from core.engine import TorchEngine, choose_device
+from core.device import choose_device
 from core.errors import StyleTransferError
 from core.images import quantise, read_picture
 from core.memory import within_memory
 from core.record import read_options
 from core.styles import Style
+from core.torch_engine import TorchEngine
 
 QUICK = TransferConfig(image_size=64, iterations=6)
 

@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from core import engine
+from core import torch_engine
 from core.config import TransferConfig
-from core.engine import TorchEngine
 from core.errors import StyleTransferError
 from core.images import Pixels
 from core.memory import Memory, plan_memory
 from core.passes import Keep, Recorded, record, where_they_are
 from core.stylize import stylize
+from core.torch_engine import TorchEngine
 from core.workspace import Workspace
 
 CONFIG = TransferConfig(
@@ -71,7 +71,7 @@ def test_what_an_objective_keeps_is_given_up_for_the_next(monkeypatch: pytest.Mo
             super().__init__()
             spaces.append(self)
 
-    monkeypatch.setattr(engine, "Workspace", Watched)
+    monkeypatch.setattr(torch_engine, "Workspace", Watched)
     tight, size = TorchEngine(CONFIG), (300, 20)
     tight._plans[size] = replace(tight.plan(size, size), roomy=False)
     first = tight.objective(picture(0), picture(1))
@@ -137,7 +137,7 @@ def test_a_plan_that_forgets_sooner_reaches_the_optimiser(
     size, config = (96, 64), CONFIG.with_options(tile_size=16, iterations=2)
     memory = Memory(plan_memory(size, size, config.with_options(history=1), Memory(0)).memory + 2**20)
     monkeypatch.setattr(painting, "lbfgs", watched)
-    monkeypatch.setattr(engine, "memory_for", lambda *_: memory)
+    monkeypatch.setattr(torch_engine, "memory_for", lambda *_: memory)
     stylize(content_path, style_path, config)
     assert remembered == [plan_memory(size, size, config, memory).history]
     assert 0 < remembered[0] < config.history
