@@ -25,7 +25,7 @@ from core.cli import (
 from core.config import TransferConfig
 from core.engine import Engine, default_engine
 from core.errors import StyleTransferError
-from core.images import check_output, read_picture, write_picture
+from core.images import check_output, large_pictures, read_picture, write_picture
 from core.job import Interrupt
 from core.progress import show_progress
 from core.sheet import Cell, draw_sheet
@@ -94,7 +94,7 @@ def batch(
     What cannot be painted is told at the end (exit status 1), and the rest is painted. Ctrl-C ends the run; the
     painting it was at is not written, and with --resume the same command goes on.
     """
-    with one_sentence():
+    with one_sentence(), large_pictures():
         choices, _ = resolve(options, preset=preset, config_file=config, epochs=epochs, cuda=cuda)
         contents, styles = find_pictures(content or (), "content"), find_pictures(style or (), "style")
         paintings = plan_paintings(contents, styles, sweep(choices, sweeps or ()), output)

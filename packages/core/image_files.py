@@ -29,6 +29,9 @@ RECORD_KEY = "style-transfer"
 Levels = NDArray[Any]
 """What a file holds: (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16."""
 
+LARGEST = 2**30
+"""How many pixels a picture may have that somebody names at a command line: 32768 x 32768."""
+
 _COMMENT_PREFIX = b"ASCII\0\0\0"
 _LARGEST_JPEG_EXIF = 65_533
 
@@ -54,6 +57,19 @@ def opened(source: str | os.PathLike[str] | Image.Image, what: str) -> Iterator[
         raise
     except Exception as error:  # Pillow's decoders raise about anything on broken files
         raise UsageError(f"{what} {_explain(error)}") from error
+
+
+@contextmanager
+def large_pictures() -> Iterator[None]:
+    """Within the block pictures of up to `LARGEST` pixels are opened.
+
+    Else Pillow takes those of more than 179 million for an attack, which what visitors of a page upload may be.
+    """
+    usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, LARGEST // 2
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = usual
 
 
 def _explain(error: Exception) -> str:

@@ -19,6 +19,7 @@ from core.errors import UsageError
 from core.image_files import (
     RECORD_KEY,
     check_output,
+    large_pictures,
     opened,
     read_record,
     to_image,
@@ -35,6 +36,7 @@ __all__ = [
     "check_output",
     "describe_source",
     "fit_size",
+    "large_pictures",
     "quantise",
     "read_picture",
     "read_record",

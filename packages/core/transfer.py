@@ -33,7 +33,7 @@ from core.cli import (
 )
 from core.config import TransferConfig
 from core.film import FPS, Film
-from core.images import Size
+from core.images import Size, large_pictures
 from core.job import choose_files, paint_to_file
 from core.memory import Memory, Plan, plan_memory
 from core.pyramid import Scale
@@ -68,7 +68,7 @@ def transfer(
     Ctrl-C ends the run and delivers the best picture so far. Several processes share one picture if torchrun starts
     them: torchrun --standalone --nproc-per-node 2 -m core.transfer …
     """
-    with one_sentence(), joined() as ranks:
+    with one_sentence(), large_pictures(), joined() as ranks:
         choices, pictures = resolve(options, preset=preset, config_file=config, epochs=epochs, cuda=cuda)
         job = choose_files(content, style, region, output, pictures, choices, record=record, checkpoint=checkpoint)
         kept = Checkpoint(checkpoint, checkpoint_every) if checkpoint else None

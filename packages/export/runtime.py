@@ -24,6 +24,7 @@ from core.cli import (
 )
 from core.config import TransferConfig
 from core.errors import UsageError
+from core.images import large_pictures
 from core.job import choose_files, paint_to_file
 from core.manifest import Manifest, read_manifest
 from core.presets import preset_options
@@ -67,7 +68,7 @@ def run(
     The network and the layers are those of the artifacts. Ctrl-C ends the run and delivers the best picture so
     far.
     """
-    with one_sentence():
+    with one_sentence(), large_pictures():
         manifest = read_manifest(objective, kind="objective")
         _check_needs_no_torch(extractor)
         options |= {"objective": str(objective), "extractor": str(extractor)}

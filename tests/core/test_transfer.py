@@ -1,6 +1,7 @@
 """The whole command line, as a user runs it, on small real runs."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -106,6 +107,18 @@ def test_a_dry_run_writes_nothing(content_path: Path, style_path: Path, tmp_path
     assert "GiB" in ran.stdout
     assert "whole" in ran.stdout
     assert files_in(tmp_path) == []
+
+
+def test_a_dry_run_at_256_megapixels(style_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    huge, usual = tmp_path / "huge.png", Image.MAX_IMAGE_PIXELS
+    Image.new("L", (16384, 16384)).save(huge)
+    options = ("--image-size", 16384, "--max-memory", "64GB", "--device", "cpu", "--precision", "fp32", "--dry-run")
+    ran = run("-c", huge, "-s", style_path, *options)
+    assert ran.exit_code == 0, ran.output
+    assert re.search(r"│ 16384 × 16384 .*│ about 5\d\.\d GiB +│ \d+ × \d+ tiles of .*, history 1 ", ran.stdout)
+    assert "this would fail" not in ran.stdout
+    assert usual == Image.MAX_IMAGE_PIXELS
 
 
 def test_a_dry_run_tells_what_tiles_cost(content_path: Path, style_path: Path, tmp_path: Path) -> None:
