@@ -1,8 +1,9 @@
 """The feature extractor with its way back written out: what `core.vgg.Extractor` computes, several times as fast.
 
 A convolution, its bias and its ReLU are one step; features lie in channels_last; gradients are changed in place, and
-dropped once the next layer has them; and the network may compute in half precision. Pixels are more precise than that:
-rounded to 8 bits they would hide the optimiser's smaller steps, so the first convolution takes them as sums of two.
+dropped once the next layer has them; on a processor deep layers multiply less (`core.winograd`); and the network may
+compute in half precision. Pixels are more precise than that: rounded to 8 bits they would hide the optimiser's smaller
+steps, so the first convolution takes them as sums of two.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,8 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, max_pool2d
 
+from core.losses import HALF
 from core.passes import AddPull, Keep, where_they_are
 from core.vgg import Extractor
+from core.winograd import WinogradConvolution, is_faster
 
 CHUNK = 2**18
 """About how many values the processor takes at a time where that keeps them in its caches."""
@@ -45,11 +48,16 @@ class FusedExtractor:
     scaled before they go back through the network.
     """
 
-    def __init__(self, extractor: Extractor, dtype: torch.dtype) -> None:
-        """The weights of `extractor` are copied, once for each way through the network."""
+    def __init__(self, extractor: Extractor, dtype: torch.dtype, compared: Sequence[str] = ()) -> None:
+        """The weights of `extractor` are copied, once for each way through the network.
+
+        Features of `compared` taps are compared one by one: half precision rounds only once a layer up to them. What
+        is rounded more often after them, and on the way back, cancels out in Gram matrices and makes no difference.
+        """
+        compared_layers = max((list(extractor.layers).index(tap) + 1 for tap in compared), default=0)
         self.taps, self._extractor, self._dtype = extractor.taps, extractor, dtype
         self._steps: list[tuple[str, Step]] = []
-        for name, layer in extractor.layers.items():
+        for number, (name, layer) in enumerate(extractor.layers.items()):
             last, step = self._steps[-1] if self._steps else ("", None)
             convolution = step if isinstance(step, _Convolution) and last not in self.taps else None
             if convolution and isinstance(layer, nn.ReLU):
@@ -59,7 +67,7 @@ class FusedExtractor:
                 convolution.masks = False
                 self._steps.append((name, _pool_rectified_maxima))
             else:
-                self._steps.append((name, _step(layer, dtype, first=step is None)))
+                self._steps.append((name, _step(layer, dtype, first=step is None, compared=number < compared_layers)))
 
         pools = [number for number, (_, step) in enumerate(self._steps, 1) if step in _POOLS]
         self._first_block = pools[0] if pools and pools[0] < len(self._steps) else 0
@@ -170,26 +178,57 @@ class _Convolution:
     It `masks` what comes back as the ReLU does, unless the step after it has done so.
     """
 
-    def __init__(self, layer: nn.Conv2d, dtype: torch.dtype, *, first: bool) -> None:
+    def __init__(self, layer: nn.Conv2d, dtype: torch.dtype, *, first: bool, compared: bool) -> None:
         weight = layer.weight.detach()
-        self._split = first and dtype.itemsize < weight.itemsize
-        self._kernels = _copy(_in_parts(weight, dtype, (0, 0, 1)) if self._split else weight, dtype)
-        self._turned = _copy(weight.flip(2, 3).transpose(0, 1), dtype)
+        self._dtype, self._split = dtype, first and dtype.itemsize < weight.itemsize
+        kernels = _in_parts(weight, dtype, (0, 0, 1)) if self._split else weight
+        self._convolve = _convolution(kernels, dtype, compared=compared)
+        self._pull = _convolution(weight.flip(2, 3).transpose(0, 1), dtype, compared=False)
         self._bias = None if layer.bias is None else layer.bias.detach().to(dtype)
         self.rectified = self.masks = False
 
     def __call__(self, features: Tensor, keep: Keep) -> tuple[Tensor, Back]:
         if self._split:
-            features = _in_parts(features, self._kernels.dtype, (0, 1, 0))
+            features = _in_parts(features, self._dtype, (0, 1, 0))
+        output = self._convolve(features, self._bias, rectified=self.rectified)
         if not self.rectified:
-            return conv2d(features, self._kernels, self._bias, padding=1), self._pull
-        output = keep(_convolve_and_rectify(features, self._kernels, self._bias))
+            return output, self._pull
+        output = keep(output)
         if not self.masks:
             return output, self._pull
         return output, lambda gradient: self._pull(_where_positive(gradient, output))
 
-    def _pull(self, gradient: Tensor) -> Tensor:
-        return conv2d(gradient, self._turned, padding=1)
+
+class _DirectConvolution:
+    """A 3x3 convolution by the library of the device."""
+
+    def __init__(self, weight: Tensor, dtype: torch.dtype) -> None:
+        self._kernels, self._rectifies = _copy(weight, dtype), weight.is_cpu and _rectifies(dtype)
+
+    def __call__(self, features: Tensor, bias: Tensor | None = None, *, rectified: bool = False) -> Tensor:
+        if not (rectified and self._rectifies):
+            output = conv2d(features, self._kernels, bias, padding=1)
+            return output.relu_() if rectified else output
+        ones = [1, 1]
+        fused: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            features, self._kernels, bias, ones, ones, ones, 1, "relu", [], ""
+        )
+        return fused
+
+
+def _rectifies(dtype: torch.dtype) -> bool:
+    """Whether oneDNN computes a convolution and its ReLU in one pass on this processor."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    if dtype in HALF:
+        name = {torch.bfloat16: "_is_mkldnn_bf16_supported", torch.float16: "_is_mkldnn_fp16_supported"}[dtype]
+        return bool(getattr(torch.ops.mkldnn, name)())
+    return dtype == torch.float32
+
+
+def _convolution(weight: Tensor, dtype: torch.dtype, *, compared: bool) -> _DirectConvolution | WinogradConvolution:
+    finely = compared and dtype in HALF
+    return (WinogradConvolution if is_faster(weight, dtype) and not finely else _DirectConvolution)(weight, dtype)
 
 
 def _rectify(features: Tensor, keep: Keep) -> tuple[Tensor, Back]:
@@ -231,21 +270,11 @@ def _pool_means(features: Tensor, _: Keep) -> tuple[Tensor, Back]:
 _POOLS = (_pool_maxima, _pool_rectified_maxima, _pool_means)
 
 
-def _step(layer: nn.Module, dtype: torch.dtype, *, first: bool) -> Step:
+def _step(layer: nn.Module, dtype: torch.dtype, *, first: bool, compared: bool) -> Step:
     if isinstance(layer, nn.Conv2d):
-        return _Convolution(layer, dtype, first=first)
+        return _Convolution(layer, dtype, first=first, compared=compared)
     steps: dict[type[nn.Module], Step] = {nn.ReLU: _rectify, nn.MaxPool2d: _pool_maxima, nn.AvgPool2d: _pool_means}
     return steps[type(layer)]
-
-
-def _convolve_and_rectify(features: Tensor, kernels: Tensor, bias: Tensor | None) -> Tensor:
-    if features.is_cpu and features.dtype != torch.float64 and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        ones = [1, 1]
-        output: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            features, kernels, bias, ones, ones, ones, 1, "relu", [], ""
-        )
-        return output
-    return conv2d(features, kernels, bias, padding=1).relu_()
 
 
 def _where_positive(gradient: Tensor, output: Tensor) -> Tensor:

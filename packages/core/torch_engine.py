@@ -75,8 +75,8 @@ class Network:
         eager = load_extractor(weights, taps, pooling=config.pooling, device=device)
         precision = choose_precision(config, device)
         described = {"source": weights.source, "sha256": weights.sha256}
-        extractor = eager if device.type == "mps" else FusedExtractor(eager, DTYPES[precision])
-        return cls(device, extractor, artifact, described, weights.preprocessing.activation_scale, precision)
+        fused = FusedExtractor(eager, DTYPES[precision], config.content_layers) if device.type != "mps" else None
+        return cls(device, fused or eager, artifact, described, weights.preprocessing.activation_scale, precision)
 
 
 class TorchEngine:
