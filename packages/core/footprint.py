@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from core.config import TransferConfig
     from core.images import Size
 
-RUNTIME_MEMORY = 720 * 2**20
-"""What PyTorch and the weights take by themselves, in bytes."""
+RUNTIME_MEMORY = 880 * 2**20
+"""What PyTorch, the weights and what their convolutions work on take, in bytes."""
 
 HALF = ("bf16", "fp16")
 """Those whose numbers take 2 bytes."""

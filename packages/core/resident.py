@@ -52,6 +52,7 @@ def lbfgs(
     """
     search = Search(objective, start, history)
     first = search.report()
+    search.require_finite()
     yield first.step()
     go_on = _Recorded(search.tick) if start.is_cuda else search.tick
     asked: deque[Report] = deque()
@@ -106,15 +107,13 @@ class Search:
     """Where the search stands, all of it in tensors that stay where they are and change in place."""
 
     def __init__(self, objective: Objective, start: Array, history: int) -> None:
-        """Evaluates at `start`, and waits for that."""
+        """Evaluates at `start`."""
         self._objective, self._history = objective, history
         self.image = start.clamp(0, 1)
         here = objective(self.image)
         self._names = tuple(here.parts)
         self.gradient = here.gradient.clone()
         self.numbers = _numbers_of(here)
-        if not bool(torch.isfinite(self.numbers[0]) & torch.isfinite(_squares(self.gradient))):
-            raise not_finite(float(self.numbers[0]))
         self.moves, self.changes = (start.new_zeros(history, start.numel()) for _ in range(2))
         self.slot, self.pairs, self.tries, self.used = (
             torch.tensor(number, device=start.device) for number in (0, 0, 0, 1)
@@ -123,6 +122,15 @@ class Search:
         self.direction, self.candidate = torch.empty_like(self.image), torch.empty_like(self.image)
         self.length = torch.zeros((), dtype=torch.float64, device=start.device)
         self._turn(self.accepted)
+
+    def require_finite(self) -> None:
+        """Make sure, at the start, that loss and gradient are numbers, and wait for that.
+
+        Raises:
+            StyleTransferError: They are not.
+        """
+        if not bool(torch.isfinite(self.numbers[0]) & torch.isfinite(_squares(self.gradient))):
+            raise not_finite(float(self.numbers[0]))
 
     def report(self) -> Report:
         """How the last evaluation went."""

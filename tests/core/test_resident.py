@@ -8,17 +8,23 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from conftest import EXAMPLES
-from core import optimise, resident
+from core import optimise, resident, torch_engine
 from core.checkpoint import Checkpoint
 from core.config import TransferConfig
 from core.errors import StyleTransferError
 from core.images import Pixels, read_picture, resize
+from core.memory import Memory
+from core.objective import Measures, weigh
 from core.optimise import Evaluation, Step
+from core.remembered import Remembered
 from core.stylize import stylize
+from core.tiled import TiledObjective
 from core.torch_engine import TorchEngine
+from core.weights import load_weights
 
 SHAPE = (1, 3, 4, 5)
 
@@ -195,6 +201,41 @@ def test_with_a_checkpoint_the_host_decides(tmp_path: Path, monkeypatch: pytest.
 def test_where_nobody_waits_nothing_is_left_there() -> None:
     engine, (content, style) = TorchEngine(TransferConfig(device="cpu")), pictures(64, 48)
     assert engine.left_on_device(engine.objective(content, style), (64, 48)) is None
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a real CUDA device")
+@pytest.mark.filterwarnings("ignore:Accessing the data pointer")
+@pytest.mark.parametrize("precision", ["auto", "fp32", "tf32", "fp16"])
+def test_on_cuda_nothing_is_waited_for_and_all_of_it_stays_there(
+    precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By tensors that have a device and a shape but no values: reading one is an error, as is mixing devices."""
+    content, style = pictures(64, 48)
+    weights = load_weights("vgg19")
+    monkeypatch.setattr(torch_engine, "load_weights", lambda *_, **__: weights)
+    monkeypatch.setattr(torch_engine, "choose_device", lambda *_: torch.device("cuda"))
+    monkeypatch.setattr(torch_engine, "memory_for", lambda _, config, __: Memory.of(config, 64e9, 64e9))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    monkeypatch.setattr(Remembered, "measure", lambda _, picture, terms, measure: measure(picture))
+    monkeypatch.setattr(TiledObjective, "_weigh", weigh_without_autograd)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        engine = TorchEngine(TransferConfig(precision=precision, tv_weight=10))
+        objective = engine.left_on_device(engine.objective(content, style), (64, 48))
+        assert objective is not None
+        search = resident.Search(objective, engine.to_array(content), 5)
+        for _ in range(2):
+            search.tick()
+    tensors = [value for value in vars(search).values() if isinstance(value, Tensor)]
+    assert len(tensors) > 10
+    assert all(tensor.device.type == "cuda" for tensor in tensors)
+
+
+def weigh_without_autograd(
+    objective: TiledObjective, measures: Measures, image: Tensor
+) -> tuple[dict[str, Tensor], Measures, Tensor]:
+    """In place of what needs a real device, autograd: everything of the right shape."""
+    parts = weigh(measures, image, objective._targets.styles, objective._terms)
+    return parts, {key: torch.zeros_like(value) for key, value in measures.items()}, torch.zeros_like(image)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
