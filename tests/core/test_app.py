@@ -522,7 +522,7 @@ def at_rest(element: Any) -> dict[str, float]:
 def test_several_styles_and_a_painted_region(
     browser: Any, address: str, content_path: Path, style_path: Path, tmp_path: Path
 ) -> None:
-    stripes = tmp_path / "stripes.png"
+    stripes = tmp_path / "our__stripes.png"
     Image.fromarray(np.tile(np.uint8([[250, 200, 20], [120, 20, 90]]).repeat(4, 0), (40, 8, 1))).save(stripes)
     visitor = Visitor(browser, address)
     visitor.choose(content_path, style_path, stripes)
@@ -544,7 +544,7 @@ def test_several_styles_and_a_painted_region(
     shutil.copy(content_path, tmp_path)
     shutil.copy(style_path, tmp_path)
     command = visitor.command()
-    assert "--style night.jpg:1.0 --style stripes.png:1.0 --region night-region.png=night.jpg" in command
+    assert "--style night.jpg:1.0 --style our__stripes.png:1.0 --region night-region.png=night.jpg" in command
     first = pixels_of(saved)
     np.testing.assert_array_equal(first, pixels_of(repeat(command, tmp_path)))
     visitor.page.context.close()

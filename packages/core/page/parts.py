@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -23,7 +24,8 @@ _HEAD = "data:image/png;base64,"
 def compare(before: PIL.Image.Image, after: PIL.Image.Image, *, key: str) -> None:
     """Two pictures of one size, one over the other, with a slider that moves the border between them."""
     _component("compare")(
-        key=key, data={"before": _data_url(before), "after": _data_url(after), "shape": after.width / after.height}
+        key=_id_of(key),
+        data={"before": _data_url(before), "after": _data_url(after), "shape": after.width / after.height},
     )
 
 
@@ -36,7 +38,7 @@ def paint_mask(picture: PIL.Image.Image, *, key: str) -> bytes | None:
     small = picture.convert("RGB")
     small.thumbnail((MASK_SIDE, MASK_SIDE))
     drawn = _component("mask")(
-        key=key,
+        key=_id_of(key),
         data={"picture": _data_url(small), "width": small.width, "height": small.height},
         on_mask_change=_take_note,
     )
@@ -55,6 +57,11 @@ def read_mask(sent: Any) -> bytes:
         except binascii.Error:
             pass
     raise UsageError("the painted region did not arrive whole: paint it again")
+
+
+def _id_of(key: str) -> str:
+    """Streamlit refuses a component whose key has `__` in it, and names of files and folders may."""
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def _take_note() -> None:
