@@ -34,6 +34,7 @@ def run_peers(
     size: int = 384,
     evaluations: int = 300,
     our_evaluations: int | None = None,
+    our_scales: int = 0,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     seed: int = 0,
     peers: Sequence[str] = PEERS,
@@ -43,7 +44,7 @@ def run_peers(
     """Race ours against its peers, and return everything measured, JSON-ready.
 
     Both pictures are first brought to the final size and rounded to 8 bits, and everybody starts from these.
-    Each peer runs for `evaluations`, ours for `our_evaluations`, or as long as it does by default.
+    Each peer runs for `evaluations`, ours for `our_evaluations` in `our_scales`, or as it does by default.
 
     Args:
         content: The photograph.
@@ -51,6 +52,7 @@ def run_peers(
         size: Bound on the long side of the pictures, in pixels.
         evaluations: How long the peers run; those that take several in a step end with a whole step.
         our_evaluations: How long ours runs.
+        our_scales: At how many sizes ours paints, from coarse to fine; 0 for as many as by default.
         device: Where all of them compute.
         seed: Ours, for what it draws by chance.
         peers: Which of `PEERS` to race.
@@ -67,7 +69,7 @@ def run_peers(
     outputs = {name: Path(folder) / f"{name}.png" for name in names} if folder is not None else {}
     for path in outputs.values():
         check_output(path, inputs=(content, style))
-    config = TransferConfig(image_size=size, device=device, seed=seed)
+    config = TransferConfig(image_size=size, device=device, seed=seed, scales=our_scales)
     if our_evaluations is not None:
         config = config.with_options(iterations=our_evaluations)
     task = _make_task(content, style, config, evaluations)

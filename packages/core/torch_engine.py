@@ -176,14 +176,14 @@ class TorchEngine:
 
     def _evaluate(self, targets: Targets, terms: Terms, image: Tensor, plan: Plan) -> Unread:
         self._workspace.lend(plan)
-        return TiledObjective(
-            self._tiled(self.extractor, plan),
-            targets,
-            terms,
-            plan.kept_tiles,
-            sparing=plan.sparing,
-            workspace=None if plan.roomy or self.device.type != "cpu" else self._workspace,
+        workspace = self._workspace if plan.kept_tiles and not plan.roomy and self.device.type == "cpu" else None
+        extractor = self._tiled(self.extractor, plan)
+        evaluated = TiledObjective(
+            extractor, targets, terms, plan.kept_tiles, sparing=plan.sparing, workspace=workspace
         ).evaluate(image)
+        if plan.tiled and not plan.roomy:
+            give_back()  # else what tiles needed for a while lies beside what the optimiser needs now
+        return evaluated
 
     def _tiled(self, extractor: Features, plan: Plan) -> TiledExtractor:
         return TiledExtractor(extractor, plan.tiling(self._config), self.device, self._ranks)

