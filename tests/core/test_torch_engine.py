@@ -84,6 +84,19 @@ def test_what_an_objective_keeps_is_given_up_for_the_next(monkeypatch: pytest.Mo
     assert first(image).loss == loss
 
 
+@pytest.mark.parametrize("kept", [0, 1])
+def test_what_tiles_needed_is_given_back_before_the_optimiser_goes_on(
+    kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tight, size, given_back = TorchEngine(CONFIG), (300, 20), list[bool]()
+    tight._plans[size] = replace(tight.plan(size, size), tile_size=150, kept_tiles=kept, roomy=False)
+    objective, image = tight.objective(picture(0), picture(1)), tight.to_array(picture(2))
+    monkeypatch.setattr(torch_engine, "give_back", lambda: given_back.append(True))
+    objective(image)
+    assert given_back == [True]
+    assert bool(tight._workspace._places) == (kept > 0)
+
+
 def test_a_run_goes_on_from_where_it_was() -> None:
     content, style = (picture(seed)[0].transpose(1, 2, 0) for seed in (0, 1))
     losses = []
