@@ -176,12 +176,13 @@ class TorchEngine:
 
     def _evaluate(self, targets: Targets, terms: Terms, image: Tensor, plan: Plan) -> Unread:
         self._workspace.lend(plan)
-        workspace = self._workspace if plan.kept_tiles and not plan.roomy and self.device.type == "cpu" else None
+        tight = self.device.type == "cpu" and not plan.roomy
+        workspace = self._workspace if tight and plan.kept_tiles else None
         extractor = self._tiled(self.extractor, plan)
         evaluated = TiledObjective(
             extractor, targets, terms, plan.kept_tiles, sparing=plan.sparing, workspace=workspace
         ).evaluate(image)
-        if plan.tiled and not plan.roomy:
+        if tight and plan.tiled:
             give_back()  # else what tiles needed for a while lies beside what the optimiser needs now
         return evaluated
 
