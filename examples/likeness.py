@@ -9,9 +9,10 @@ photograph and the style.
 import sys
 
 from core import TransferConfig
-from core.images import read_picture, resize
-from core.pyramid import plan_scales
-from core.torch_engine import TorchEngine
+from core.image.reading import read_image
+from core.image.resize import resize
+from core.multiscale.schedule import build_schedule
+from core.backends.torch_backend import TorchBackend
 
 SIZE = 256
 
@@ -19,15 +20,15 @@ SIZE = 256
 def main(photo: str, style: str, *paintings: str) -> None:
     """Print how much of the style each painting has taken, and how much of the content it has lost."""
     config = TransferConfig(image_size=SIZE, scales=1)
-    content, manner = read_picture(photo), read_picture(style)
-    (scale,) = plan_scales(content.size, [manner.size], config)
-    engine = TorchEngine(config)
-    photograph, reference = resize(content.pixels, scale.size), resize(manner.pixels, scale.style_size)
-    judge = engine.objective(photograph, reference)
-    untouched = judge(engine.to_array(photograph)).parts["style"]
-    foreign = judge(engine.to_array(resize(manner.pixels, scale.size))).parts["content"]
+    content, exemplar = read_image(photo), read_image(style)
+    (scale,) = build_schedule(content.size, [exemplar.size], config)
+    backend = TorchBackend(config)
+    photograph, reference = resize(content.pixels, scale.size), resize(exemplar.pixels, scale.style_size)
+    judge = backend.objective(photograph, reference)
+    untouched = judge(backend.to_array(photograph)).parts["style"]
+    foreign = judge(backend.to_array(resize(exemplar.pixels, scale.size))).parts["content"]
     for painting in paintings:
-        parts = judge(engine.to_array(resize(read_picture(painting).pixels, scale.size))).parts
+        parts = judge(backend.to_array(resize(read_image(painting).pixels, scale.size))).parts
         taken, lost = 100 * (1 - parts["style"] / untouched), 100 * parts["content"] / foreign
         sys.stdout.write(f"{painting}: style taken {taken:.1f} %, content lost {lost:.1f} %\n")
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from core import TransferConfig, stylize
-from core.sheet import Cell, draw_sheet
+from core import TransferConfig, style_transfer as stylize
+from core.image.contact_sheet import Cell, draw_contact_sheet
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
@@ -17,10 +17,10 @@ SMALL = TransferConfig(image_size=384, iterations=60)
 def main() -> None:
     """Write both sheets; paintings that are in `examples/painted` are not painted again."""
     first = [_source("content", "cat"), _source("style", "glass"), _painting("cat", "glass", FIRST)]
-    draw_sheet([first], (451, 300)).save(DOCS / "before-after.jpg", quality=90)
+    draw_contact_sheet([first], (451, 300)).save(DOCS / "before-after.jpg", quality=90)
     styles = [Cell(), *(_source("style", style) for style in STYLES)]
     rows = [[_source("content", name), *(_painting(name, style, SMALL) for style in STYLES)] for name in CONTENTS]
-    draw_sheet([styles, *rows], (384, 288)).save(DOCS / "contact-sheet.jpg", quality=88)
+    draw_contact_sheet([styles, *rows], (384, 288)).save(DOCS / "contact-sheet.jpg", quality=88)
 
 
 def _path(kind: str, name: str) -> Path:

@@ -1,21 +1,18 @@
 """Pictures, runs and artifacts that several tests share: small, but real, with the installed weights."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
+from support.images import CHROMIUM, EXAMPLES
+
 # The pictures are small and the cores may be busy: threads that wait for each other would take most of the time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-EXAMPLES = Path(__file__).parents[1] / "examples"
-CHROMIUM = shutil.which("chromium")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -49,7 +46,7 @@ def style_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Extractors of the Oxford network with three taps, by format and precision, each written once: do not change."""
-    from core.weights import load_weights
+    from core.network.weights import load_weights
     from export.extractor import export_extractor
 
     folder = tmp_path_factory.mktemp("artifacts")
@@ -74,9 +71,3 @@ def browser() -> Iterator[Any]:
         )
         yield launched
         launched.close()
-
-
-def pixels_of(path: Path) -> np.ndarray:
-    """The picture in a file as (H, W, C) uint8."""
-    with Image.open(path) as image:
-        return np.asarray(image)

@@ -16,10 +16,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from core.config import TransferConfig
-from core.torch_engine import TorchEngine
-from core.vgg import load_extractor
-from core.weights import load_weights
+from core.backends.torch_backend import TorchBackend
+from core.config.transfer_config import TransferConfig
+from core.network.vgg import load_vgg_features
+from core.network.weights import load_weights
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -81,15 +81,15 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 
 @pytest.fixture(scope="module")
-def engine() -> TorchEngine:
-    return TorchEngine(TransferConfig(device="cpu"))
+def backend() -> TorchBackend:
+    return TorchBackend(TransferConfig(device="cpu"))
 
 
 @pytest.fixture(scope="module")
 def expected(shell: Shell) -> Figures:
     """The figures by eager PyTorch in float64."""
     config = TransferConfig()
-    extractor = load_extractor(load_weights(config.arch), (*config.content_layers, *config.style_layers))
+    extractor = load_vgg_features(load_weights(config.arch), (*config.content_layers, *config.style_layers))
     features = extractor.double()(shell.image("cup.png").double())
     return {tap: (values.mean().item(), gram(values).norm().item()) for tap, values in features.items()}
 
@@ -154,11 +154,11 @@ def test_the_python_needs_no_pytorch(program: str) -> None:
     assert imports <= {"json", "sys", "numpy", "onnxruntime", "PIL", "features"}
 
 
-def test_paint(shell: Shell, engine: TorchEngine) -> None:
+def test_paint(shell: Shell, backend: TorchBackend) -> None:
     """The first loss is that of the content itself, by autograd."""
     losses = [float(loss) for loss in re.findall(r"loss (\S+)", shell.run("Your own painter"))]
     content, style = shell.image("cup.png"), shell.image("night.png")
-    evaluation = engine.objective(content.numpy(), style.numpy())(content)
+    evaluation = backend.objective(content.numpy(), style.numpy())(content)
     assert losses[0] == pytest.approx(evaluation.loss, rel=1e-4)
     assert losses[-1] < 0.2 * losses[0]
     assert shell.image("painting.png").shape == content.shape

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from core.config import TransferConfig
-from core.record import read_options
+from core.cli.config_file import read_options
+from core.config.transfer_config import TransferConfig
 
 ROOT = Path(__file__).parents[1]
 BY_OTHER_TESTS = ("python -m export web", "python -m export serve")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from studio.brush import Brush, Canvas
+from studio.brush import Brush, Parametrization
 from studio.tools import blur, colours, grid, mix, noise, ramp, smoothstep
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def autumn(rng: np.random.Generator) -> Array:
     y, x = grid(1440, 1152)
     colour, angle = foliage(y, x, rng)
     water = smoothstep(SHORE, SHORE + 0.004, y)
-    canvas = Canvas(blur(colour, 30) * 0.7, rng)
+    canvas = Parametrization(blur(colour, 30) * 0.7, rng)
     canvas.paint(blur(colour, 20), angle, replace(KNIFE, width=95, length=150, hue_jitter=0.04))
     slab = replace(KNIFE, width=52, length=85, coverage=1.6, body=2, value_jitter=0.15, turn=0.4)
     canvas.paint(blur(colour, 6), angle, slab)

@@ -32,7 +32,7 @@ class Brush:
     turn: float = 0.12  # spread of direction from stroke to stroke, in radians
 
 
-class Canvas:
+class Parametrization:
     """A toned, woven ground that takes strokes of paint and remembers how thick they lie."""
 
     def __init__(self, ground: Array, rng: np.random.Generator) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from studio.brush import Brush, Canvas, turned
+from studio.brush import Brush, Parametrization, turned
 from studio.tools import blur, colours, grid, mix, noise, ramp, smoothstep
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def night(rng: np.random.Generator) -> Array:
     """Paint the sky and the land, coarse to fine, and then the poplars in front of them."""
     y, x = grid(1152, 1536)
     colour, angle, fine = land(y, x, lights(y, x, sky(y, x, rng)), rng)
-    canvas = Canvas(blur(colour, 20) * (0.75, 0.65, 0.6), rng)
+    canvas = Parametrization(blur(colour, 20) * (0.75, 0.65, 0.6), rng)
     canvas.paint(blur(colour, 14), angle, Brush(60, 230, 3.0, bristle=7, hue_jitter=0.04))
     canvas.paint(blur(colour, 4), angle, Brush(36, 150, 2.2, body=1.6, bristle=6, value_jitter=0.13))
     canvas.paint(colour, angle, Brush(25, 100, 1.3, body=2.2, bristle=5, value_jitter=0.17, hue_jitter=0.045))

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from core.cli import fail, one_sentence
+from core.cli.errors import exit_with_error, report_errors
 from core.errors import StyleTransferError, UsageError
 from core.files import check_writable, replacing
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     help="Measure how fast and how well the toolkit paints.",
 )
 
-SUITES = Path(__file__).parent
+SUITES = Path(__file__).parent / "suites"
 LENGTHS = {"quick": "small and not long", "usual": "not large and not long", "full": ""}
 """Which benchmarks run, by their markers."""
 
@@ -43,7 +43,7 @@ def run(
     suite: Annotated[str | None, typer.Option(help="Only this one: extractor, objective, startup …")] = None,
 ) -> None:
     """Run the suites; what cannot run on this machine is skipped with the reason."""
-    with one_sentence():
+    with report_errors():
         if quick and full:
             raise UsageError("--quick and --full were both given: give one of them, or neither")
         length = "quick" if quick else "full" if full else "usual"
@@ -57,8 +57,18 @@ def run(
 def _run_suites(length: str, device: str, files: list[Path], output: Path) -> None:
     """Run pytest on the suites; raise StyleTransferError if any benchmark is broken."""
     # Their settings are in their own conftest.py, wherever they are installed.
-    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-c", str(SUITES / "pytest.ini")]
-    command += [f"--rootdir={SUITES}", f"--benchmark-json={output}", f"--device={device}"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-rs",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        str(SUITES.parent / "pytest.ini"),
+    ]
+    command += [f"--rootdir={SUITES.parent}", f"--benchmark-json={output}", f"--device={device}"]
     command += ["--benchmark-columns=median,min,max,rounds", "--benchmark-sort=name", "--benchmark-group-by=func"]
     # Run by pytest-xdist, pytest-benchmark would take its own process for one of several, and not time.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
@@ -90,9 +100,9 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder the report goes into.")],
 ) -> None:
     """Write results as a page for people: report.html, report.md and plots."""
-    with one_sentence():
-        from bench.report import write_report
-        from bench.results import load
+    with report_errors():
+        from bench.reporting.report import write_report
+        from bench.reporting.results import load
 
         write_report([load(path) for path in results], output)
         typer.echo(f"{output / 'report.html'}")
@@ -109,9 +119,9 @@ def compare(
     ] = "time",
 ) -> None:
     """Compare two runs; exit with 1 and name what became slower, by more than the rounds' own spread explains."""
-    with one_sentence():
-        from bench.compare import compare as compare_runs
-        from bench.results import load_run
+    with report_errors():
+        from bench.reporting.compare import compare as compare_runs
+        from bench.reporting.results import load_run
 
         comparison = compare_runs(load_run(base), load_run(new), fail_above=fail_above, by=by)
         Console(soft_wrap=True, highlight=False).print(comparison.table())
@@ -119,7 +129,7 @@ def compare(
             typer.echo(f"Note: {warning}", err=True)
         if comparison.regressions:
             names = ", ".join(row.name for row in comparison.regressions)
-            fail(
+            exit_with_error(
                 f"{len(comparison.regressions)} take more than {fail_above:g} times the time or memory: {names}",
                 REGRESSED,
             )
@@ -140,8 +150,8 @@ def peers(
     folder: Annotated[Path | None, typer.Option(help="Keep the last picture of each in this folder.")] = None,
 ) -> None:
     """Race against other programs' optimisers: when do we deliver the loss that they deliver at their end?"""
-    with one_sentence():
-        from bench.peers import PEERS, peers_table, run_peers
+    with report_errors():
+        from bench.race.peers import PEERS, peers_table, run_peers
 
         console = Console(stderr=True, soft_wrap=True, highlight=False)
 
@@ -176,7 +186,7 @@ def machine(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Say what this machine is, and what its limits measured as."""
-    with one_sentence():
+    with report_errors():
         from bench.machine import describe_machine, limits
 
         described, measured = describe_machine(), limits()

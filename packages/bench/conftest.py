@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from bench.cases import Case, Unavailable, picture
 from bench.machine import describe_machine, devices, product_rate, synchronise
 from bench.memory import peak_memory
-from bench.workloads import prepare
-from core.images import write_picture
+from bench.suites.cases import Case, Unavailable, picture
+from bench.suites.workloads import prepare
+from core.image.writing import write_image
 
 SIZES = {"small": "a size that takes seconds", "medium": "512 pixels or so", "large": "1024 pixels and more"}
 LENGTHS = {"long": "minutes on a CPU"}
@@ -58,7 +58,7 @@ def pictures(tmp_path: Path) -> "Pictures":
 
     def write(width: int, height: int) -> list[str]:
         for kind, seed in (("content", 0), ("style", 1)):
-            write_picture(tmp_path / f"{kind}.png", picture(width, height, seed))
+            write_image(tmp_path / f"{kind}.png", picture(width, height, seed))
         return [f"--{kind}={tmp_path / kind}.png" for kind in ("content", "style")]
 
     return write

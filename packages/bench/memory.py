@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.cases import Case
+from bench.suites.cases import Case
 from core.errors import StyleTransferError
 
 
@@ -41,7 +41,7 @@ def peak_memory(case: Case, artifacts: Path) -> int:
 
 def main(case: str, artifacts: str) -> None:
     """Do one workload once, unchecked: the reference would be the peak."""
-    from bench.workloads import prepare
+    from bench.suites.workloads import prepare
 
     prepare(Case(**json.loads(case)), Path(artifacts)).call()
 

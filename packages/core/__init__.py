@@ -1,11 +1,12 @@
 """Paint a photograph in the style of another picture by optimising its pixels (Gatys et al., arXiv 1508.06576)."""
 
-from core.checkpoint import Checkpoint
-from core.config import TransferConfig
+from core.config.presets import PRESETS
+from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
-from core.presets import PRESETS
+from core.runs.checkpoint import Checkpoint
+from core.runs.progress import Progress, Result
+from core.style_transfer import stylize
 from core.styles import Style
-from core.stylize import Progress, Result, stylize
 
 __all__ = [
     "PRESETS",

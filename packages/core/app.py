@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from core.cli import one_sentence
+from core.cli.errors import report_errors
 from core.errors import StyleTransferError, UsageError
 from core.files import reason
 
@@ -52,7 +52,7 @@ def serve(
 
     Several visitors may come at once: their paintings are made one after the other.
     """
-    with one_sentence():
+    with report_errors():
         if find_spec("streamlit") is None:
             raise StyleTransferError("the page needs streamlit, which is not installed: run pip install '.[app]'")
         check_free(host, port)
@@ -64,7 +64,7 @@ def serve(
 
 def streamlit_command(host: str, port: int) -> list[str]:
     """What `streamlit` is told to serve the page at that address."""
-    script = Path(__file__).with_name("page") / "main.py"
+    script = Path(__file__).with_name("webapp") / "main.py"
     settings = SETTINGS | {"server.address": host, "server.port": str(port)}
     return ["run", str(script), *(f"--{name}={value}" for name, value in settings.items())]
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 Array = Any
 """A NumPy array or a torch tensor, floating point, of any shape: a picture is (1, 3, H, W)."""
@@ -21,3 +22,14 @@ def converted(values: np.ndarray, like: Array) -> Array:
 def on_host(array: Array) -> np.ndarray:
     """A few numbers, as NumPy's in double precision."""
     return np.array(array.tolist(), np.float64)
+
+
+Pixels = NDArray[np.float32]
+"""(1, C, H, W)."""
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+
+def size_of(pixels: Pixels) -> Size:
+    """Width and height of (1, C, H, W)."""
+    return pixels.shape[3], pixels.shape[2]

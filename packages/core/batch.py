@@ -9,31 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from PIL import Image
 
-from core.cli import (
-    INTERRUPTED,
-    ConfigFile,
-    Cuda,
-    Epochs,
-    Preset,
-    ProgressStyle,
-    Quiet,
-    config_options,
-    fail,
-    one_sentence,
-    resolve,
-)
-from core.config import TransferConfig
-from core.engine import Engine, default_engine
+from core.backends.base import Backend, default_backend
+from core.cli.config_file import resolve
+from core.cli.errors import INTERRUPTED, exit_with_error, report_errors
+from core.cli.options import ConfigFile, Cuda, Epochs, Preset, ProgressStyle, Quiet, config_options
+from core.cli.progress_bar import show_progress
+from core.cli.run import GracefulInterrupt
+from core.cli.sweep import Painting, find_images, plan_batch, sweep
+from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError
-from core.images import check_output, large_pictures, read_picture, write_picture
-from core.job import Interrupt
-from core.progress import show_progress
-from core.sheet import Cell, draw_sheet
-from core.stylize import Callback, Progress, stylize
-from core.sweep import Painting, find_pictures, plan_paintings, sweep
+from core.image.contact_sheet import Cell, draw_contact_sheet
+from core.image.reading import allow_large_images, read_image
+from core.image.writing import check_output, write_image
+from core.runs.progress import Callback, Progress
+from core.style_transfer import stylize
 
 if TYPE_CHECKING:
-    from core.torch_engine import Network
+    from core.backends.loaded_network import Network
 
 CELL = (256, 256)
 """Of the contact sheet, in pixels."""
@@ -94,10 +86,10 @@ def batch(
     What cannot be painted is told at the end (exit status 1), and the rest is painted. Ctrl-C ends the run; the
     painting it was at is not written, and with --resume the same command goes on.
     """
-    with one_sentence(), large_pictures():
+    with report_errors(), allow_large_images():
         choices, _ = resolve(options, preset=preset, config_file=config, epochs=epochs, cuda=cuda)
-        contents, styles = find_pictures(content or (), "content"), find_pictures(style or (), "style")
-        paintings = plan_paintings(contents, styles, sweep(choices, sweeps or ()), output)
+        contents, styles = find_images(content or (), "content"), find_images(style or (), "style")
+        paintings = plan_batch(contents, styles, sweep(choices, sweeps or ()), output)
         if contact_sheet:
             check_output(contact_sheet, inputs=(*contents, *styles, *(one.output for one in paintings)))
         tell = _teller(quiet, progress, len(paintings))
@@ -107,7 +99,7 @@ def batch(
             return
         run.paint()
         if contact_sheet and not run.left:
-            write_picture(contact_sheet, read_picture(lay_out(paintings, run.failed)).pixels)
+            write_image(contact_sheet, read_image(lay_out(paintings, run.failed)).pixels)
         run.finish()
 
 
@@ -120,7 +112,7 @@ class Batch:
 
     def __init__(self, paintings: Sequence[Painting], *, resume: bool, tell: Tell, show: Show) -> None:
         self._paintings, self._resume, self._tell, self._show = paintings, resume, tell, show
-        self._engines = Engines()
+        self._engines = Backends()
         self.failed: dict[Painting, str] = {}
         self.left: Sequence[Painting] = ()
 
@@ -133,7 +125,7 @@ class Batch:
 
     def paint(self) -> None:
         """Paint everything; what fails is noted, and what an interrupt leaves over."""
-        with Interrupt() as interrupt:
+        with GracefulInterrupt() as interrupt:
             for at, painting in enumerate(self._paintings):
                 finished = self._is_finished(painting)
                 self._tell(at + 1, "is there" if finished else "painting", painting)
@@ -146,15 +138,17 @@ class Batch:
         total = len(self._paintings)
         if self.left:
             names = ", ".join(painting.output.name for painting in self.left)
-            fail(f"interrupted: {len(self.left)} of {total} are left ({names}); add --resume to go on", INTERRUPTED)
+            exit_with_error(
+                f"interrupted: {len(self.left)} of {total} are left ({names}); add --resume to go on", INTERRUPTED
+            )
         if self.failed:
             reasons = "; ".join(dict.fromkeys(self.failed.values()))
-            fail(f"{len(self.failed)} of {total} paintings failed: {reasons}")
+            exit_with_error(f"{len(self.failed)} of {total} paintings failed: {reasons}")
 
-    def _paint(self, painting: Painting, interrupt: Interrupt) -> bool:
+    def _paint(self, painting: Painting, interrupt: GracefulInterrupt) -> bool:
         """Paint one, and say whether it came to its end, be it a bad one."""
         config = painting.variant.config
-        engine = self._engines.engine(config)
+        backend = self._engines.backend(config)
         try:
             with self._show() as show:
 
@@ -162,7 +156,7 @@ class Batch:
                     show(step)
                     return interrupt.requested
 
-                result = stylize(painting.content, painting.style, config, callback=after_step, engine=engine)
+                result = stylize(painting.content, painting.style, config, callback=after_step, backend=backend)
             if result.record["stopped"]:
                 return False
             result.save(painting.output)
@@ -179,24 +173,25 @@ class Batch:
             return False  # painting it will tell why
 
 
-class Engines:
-    """Engines for one painting after another. A network stays loaded as long as the next one asks for the same."""
+class Backends:
+    """Backends for one painting after another. A network stays loaded as long as the next one asks for the same."""
 
     def __init__(self) -> None:
         self._key: tuple[object, ...] = ()
         self._network: Network | None = None
 
-    def engine(self, config: TransferConfig) -> Engine:
+    def backend(self, config: TransferConfig) -> Backend:
         """A new engine for a run with `config`: its plans for the memory are of that run alone."""
         if config.objective is not None:
-            return default_engine(config)
-        from core.torch_engine import Network, TorchEngine
+            return default_backend(config)
+        from core.backends.loaded_network import Network
+        from core.backends.torch_backend import TorchBackend
 
         key = tuple(getattr(config, name) for name in CHOOSE_NETWORK)
         if self._network is None or key != self._key:
             self._network = None  # before the next one takes its place in memory
             self._key, self._network = key, Network.load(config)
-        return TorchEngine(config, self._network)
+        return TorchBackend(config, self._network)
 
 
 def lay_out(paintings: Sequence[Painting], failed: Container[Painting]) -> Image.Image:
@@ -216,13 +211,13 @@ def lay_out(paintings: Sequence[Painting], failed: Container[Painting]) -> Image
     rows = [
         [source(content, content.stem), *(result(made[content, *column]) for column in columns)] for content in contents
     ]
-    return draw_sheet([[Cell(), *heads], *rows], CELL)
+    return draw_contact_sheet([[Cell(), *heads], *rows], CELL)
 
 
 def _unreadable(painting: Painting) -> Iterator[Path]:
     for path in (painting.content, painting.style):
         try:
-            read_picture(path)
+            read_image(path)
         except StyleTransferError:
             yield path
 

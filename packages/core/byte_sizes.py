@@ -5,7 +5,7 @@ import re
 _SIZE = re.compile(r"([\d.]+(?:e[+-]?\d+)?)\s*(?:([kmgt])(i?))?b?", re.IGNORECASE)
 
 
-def parse_bytes(text: str | float) -> int:
+def parse_size(text: str | float) -> int:
     """The bytes in a number, with or without a unit: GB and G for 10⁹ of them, GiB for 2³⁰; "none" is 0.
 
     Raises:
@@ -21,6 +21,6 @@ def parse_bytes(text: str | float) -> int:
     return round(float(found[1]) * float(unit))
 
 
-def told_bytes(count: float) -> str:
+def format_size(count: float) -> str:
     """A number of bytes for people: "1.3 GiB"."""
     return f"{count / 2**30:.1f} GiB"

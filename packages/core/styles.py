@@ -10,9 +10,10 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
+from core.arrays import Pixels, Size, size_of
 from core.errors import UsageError
-from core.image_files import opened
-from core.images import PictureSource, Pixels, Size, describe_source, read_picture, read_size, resample, size_of
+from core.image.reading import ImageSource, describe_source, open_image, read_image, read_size
+from core.image.resize import resample
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 """What counts as a picture in a folder."""
@@ -36,9 +37,9 @@ class Style:
         UsageError: There is no picture, or the weight is not positive.
     """
 
-    pictures: tuple[PictureSource, ...]
+    pictures: tuple[ImageSource, ...]
     weight: float = 1.0
-    region: PictureSource | None = None
+    region: ImageSource | None = None
     crop: Box | None = None
 
     def __post_init__(self) -> None:
@@ -74,12 +75,12 @@ class Style:
         return Path(first).stem if len(self.pictures) == 1 else Path(first).parent.name
 
 
-StyleSource = PictureSource | Style | Sequence[Style]
+StyleSource = ImageSource | Style | Sequence[Style]
 """What `stylize` takes: a picture, a style, or several."""
 
 
 @dataclass(frozen=True, eq=False)
-class Manner:
+class StyleExemplar:
     """A style at the size it is compared at.
 
     `pictures` are (1, 3, h, w) RGB in [0, 1], each of its own size; `mask` is (1, 1, H, W) in [0, 1] at the size of the
@@ -111,20 +112,20 @@ def as_styles(source: StyleSource) -> tuple[Style, ...]:
     return styles
 
 
-def as_manners(style: Pixels | Sequence[Manner]) -> tuple[Manner, ...]:
+def as_exemplars(style: Pixels | Sequence[StyleExemplar]) -> tuple[StyleExemplar, ...]:
     """The manners an engine was given; a picture alone is one."""
-    return (Manner((style,)),) if isinstance(style, np.ndarray) else tuple(style)
+    return (StyleExemplar((style,)),) if isinstance(style, np.ndarray) else tuple(style)
 
 
-def read_style(style: Style) -> Manner:
+def read_style(style: Style) -> StyleExemplar:
     """The style's pictures and mask as they are, at their own sizes.
 
     Raises:
         UsageError: A picture cannot be read, the crop lies outside it, or the region is black throughout.
     """
-    pictures = tuple(_cropped(read_picture(source, name="style").pixels, style.crop) for source in style.pictures)
+    pictures = tuple(_cropped(read_image(source, name="style").pixels, style.crop) for source in style.pictures)
     mask = None if style.region is None else _read_mask(style.region)
-    return Manner(pictures, style.weight, mask)
+    return StyleExemplar(pictures, style.weight, mask)
 
 
 def style_sizes(style: Style) -> tuple[Size, ...]:
@@ -178,7 +179,7 @@ def _number(text: str) -> float:
         raise UsageError(f"the weight of a style is {text}: expected a positive number") from None
 
 
-def _pictures(path: Path) -> tuple[PictureSource, ...]:
+def _pictures(path: Path) -> tuple[ImageSource, ...]:
     if not path.is_dir():
         return (str(path),)
     found = sorted(str(entry) for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES)
@@ -204,11 +205,11 @@ def _cropped(pixels: Pixels, crop: Box | None) -> Pixels:
     return pixels[..., top : top + height, left : left + width]
 
 
-def _read_mask(source: PictureSource) -> Pixels:
+def _read_mask(source: ImageSource) -> Pixels:
     """Brightness of the picture as (1, 1, H, W); of one with transparency, what is transparent counts as black."""
     if isinstance(source, np.ndarray):
         source = Image.fromarray(source if source.dtype == np.uint8 else np.uint8(255 * np.asarray(source)))
-    with opened(source, describe_source(source, "region")) as image:
+    with open_image(source, describe_source(source, "region")) as image:
         grey_alpha = np.asarray(image.convert("RGBA").convert("LA"), np.float32) / 255
     mask: Pixels = np.ascontiguousarray((grey_alpha[..., 0] * grey_alpha[..., 1])[None, None])
     if not mask.any():

@@ -8,9 +8,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from core.byte_sizes import told_bytes
-from core.checkpoint import EVERY, Checkpoint
-from core.cli import (
+from core.arrays import Size
+from core.byte_sizes import format_size
+from core.cli.config_file import resolve
+from core.cli.errors import SharedCommand, report_errors
+from core.cli.options import (
     CheckpointEvery,
     CheckpointPath,
     ConfigFile,
@@ -25,19 +27,17 @@ from core.cli import (
     Quiet,
     RecordPath,
     Regions,
-    SharedCommand,
     StylePaths,
     config_options,
-    one_sentence,
-    resolve,
 )
-from core.config import TransferConfig
-from core.film import FPS, Film
-from core.images import Size, large_pictures
-from core.job import choose_files, paint_to_file
-from core.memory import Memory, Plan, plan_memory
-from core.pyramid import Scale
-from core.ranks import Ranks, all_reduced_bytes, joined
+from core.cli.run import resolve_paths, run_to_files
+from core.cli.video import FPS, Video
+from core.config.transfer_config import TransferConfig
+from core.distributed import ProcessGroup, all_reduced_bytes, process_group
+from core.image.reading import allow_large_images
+from core.memory.plan import Memory, Plan, plan_memory
+from core.multiscale.schedule import Scale
+from core.runs.checkpoint import CHECKPOINT_INTERVAL, Checkpoint
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -53,7 +53,7 @@ def transfer(
     preset: Preset = None,
     record: RecordPath = None,
     checkpoint: CheckpointPath = None,
-    checkpoint_every: CheckpointEvery = EVERY,
+    checkpoint_every: CheckpointEvery = CHECKPOINT_INTERVAL,
     film: FilmPath = None,
     film_fps: FilmFps = FPS,
     epochs: Epochs = None,
@@ -68,36 +68,38 @@ def transfer(
     Ctrl-C ends the run and delivers the best picture so far. Several processes share one picture if torchrun starts
     them: torchrun --standalone --nproc-per-node 2 -m core.transfer …
     """
-    with one_sentence(), large_pictures(), joined() as ranks:
+    with report_errors(), allow_large_images(), process_group() as group:
         choices, pictures = resolve(options, preset=preset, config_file=config, epochs=epochs, cuda=cuda)
-        job = choose_files(content, style, region, output, pictures, choices, record=record, checkpoint=checkpoint)
+        job = resolve_paths(content, style, region, output, pictures, choices, record=record, checkpoint=checkpoint)
         kept = Checkpoint(checkpoint, checkpoint_every) if checkpoint else None
         others = (*job.inputs, job.output, record, checkpoint)
-        shown = Film(film, job.scales[-1].size, fps=film_fps, every=choices.save_every, inputs=others) if film else None
+        shown = (
+            Video(film, job.scales[-1].size, fps=film_fps, every=choices.save_every, inputs=others) if film else None
+        )
         if dry_run:
-            show_plan(job.scales, choices, ranks)
-            if ranks.first:
+            show_plan(job.scales, choices, group)
+            if group.first:
                 typer.echo(f"into {job.output}; nothing was painted")
         else:
-            paint_to_file(
-                job, choices, record=record, checkpoint=kept, film=shown, quiet=quiet, progress=progress, ranks=ranks
+            run_to_files(
+                job, choices, record=record, checkpoint=kept, film=shown, quiet=quiet, progress=progress, group=group
             )
 
 
-def show_plan(scales: Sequence[Scale], config: TransferConfig, ranks: Ranks) -> None:
+def show_plan(scales: Sequence[Scale], config: TransferConfig, group: ProcessGroup) -> None:
     """Print what would run: the network, the device, and for every scale sizes, evaluations and memory.
 
     Raises:
         StyleTransferError: The device is missing, or the processes cannot share what is asked for.
     """
-    from core.device import choose_device, choose_precision, memory_for
+    from core.backends.device import choose_device, choose_precision, memory_for
 
-    ranks.require_shareable(config)
-    device = choose_device(config.device, ranks)
-    memory = Memory(math.inf) if config.objective else memory_for(device, config, ranks)
+    group.require_shareable(config)
+    device = choose_device(config.device, group)
+    memory = Memory(math.inf) if config.objective else memory_for(device, config, group)
     precision = choose_precision(config, device)
-    plans = [plan_memory(scale.size, scale.style_size, config, memory, precision, ranks.count) for scale in scales]
-    if not ranks.first:
+    plans = [plan_memory(scale.size, scale.style_size, config, memory, precision, group.count) for scale in scales]
+    if not group.first:
         return
     table = Table("scale", "painting", "style", "evaluations", "memory", "computed")
     for number, (scale, plan) in enumerate(zip(scales, plans, strict=True), start=1):
@@ -105,16 +107,16 @@ def show_plan(scales: Sequence[Scale], config: TransferConfig, ranks: Ranks) -> 
         table.add_row(f"{number}/{len(scales)}", *sizes, str(scale.evaluations), *_told(plan, config))
     console = Console(soft_wrap=True, highlight=False)
     console.print(
-        f"{config.arch} ({config.weights}), {config.optimizer}, start {config.init}, on {device}{_together(ranks)}"
+        f"{config.arch} ({config.weights}), {config.optimizer}, start {config.init}, on {device}{_together(group)}"
     )
     console.print(table)
-    for shortage in filter(None, (plan.shortage for plan in plans)):
-        console.print(f"this would fail: {shortage}")
+    for insufficient_memory in filter(None, (plan.insufficient_memory for plan in plans)):
+        console.print(f"this would fail: {insufficient_memory}")
 
 
 def _told(plan: Plan, config: TransferConfig) -> tuple[str, str]:
     """The memory it takes, and how the picture is computed in it."""
-    host = f", host {told_bytes(plan.host_memory)}" if plan.on_host else ""
+    host = f", host {format_size(plan.host_memory)}" if plan.on_host else ""
     tiling = plan.tiling(config)
     how = "whole"
     if plan.tiled:
@@ -122,11 +124,11 @@ def _told(plan: Plan, config: TransferConfig) -> tuple[str, str]:
         how += f", {plan.work:.2g} times the work"
     if config.optimizer == "lbfgs" and plan.history < config.history:
         how += f", history {plan.history}"
-    return f"about {told_bytes(plan.memory)}{host}", how
+    return f"about {format_size(plan.memory)}{host}", how
 
 
-def _together(ranks: Ranks) -> str:
-    return f", in {ranks.count} processes, memory being that of each" if ranks.count > 1 else ""
+def _together(group: ProcessGroup) -> str:
+    return f", in {group.count} processes, memory being that of each" if group.count > 1 else ""
 
 
 def _shared(plan: Plan, config: TransferConfig) -> str:

@@ -9,11 +9,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from core.cli import config_options, one_sentence, resolve
-from core.config import TransferConfig
+from core.artifacts.manifest import Format, Manifest, Precision, read_manifest, sha256_of
+from core.cli.config_file import resolve
+from core.cli.errors import report_errors
+from core.cli.options import config_options
+from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.files import check_writable
-from core.manifest import Format, Manifest, Precision, read_manifest, sha256_of
 from export.runtime import run
 
 app = typer.Typer(
@@ -59,11 +61,11 @@ def extractor(
     The image is RGB in [0, 1], (batch, 3, height, width), any batch and any size from 16 x 16 on. Nothing is
     written unless it equals PyTorch's own float64 to within rounding.
     """
-    with one_sentence():
+    with report_errors():
         config, _ = resolve(options)
         kind = format or _format_by_name(output)
         check_writable(output, inputs=(config.weights,))
-        from core.weights import load_weights
+        from core.network.weights import load_weights
         from export.extractor import export_extractor
 
         weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=True)
@@ -82,13 +84,13 @@ def objective(output: Output, sha256: Checksum = True, **options: Any) -> None:
     It holds the network for the layers named, takes pictures of any size, and needs standard operators only.
     Nothing is written unless it equals PyTorch to within rounding.
     """
-    with one_sentence():
+    with report_errors():
         config, _ = resolve(options)
         if _format_by_name(output) != "onnx":
             raise UsageError(f"an objective is an ONNX file and {output} is not named like one: end it in .onnx")
         check_writable(output, inputs=(config.weights,))
-        from core.weights import load_weights
-        from export.objective_graph import export_objective
+        from core.network.weights import load_weights
+        from export.objective.graph import export_objective
 
         weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=True)
         layers = (config.content_layers, config.style_layers)
@@ -115,9 +117,9 @@ def verify(
 
     Exits with status 1, naming the worst figure, if it is out of bounds.
     """
-    with one_sentence():
+    with report_errors():
         read_manifest(artifact)
-        from export.verify import verify as compare
+        from export.verify.extractor import verify as compare
 
         report = compare(artifact, against=against, preprocessing=weights_preprocessing)
         _console().print(report.table())
@@ -130,7 +132,7 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON, for programs.")] = False,
 ) -> None:
     """Print what an artifact says of itself, without running anything in it."""
-    with one_sentence():
+    with report_errors():
         manifest = read_manifest(artifact)
         if as_json:
             typer.echo(json.dumps(asdict(manifest), indent=1))
@@ -162,8 +164,8 @@ def web(
 
     It is static: any web server can serve it, and so can `serve`.
     """
-    with one_sentence():
-        from export.web import size_of, write_page
+    with report_errors():
+        from export.web.page import size_of, write_page
 
         write_page(output, objective, runtime=onnxruntime_web, examples=examples)
         typer.echo(f"{output}: a page, {size_of(output)}; look at it with python -m export serve {output}")
@@ -175,8 +177,8 @@ def serve(
     port: Annotated[int, typer.Option(help="Where it listens; 0 for any free port.")] = 8000,
 ) -> None:
     """Serve a page to this machine alone, with the headers that its threads need, until Ctrl-C."""
-    with one_sentence():
-        from export.web_server import serve as serve_page
+    with report_errors():
+        from export.web.server import serve as serve_page
 
         serve_page(page, port, typer.echo)
 

@@ -5,16 +5,17 @@ from pathlib import Path
 
 from torch import nn
 
-from core.manifest import Format, Manifest, Precision
-from core.vgg import Extractor, Pooling, load_extractor
-from core.weights import Weights
-from export import contract
-from export.half import HalfExtractor
-from export.onnx_graph import OPSET, trace_extractor
-from export.parity import Report
-from export.publish import Writer, publish, versions
-from export.torchscript import export_program, script
-from export.verify import check_onnx, verify_extractor
+from core.artifacts.manifest import Format, Manifest, Precision
+from core.network.vgg import Pooling, VGGFeatures, load_vgg_features
+from core.network.weights import Weights
+from export import io_spec as contract
+from export.formats.half import HalfExtractor
+from export.formats.onnx_graph import OPSET, trace_extractor
+from export.formats.pt2 import export_program
+from export.formats.torchscript import script
+from export.verify.extractor import check_onnx, verify_extractor
+from export.verify.parity import Report
+from export.verify.publish import Writer, publish, versions
 
 
 def export_extractor(
@@ -36,7 +37,7 @@ def export_extractor(
         UsageError: There is no such layer or pooling, or the weights end too early.
         StyleTransferError: The artifact differs too much or cannot be written; nothing has changed at `path`.
     """
-    eager = load_extractor(weights, taps, pooling=pooling)
+    eager = load_vgg_features(weights, taps, pooling=pooling)
     module: nn.Module = eager
     if precision == "fp16":
         scale = weights.preprocessing.activation_scale
@@ -59,7 +60,7 @@ def _writer(module: nn.Module, manifest: Manifest) -> Writer:
     return trace_extractor(module, manifest.taps)
 
 
-def _describe(eager: Extractor, weights: Weights, format: Format, pooling: Pooling, precision: Precision) -> Manifest:
+def _describe(eager: VGGFeatures, weights: Weights, format: Format, pooling: Pooling, precision: Precision) -> Manifest:
     onnx = format == "onnx"
     return Manifest(
         kind="extractor",

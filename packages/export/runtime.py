@@ -6,7 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from core.cli import (
+from core.artifacts.manifest import Manifest, read_manifest
+from core.cli.config_file import read_options, resolve
+from core.cli.errors import report_errors
+from core.cli.options import (
     ConfigFile,
     ContentPath,
     Cuda,
@@ -19,16 +22,12 @@ from core.cli import (
     Regions,
     StylePaths,
     config_options,
-    one_sentence,
-    resolve,
 )
-from core.config import TransferConfig
+from core.cli.run import resolve_paths, run_to_files
+from core.config.presets import preset_options
+from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
-from core.images import large_pictures
-from core.job import choose_files, paint_to_file
-from core.manifest import Manifest, read_manifest
-from core.presets import preset_options
-from core.record import read_options
+from core.image.reading import allow_large_images
 
 SETTLED = (
     "arch",
@@ -68,14 +67,14 @@ def run(
     The network and the layers are those of the artifacts. Ctrl-C ends the run and delivers the best picture so
     far.
     """
-    with one_sentence(), large_pictures():
+    with report_errors(), allow_large_images():
         manifest = read_manifest(objective, kind="objective")
         _check_needs_no_torch(extractor)
         options |= {"objective": str(objective), "extractor": str(extractor)}
         options |= _settled(manifest, _said(preset, config))
         choices, pictures = resolve(options, preset=preset, config_file=config, epochs=epochs, cuda=cuda)
-        job = choose_files(content, style, region, output, pictures, choices, record=record)
-        paint_to_file(job, choices, record=record, quiet=quiet, progress=progress)
+        job = resolve_paths(content, style, region, output, pictures, choices, record=record)
+        run_to_files(job, choices, record=record, quiet=quiet, progress=progress)
 
 
 def _said(preset: str | None, config_file: Path | None) -> dict[str, Any]:

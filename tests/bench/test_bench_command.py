@@ -16,7 +16,7 @@ from bench.machine import devices
 ROOT = Path(__file__).parents[2]
 
 BROKEN = """
-import bench.workloads as workloads
+import bench.suites.workloads as workloads
 in_pytorch = workloads._in_pytorch
 
 def broken(*arguments):

@@ -13,11 +13,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-import core.torch_engine
-from conftest import pixels_of
-from core import TransferConfig, stylize
+import core.backends.torch_backend
+from core import TransferConfig
+from core import style_transfer as stylize
 from core.batch import app
-from core.images import read_record
+from core.image.reading import read_record
+from support.images import pixels_of
 
 SMALL = ("--image-size", "40", "--iterations", "3", "--device", "cpu")
 
@@ -47,8 +48,8 @@ def test_it_paints_what_the_single_command_paints_and_loads_the_network_once(
     pictures: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = []
-    load = core.torch_engine.load_weights
-    monkeypatch.setattr(core.torch_engine, "load_weights", lambda *a, **k: loaded.append(a) or load(*a, **k))
+    load = core.backends.torch_backend.load_weights
+    monkeypatch.setattr(core.backends.torch_backend, "load_weights", lambda *a, **k: loaded.append(a) or load(*a, **k))
     ran = run(*pictures, "--sweep", "style-weight=0.02,0.5")
     assert ran.exit_code == 0, ran.output
     assert len(loaded) == 1

@@ -1,6 +1,6 @@
 import pytest
 
-from core.byte_sizes import parse_bytes, told_bytes
+from core.byte_sizes import format_size, parse_size
 
 
 @pytest.mark.parametrize(
@@ -19,14 +19,14 @@ from core.byte_sizes import parse_bytes, told_bytes
     ],
 )
 def test_sizes_as_people_write_them(text: str | int, expected: int) -> None:
-    assert parse_bytes(text) == expected
+    assert parse_size(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "lots", "-1GB", "6 XB", "1.2.3GB", "GB", True, "nan", "inf"])
 def test_what_is_no_size(text: str | bool) -> None:
     with pytest.raises(ValueError):
-        parse_bytes(text)
+        parse_size(text)
 
 
 def test_told() -> None:
-    assert told_bytes(1.5 * 2**30) == "1.5 GiB"
+    assert format_size(1.5 * 2**30) == "1.5 GiB"

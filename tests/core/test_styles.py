@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from core.errors import UsageError
-from core.styles import Manner, Style, as_styles, assign_regions, read_style, style_sizes
+from core.styles import Style, StyleExemplar, as_styles, assign_regions, read_style, style_sizes
 
 
 @pytest.fixture
@@ -81,10 +81,10 @@ def test_what_stylize_takes() -> None:
 def test_a_crop_is_the_part_that_counts(folder: Path) -> None:
     Image.fromarray(np.arange(40 * 30, dtype=np.uint8).reshape(30, 40)).save("ramp.png")
     style = Style.parse("ramp.png@3,5,20,18")
-    manner = read_style(style)
+    exemplar = read_style(style)
     assert style_sizes(style) == ((20, 18),)
-    assert manner.pictures[0].shape == (1, 3, 18, 20)
-    np.testing.assert_array_equal(manner.pictures[0], read_style(Style(("ramp.png",))).pictures[0][..., 5:23, 3:23])
+    assert exemplar.pictures[0].shape == (1, 3, 18, 20)
+    np.testing.assert_array_equal(exemplar.pictures[0], read_style(Style(("ramp.png",))).pictures[0][..., 5:23, 3:23])
     with pytest.raises(UsageError, match="crop 30,5,20,18 does not lie in a style of 40x30 px"):
         read_style(Style.parse("ramp.png@30,5,20,18"))
 
@@ -95,10 +95,10 @@ def test_a_mask_is_brightness_and_what_is_transparent_is_black(folder: Path) -> 
     pixels[1, 0] = (255, 255, 255, 0)
     pixels[1, 1] = (0, 0, 0, 255)
     Image.fromarray(pixels).save("mask.png")
-    manner = read_style(Style(("a.png",), 1.0, "mask.png"))
-    assert manner.mask is not None
-    np.testing.assert_array_equal(manner.mask[0, 0], [[1, 1], [0, 0]])
-    assert manner.masked((4, 4)).mask.shape == (1, 1, 4, 4)
+    exemplar = read_style(Style(("a.png",), 1.0, "mask.png"))
+    assert exemplar.mask is not None
+    np.testing.assert_array_equal(exemplar.mask[0, 0], [[1, 1], [0, 0]])
+    assert exemplar.masked((4, 4)).mask.shape == (1, 1, 4, 4)
     Image.new("L", (8, 8)).save("black.png")
     with pytest.raises(UsageError, match="black throughout"):
         read_style(Style(("a.png",), 1.0, "black.png"))
@@ -107,5 +107,5 @@ def test_a_mask_is_brightness_and_what_is_transparent_is_black(folder: Path) -> 
 
 
 def test_a_style_everywhere_has_no_mask_at_any_size() -> None:
-    manner = Manner((np.zeros((1, 3, 4, 4), np.float32),))
-    assert manner.masked((8, 8)) is manner
+    exemplar = StyleExemplar((np.zeros((1, 3, 4, 4), np.float32),))
+    assert exemplar.masked((8, 8)) is exemplar

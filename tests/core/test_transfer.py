@@ -16,9 +16,9 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from conftest import pixels_of
-from core.record import read_options
+from core.cli.config_file import read_options
 from core.transfer import app
+from support.images import pixels_of
 
 SMALL = ["--image-size", "48", "--iterations", "4"]
 

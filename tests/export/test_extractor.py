@@ -1,4 +1,4 @@
-"""Extractor artifacts as files: what is in them, what is not, and that nothing unproven is ever left behind."""
+"""VGGFeatures artifacts as files: what is in them, what is not, and that nothing unproven is ever left behind."""
 
 import importlib
 from collections.abc import Callable
@@ -10,14 +10,14 @@ import onnxruntime
 import pytest
 import torch
 
-from core.artifacts import open_extractor, without_warnings
+from core.artifacts.extractors import open_extractor, without_warnings
+from core.artifacts.manifest import checksum_path, read_manifest, sha256_of
 from core.errors import StyleTransferError, UsageError
-from core.layers import layers
-from core.manifest import checksum_path, read_manifest, sha256_of
-from core.vgg import load_extractor
-from core.weights import PREPROCESSINGS, Weights, load_weights
+from core.network.architecture import layers
+from core.network.vgg import load_vgg_features
+from core.network.weights import PREPROCESSINGS, Weights, load_weights
 from export.extractor import export_extractor
-from export.half import HalfExtractor
+from export.formats.half import HalfExtractor
 
 Exported = Callable[..., Path]
 FORMATS = ("torchscript", "onnx", "pt2")
@@ -48,7 +48,7 @@ def image_of(*shape: int) -> torch.Tensor:
 def test_onnx_features_are_within_a_millionth_of_float64(pooling, taps, tmp_path: Path) -> None:
     path, weights = tmp_path / "e.onnx", load_weights("vgg19")
     manifest = export_extractor(path, weights, taps, format="onnx", pooling=pooling)
-    exact = load_extractor(weights, taps, pooling=pooling).double()
+    exact = load_vgg_features(weights, taps, pooling=pooling).double()
     run = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for shape in ((1, 3, 16, 16), (2, 3, 63, 42)):
         image, expected = image_of(*shape), exact(image_of(*shape).double())
@@ -87,9 +87,9 @@ def test_the_checksum_beside_it_is_that_of_the_file(format, exported: Exported) 
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_file_holds_the_weights_once_and_nothing_of_this_machine(format, precision, exported: Exported) -> None:
     content = exported(format, precision).read_bytes()
-    weights = sum(tensor.numel() for tensor in load_extractor(load_weights("vgg19"), TAPS).state_dict().values())
+    weights = sum(tensor.numel() for tensor in load_vgg_features(load_weights("vgg19"), TAPS).state_dict().values())
     assert 0 <= len(content) - weights * {"fp32": 4, "fp16": 2}[precision] < 150_000
-    for module in ("core.vgg", "torch", "export.half"):
+    for module in ("core.network.vgg", "torch", "export.formats.half"):
         assert str(Path(importlib.import_module(module).__file__).parent).encode() not in content
 
 
@@ -119,7 +119,7 @@ def test_libtorch_gets_a_dictionary_by_tap_from_a_frozen_module(exported: Export
 
 def test_torch_export_loads_a_pt2_for_every_size_and_batch(exported: Exported) -> None:
     program = torch.export.load(exported("pt2")).module()
-    eager = load_extractor(load_weights("vgg19"), TAPS)
+    eager = load_vgg_features(load_weights("vgg19"), TAPS)
     for shape in ((1, 3, 16, 16), (3, 3, 31, 50)):
         image = image_of(*shape)
         for tap, features in program(image).items():
@@ -128,7 +128,7 @@ def test_torch_export_loads_a_pt2_for_every_size_and_batch(exported: Exported) -
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_half_precision_keeps_about_three_digits(format, exported: Exported) -> None:
-    exact = load_extractor(load_weights("vgg19"), TAPS).double()
+    exact = load_vgg_features(load_weights("vgg19"), TAPS).double()
     image = image_of(1, 3, 40, 33)
     for tap, features in open_extractor(exported(format, "fp16"), "cpu")(image).items():
         expected = exact(image.double())[tap]
@@ -149,9 +149,9 @@ def test_an_onnx_file_in_half_precision_computes_in_it(exported: Exported) -> No
 def test_half_precision_survives_activations_that_float16_cannot_hold() -> None:
     weights = he_weights("caffe", gain=300.0)
     image = image_of(1, 3, 16, 16)
-    exact = load_extractor(weights, ["relu2_1"]).double()(image.double())["relu2_1"]
+    exact = load_vgg_features(weights, ["relu2_1"]).double()(image.double())["relu2_1"]
     assert exact.max() > 65504
-    half = HalfExtractor(load_extractor(weights, ["relu2_1"]), weights.preprocessing.activation_scale, always=True)
+    half = HalfExtractor(load_vgg_features(weights, ["relu2_1"]), weights.preprocessing.activation_scale, always=True)
     features = half(image)["relu2_1"]
     assert (features - exact).norm() < 1e-3 * exact.norm()
 
@@ -169,7 +169,7 @@ def test_an_rgb_network_needs_no_flip(format, tmp_path: Path) -> None:
     path = tmp_path / "e"
     export_extractor(path, weights, ["relu2_1"], format=format)
     image = image_of(2, 3, 21, 18)
-    expected = load_extractor(weights, ["relu2_1"]).double()(image.double())["relu2_1"]
+    expected = load_vgg_features(weights, ["relu2_1"]).double()(image.double())["relu2_1"]
     features = open_extractor(path, "cpu")(image)["relu2_1"]
     assert (features - expected).norm() < 1e-6 * expected.norm()
 
@@ -183,7 +183,7 @@ def test_what_is_out_of_bounds_is_not_written(format, tmp_path: Path, monkeypatc
     def off_by_a_little(self, image):
         return {tap: values * 1.001 for tap, values in forward(self, image).items()}
 
-    from core.artifacts import OnnxExtractor, TorchExtractor
+    from core.artifacts.extractors import OnnxExtractor, TorchExtractor
 
     kind = OnnxExtractor if format == "onnx" else TorchExtractor
     forward = kind.__call__

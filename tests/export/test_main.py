@@ -12,9 +12,9 @@ import onnx
 import pytest
 from safetensors.torch import save_file
 
-from core.manifest import read_manifest, sha256_of
-from core.weights import load_weights
-from export_command import refused, run
+from core.artifacts.manifest import read_manifest, sha256_of
+from core.network.weights import load_weights
+from support.export_command import refused, run
 
 Exported = Callable[..., Path]
 

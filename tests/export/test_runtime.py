@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import pixels_of
-from core.config import TransferConfig
-from core.stylize import stylize
-from objectives import OPTIONS, exported_objective
+from core.config.transfer_config import TransferConfig
+from core.style_transfer import stylize
+from support.images import pixels_of
+from support.objectives import OPTIONS, exported_objective
 
 Exported = Callable[..., Path]
 

@@ -1,0 +1,1 @@
+"""Time-to-quality benchmark against other programs."""

@@ -1,0 +1,23 @@
+"""How the cost grows with the picture: seconds and memory a megapixel, from 0.06 megapixels up."""
+
+import pytest
+
+from bench.conftest import Measure
+from bench.suites.cases import Case
+
+ROUNDS = 3
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param(256, marks=pytest.mark.small),
+        pytest.param(512, marks=pytest.mark.medium),
+        pytest.param(1024, marks=[pytest.mark.large, pytest.mark.long]),
+        pytest.param(2048, marks=[pytest.mark.large, pytest.mark.long]),
+        pytest.param(4096, marks=[pytest.mark.large, pytest.mark.long]),
+    ],
+)
+def test_growth(measure: Measure, size: int, device: str) -> None:
+    """One evaluation of the default engine: at once where the memory suffices, else in tiles."""
+    measure(Case("growth", "default", device, size, size), rounds=ROUNDS)

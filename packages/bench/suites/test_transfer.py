@@ -1,0 +1,21 @@
+"""Whole paintings, as `core.style_transfer` paints them: targets, every scale, the picture at the end."""
+
+import pytest
+
+from bench.conftest import Measure
+from bench.suites.cases import Case
+
+ROUNDS = 3
+
+
+@pytest.mark.parametrize(
+    ("size", "backend"),
+    [
+        pytest.param(128, "20", marks=pytest.mark.small),
+        pytest.param(256, "50", marks=pytest.mark.medium),
+        pytest.param(512, "200", marks=[pytest.mark.medium, pytest.mark.long]),
+    ],
+)
+def test_transfer(measure: Measure, size: int, backend: str, device: str) -> None:
+    """So many evaluations; 200 at 512 pixels are the default."""
+    measure(Case("transfer", backend, device, size, size), rounds=ROUNDS)

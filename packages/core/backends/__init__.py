@@ -1,0 +1,1 @@
+"""Backends that compute the objective: PyTorch, ONNX Runtime."""

@@ -1,0 +1,1 @@
+"""Read, resize, recolour and write images. NumPy and Pillow only."""

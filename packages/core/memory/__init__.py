@@ -1,0 +1,1 @@
+"""Memory: what a run needs, how it is divided into tiles, and the allocator."""

@@ -1,0 +1,1 @@
+"""Coarse-to-fine optimisation: schedule, initial image, parametrization."""

@@ -1,0 +1,1 @@
+"""The VGG network: architecture, weights and feature extraction."""

@@ -1,0 +1,1 @@
+"""The loss and its gradient: content, style and total variation."""

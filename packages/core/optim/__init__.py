@@ -1,0 +1,1 @@
+"""Optimisers over images in the box [0, 1]."""

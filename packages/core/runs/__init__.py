@@ -1,0 +1,1 @@
+"""What a run leaves: progress, record, checkpoint."""

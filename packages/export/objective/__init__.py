@@ -1,0 +1,1 @@
+"""The objective as an ONNX graph."""

@@ -1,0 +1,1 @@
+"""A web page that runs the objective in the browser."""

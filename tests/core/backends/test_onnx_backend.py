@@ -1,0 +1,137 @@
+"""The engine without PyTorch: the same losses and the same paintings as PyTorch's, and what it refuses."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.arrays import Pixels
+from core.artifacts.extractors import open_extractor
+from core.artifacts.manifest import read_manifest
+from core.backends.onnx_backend import OnnxBackend, features_for, gram
+from core.backends.torch_backend import TorchBackend
+from core.config.transfer_config import TransferConfig
+from core.errors import StyleTransferError, UsageError
+from core.image.reading import read_image
+from core.image.resize import resize
+from core.objective.losses import gram as losses_gram
+from core.style_transfer import stylize
+from support.objectives import OPTIONS, exported_objective
+
+Exported = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def objective(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exported_objective(tmp_path_factory)
+
+
+def config_for(objective: Path, extractor: Path | None = None, **options: object) -> TransferConfig:
+    artifacts = {"objective": str(objective), "extractor": extractor and str(extractor)}
+    return TransferConfig(**(OPTIONS | {"device": "cpu"} | artifacts | options))
+
+
+def engine_for(config: TransferConfig) -> OnnxBackend:
+    assert config.objective
+    return OnnxBackend(config.objective, features_for(config), config)
+
+
+def pictures(content_path: Path, style_path: Path) -> tuple[Pixels, Pixels]:
+    return resize(read_image(content_path).pixels, (47, 31)), resize(read_image(style_path).pixels, (36, 40))
+
+
+def no_features(pixels: Pixels) -> Mapping[str, Pixels]:
+    raise AssertionError
+
+
+def test_the_gram_is_that_of_the_losses() -> None:
+    features = np.random.default_rng(0).random((1, 5, 7, 9), np.float32)
+    np.testing.assert_allclose(gram(features), losses_gram(torch.from_numpy(features)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("tv_weight", [0, 2])
+def test_the_objective_is_that_of_pytorch(
+    objective: Path, exported: Exported, content_path: Path, style_path: Path, tv_weight: float
+) -> None:
+    content, style = pictures(content_path, style_path)
+    options = {"content_weight": 2, "style_weight": (0.3, 0.05), "tv_weight": tv_weight}
+    config = config_for(objective, exported("onnx"), **options)
+    eager = TorchBackend(TransferConfig(**(OPTIONS | options), device="cpu"))
+    image = (content + 0.2 * np.random.default_rng(0).random(content.shape, np.float32)).clip(0, 1)
+    found = engine_for(config).objective(content, style).scaled(content=4)(image)
+    expected = eager.objective(content, style).scaled(content=4)(torch.from_numpy(image))
+    assert found.loss == pytest.approx(expected.loss, rel=1e-5)
+    assert dict(found.parts) == pytest.approx(dict(expected.parts), rel=1e-5)
+    gradient = expected.gradient.numpy()
+    assert np.linalg.norm(found.gradient - gradient) < 1e-3 * np.linalg.norm(gradient)
+
+
+def test_targets_may_come_from_pytorch(
+    objective: Path, exported: Exported, content_path: Path, style_path: Path
+) -> None:
+    content, style = pictures(content_path, style_path)
+    losses = [
+        engine_for(config_for(objective, extractor)).objective(content, style)(content[..., ::-1]).loss
+        for extractor in (None, exported("onnx"))
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_paintings_are_delivered_as_pytorch_delivers_them(
+    objective: Path, exported: Exported, content_path: Path, style_path: Path, optimizer: str
+) -> None:
+    options = {"image_size": 64, "iterations": 24, "optimizer": optimizer, "init": "content"}
+    results = [
+        stylize(content_path, style_path, config)
+        for config in (
+            config_for(objective, exported("onnx"), **options),
+            TransferConfig(**(OPTIONS | options), device="cpu"),
+        )
+    ]
+    ours, theirs = (result.record["delivered"]["loss"] for result in results)
+    assert ours == pytest.approx(theirs, rel=0.01)
+    assert ours < 0.7 * results[0].losses[0]["loss"]
+
+
+def test_the_record_says_what_computed_it(objective: Path, exported: Exported) -> None:
+    described = engine_for(config_for(objective, exported("onnx"))).describe()
+    assert described["engine"] == "onnxruntime"
+    assert (described["provider"], described["device"]) == ("CPUExecutionProvider", "cpu")
+    assert described["weights"] == read_manifest(objective).weights
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"style_loss": "wasserstein"}, "compares styles by Gram matrices"),
+        ({"content_layers": "relu2_1"}, "add --content-layers relu3_1, or export another"),
+        ({"style_layers": "relu1_1,relu2_1,relu3_1"}, "add --style-layers relu1_1,relu2_1, or export another"),
+        ({"pooling": "average"}, "add --pooling max"),
+        ({"arch": "vgg16"}, "add --arch vgg19"),
+    ],
+)
+def test_another_configuration_is_refused(objective: Path, options: Mapping[str, str], sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        OnnxBackend(objective, no_features, config_for(objective, **options))
+
+
+def test_a_missing_device_is_told(objective: Path) -> None:
+    with pytest.raises(StyleTransferError, match="finds no mps device"):
+        OnnxBackend(objective, no_features, config_for(objective, device="mps"))
+
+
+def test_an_extractor_is_no_objective(objective: Path, exported: Exported) -> None:
+    with pytest.raises(UsageError, match="holds an extractor, where an objective was expected"):
+        OnnxBackend(exported("onnx"), no_features, config_for(objective))
+
+
+def test_an_extractor_of_another_network_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, objective: Path, exported: Exported
+) -> None:
+    average = exported_objective(tmp_path_factory, "average")
+    config = config_for(average, pooling="average")
+    with pytest.raises(UsageError, match="the objective is of pooling average and the extractor of pooling max"):
+        OnnxBackend(average, open_extractor(exported("onnx"), "cpu"), config)

@@ -1,0 +1,49 @@
+import numpy as np
+
+from core.image.color import match_color_bands, match_colors
+from core.image.resize import resample
+
+RNG = np.random.default_rng(1)
+
+
+def smooth(height: int, width: int, contrast: float) -> np.ndarray:
+    coarse = RNG.random((1, 3, 8, 8), dtype=np.float32)
+    return (0.5 + contrast * (resample(coarse, (width, height)) - 0.5)).clip(0, 1)
+
+
+def statistics(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    flat = pixels[0].reshape(3, -1).astype(np.float64)
+    return flat.mean(1), np.cov(flat)
+
+
+def test_colours_get_the_mean_and_covariance_of_the_reference() -> None:
+    content, style = RNG.random((1, 3, 40, 30)), RNG.random((1, 3, 20, 50)) ** 3 @ np.eye(50) * 0.7
+    matched = match_colors(content.astype(np.float32), style.astype(np.float32))
+    for found, expected in zip(statistics(matched), statistics(style), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_picture_in_its_own_colours_stays_as_it_is() -> None:
+    content = RNG.random((1, 3, 40, 30), dtype=np.float32)
+    np.testing.assert_allclose(match_colors(content, content), content, atol=1e-5)
+    np.testing.assert_allclose(match_color_bands(content, content), content, atol=1e-4)
+
+
+def test_a_grey_picture_can_be_matched() -> None:
+    grey = np.repeat(RNG.random((1, 1, 40, 30), dtype=np.float32), 3, axis=1)
+    matched = match_color_bands(grey, RNG.random((1, 3, 40, 30), dtype=np.float32))
+    assert np.isfinite(matched).all()
+    assert 0 <= matched.min() <= matched.max() <= 1
+
+
+def test_contrasts_are_matched_at_every_scale() -> None:
+    """A smooth picture gets the fine contrast of a rough one, which a match of colours alone cannot give."""
+    content = smooth(64, 64, 0.5) + RNG.normal(0, 0.002, (1, 3, 64, 64)).astype(np.float32)
+    style = 0.5 + RNG.normal(0, 0.1, (1, 3, 64, 64)).astype(np.float32)
+
+    def fine_contrast(pixels: np.ndarray) -> float:
+        return float(np.diff(pixels, axis=3).std())
+
+    alone, banded = (fine_contrast(match(content, style)) for match in (match_colors, match_color_bands))
+    assert abs(banded / fine_contrast(style) - 1) < 0.25
+    assert alone < 0.5 * fine_contrast(style)

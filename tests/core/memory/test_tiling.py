@@ -1,0 +1,152 @@
+"""Every feature is owned once, and no tile reads less than what its features depend on, by brute force."""
+
+import numpy as np
+import pytest
+
+from core.memory.tiling import Tile, Tiling
+from core.network.architecture import layers
+
+DEFAULT = ("relu4_2", "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+TAPS = [("vgg19", DEFAULT), ("vgg16", DEFAULT), ("vgg19", ("relu3_4", "conv1_1")), ("vgg16", ("pool2",))]
+SIZES = [(16, 300), (17, 16), (97, 61), (101, 113), (128, 64), (211, 37), (299, 18)]
+SIDES = [16, 33, 64, 400]
+
+
+def influences(arch: str, side: int) -> dict[str, list[tuple[int, int]]]:
+    """For every layer, the first and last pixel that each position along a side of that many pixels depends on."""
+    positions = [(pixel, pixel) for pixel in range(side)]
+    found = {}
+    for layer in layers(arch):
+        if layer.kind == "conv":
+            padded = [positions[0], *positions, positions[-1]]
+            positions = [(padded[i][0], padded[i + 2][1]) for i in range(len(positions))]
+        elif layer.kind == "pool":
+            positions = [(positions[2 * i][0], positions[2 * i + 1][1]) for i in range(len(positions) // 2)]
+        found[layer.name] = positions
+        if not positions:
+            break
+    return found
+
+
+@pytest.mark.parametrize("strips", [False, True])
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize(("arch", "taps"), TAPS)
+def test_every_feature_is_owned_exactly_once(arch: str, taps: tuple[str, ...], side: int, strips: bool) -> None:
+    tiling = Tiling.of(arch, taps, side, strips=strips)
+    for width, height in SIZES:
+        for stride in tiling.strides.values():
+            owners = np.zeros((height // stride, width // stride), int)
+            shares = 0.0
+            for tile in tiling.tiles((width, height)):
+                owners[tile.placed(stride)] += 1
+                shares += tile.share(stride)
+            assert (owners == 1).all()
+            assert shares == pytest.approx(1)
+
+
+@pytest.mark.parametrize("processes", [2, 3, 8])
+@pytest.mark.parametrize("side", [33, 64, 2**31])
+def test_of_several_processes_one_owns_every_feature(side: int, processes: int) -> None:
+    tiling = Tiling.of("vgg19", DEFAULT, side, processes)
+    for width, height in [*SIZES, (7, 9), (640, 480)]:
+        tiles = [tile for rank in range(processes) for tile in tiling.share((width, height), rank)]
+        assert len(tiles) >= processes
+        for stride in tiling.strides.values():
+            owners = np.zeros((height // stride, width // stride))
+            for tile in tiles:
+                owners[tile.placed(stride)] += tile.weight
+            assert (owners == 1).all()
+            assert stride > min(width, height) or sum(tile.share(stride) for tile in tiles) == pytest.approx(1)
+
+
+def test_all_processes_have_about_as_much_to_do() -> None:
+    """A picture of 48 x 36 cuts: the one with most reads no more than half as much again as all do on average."""
+    for side in (256, 2**31):
+        for processes in range(1, 9):
+            tiling = Tiling.of("vgg19", DEFAULT, side, processes)
+            reads = [sum(map(pixels_read, tiling.share((768, 576), rank))) for rank in range(processes)]
+            assert max(reads) <= 1.5 * sum(reads) / processes
+            assert max(tiling.largest((768, 576))[0]) < side + tiling.step
+
+
+def pixels_read(tile: Tile) -> int:
+    rows, columns = tile.read
+    return (rows.stop - rows.start) * (columns.stop - columns.start)
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize(("arch", "taps"), TAPS)
+def test_a_tile_reads_all_that_its_features_depend_on(arch: str, taps: tuple[str, ...], side: int) -> None:
+    tiling = Tiling.of(arch, taps, side)
+    for length in {length for size in SIZES for length in size}:
+        depends_on = influences(arch, length)
+        for tile in tiling.tiles((length, 16)):
+            columns = tile.columns
+            assert columns.read_start % tiling.step == 0  # where pooling windows start
+            for tap, stride in tiling.strides.items():
+                owned = depends_on[tap][columns.placed(stride)]
+                assert owned[0][0] >= columns.read_start
+                assert owned[-1][1] < columns.read_stop
+
+
+@pytest.mark.parametrize(("arch", "taps"), TAPS)
+def test_no_halo_is_deeper_than_the_cuts_make_it(arch: str, taps: tuple[str, ...]) -> None:
+    tiling = Tiling.of(arch, taps, 64)
+    deepest = next(layer.name for layer in reversed(layers(arch)) if layer.name in taps)
+    middle = 5 * tiling.halo // tiling.strides[deepest]
+    first, last = influences(arch, 10 * tiling.halo + tiling.step)[deepest][middle]
+    needed = max(5 * tiling.halo - first, last - 5 * tiling.halo - tiling.strides[deepest] + 1)
+    assert needed <= tiling.halo < needed + tiling.step
+
+
+def test_the_halo_of_the_default_layers() -> None:
+    """70 pixels, by counting: 2 convolutions at stride 1, 2 at 2, 4 at 4, 4 at 8, 1 at 16."""
+    assert Tiling.of("vgg19", DEFAULT, 64).halo == 80
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_where_a_tile_finds_its_own_is_where_they_are_placed(side: int) -> None:
+    tiling = Tiling.of("vgg19", DEFAULT, side)
+    for size in SIZES:
+        for tile in tiling.tiles(size):
+            for stride in tiling.strides.values():
+                for read, owned, placed in zip(tile.read, tile.owned(stride), tile.placed(stride), strict=True):
+                    assert owned.start + read.start // stride == placed.start
+                    assert owned.stop + read.start // stride == placed.stop
+                    assert 0 <= owned.start <= owned.stop <= (read.stop - read.start) // stride
+
+
+def test_tiles_are_alike_and_no_larger_than_asked() -> None:
+    tiling = Tiling.of("vgg19", DEFAULT, 64)
+    for length in range(16, 300):
+        owned = [tile.columns.stop - tile.columns.start for tile in tiling.tiles((length, 16))]
+        assert max(owned[:-1], default=0) <= 64
+        assert owned[-1] < 64 + tiling.step
+        assert max(owned) - min(owned) < 2 * tiling.step
+
+
+def test_strips_are_as_wide_as_the_picture() -> None:
+    tiling = Tiling.of("vgg19", DEFAULT, 64, strips=True)
+    assert tiling.grid((211, 300)) == (1, 5)
+    tiles = tiling.tiles((211, 300))
+    assert all(tile.read[1] == slice(0, 211) for tile in tiles)
+    assert [tile.rows.start for tile in tiles] == [
+        row.start for row, _, _ in Tiling.of("vgg19", DEFAULT, 64).tiles((16, 300))
+    ]
+
+
+def test_a_tile_larger_than_the_picture_is_the_picture() -> None:
+    (tile,) = Tiling.of("vgg19", DEFAULT, 400).tiles((97, 61))
+    assert tile.read == (slice(0, 61), slice(0, 97))
+
+
+def test_grid_and_largest_are_those_of_the_tiles() -> None:
+    tiling = Tiling.of("vgg19", DEFAULT, 48)
+    for size in SIZES:
+        tiles = tiling.tiles(size)
+        columns, rows = tiling.grid(size)
+        assert columns * rows == len(tiles)
+        assert len({tile.columns for tile in tiles}) == columns
+        read = max((stop.stop - stop.start) for tile in tiles for stop in tile.read[1:])
+        assert tiling.largest(size)[1][0] == read
+        assert tiling.largest(size)[0][1] == max(tile.rows.stop - tile.rows.start for tile in tiles)

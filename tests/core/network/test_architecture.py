@@ -1,0 +1,137 @@
+"""The layer tables against torchvision's own description of the networks."""
+
+import ast
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from torch import nn
+from torchvision.models import vgg as torchvision_vgg
+
+import core.network.architecture
+from core.errors import UsageError
+from core.network.architecture import (
+    ARCHITECTURES,
+    canonical_layer_name,
+    convolutions,
+    layer_of_parameter,
+    layers,
+    truncated,
+)
+
+TORCHVISION_TABLE = {"vgg16": "D", "vgg19": "E"}
+KINDS = {nn.Conv2d: "conv", nn.ReLU: "relu", nn.MaxPool2d: "pool"}
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_the_table_is_torchvisions_features(arch):
+    features = torchvision_vgg.make_layers(torchvision_vgg.cfgs[TORCHVISION_TABLE[arch]])
+
+    table = layers(arch)
+
+    assert [layer.kind for layer in table] == [KINDS[type(module)] for module in features]
+    assert [layer.torchvision_index for layer in table] == list(range(len(features)))
+    for layer, module in zip(table, features, strict=True):
+        if layer.kind == "conv":
+            assert (layer.in_channels, layer.out_channels) == (module.in_channels, module.out_channels)
+
+
+def test_every_layer_continues_the_one_before():
+    for arch in ARCHITECTURES:
+        table = layers(arch)
+        assert table[0].in_channels == 3
+        for before, after in pairwise(table):
+            assert after.in_channels == before.out_channels
+            assert after.stride == before.stride * (2 if after.kind == "pool" else 1)
+
+
+def test_names_and_strides_of_known_layers():
+    by_name = {layer.name: layer for layer in layers("vgg19")}
+
+    assert by_name["relu1_1"].stride == 1
+    assert by_name["pool1"].stride == 2
+    assert by_name["conv5_1"].stride == 16
+    assert by_name["pool5"].stride == 32
+    assert by_name["conv4_2"].torchvision_index == 21  # the index most style transfer code is written with
+    assert [conv.name for conv in convolutions("vgg16")][-3:] == ["conv5_1", "conv5_2", "conv5_3"]
+
+
+def test_truncation_ends_with_the_deepest_tap_whatever_the_order():
+    assert [layer.name for layer in truncated("vgg19", ["conv2_1", "relu1_1"])] == [
+        "conv1_1",
+        "relu1_1",
+        "conv1_2",
+        "relu1_2",
+        "pool1",
+        "conv2_1",
+    ]
+    assert truncated("vgg16", ["pool5"]) == layers("vgg16")
+    assert truncated("vgg16", ["conv_1_2"])[-1].name == "relu1_2"
+
+
+def test_every_layer_is_a_tap_and_the_seeds_names_mean_what_it_captured():
+    for arch in ARCHITECTURES:
+        for layer in layers(arch):
+            assert canonical_layer_name(layer.name, arch) == layer.name
+
+    assert canonical_layer_name("conv_4_2", "vgg19") == "relu4_2"
+    assert canonical_layer_name("conv4_2", "vgg19") == "conv4_2"
+
+
+@pytest.mark.parametrize(
+    ("name", "arch", "says"),
+    [
+        (
+            "relu3_4",
+            "vgg16",
+            "'relu3_4' in vgg16, which has conv1_1 … conv5_3, relu1_1 … relu5_3, pool1 … pool5",
+        ),
+        ("relu42", "vgg19", "did you mean relu4_2?"),
+        ("conv_9_9", "vgg19", "'conv_9_9' in vgg19"),
+        ("", "vgg19", "'' in vgg19"),
+        ("relu4_2", "vgg11", "no architecture 'vgg11': use vgg16 or vgg19"),
+    ],
+)
+def test_unknown_names_are_answered_with_the_known_ones(name, arch, says):
+    with pytest.raises(UsageError) as error:
+        canonical_layer_name(name, arch)
+    assert says in str(error.value)
+
+
+def test_no_tap_at_all_is_refused():
+    with pytest.raises(UsageError, match="at least one"):
+        truncated("vgg19", [])
+
+
+@pytest.mark.parametrize(
+    ("tensor", "layer"),
+    [
+        ("features.0.weight", "conv1_1"),
+        ("module.features.28.bias", "conv5_1"),
+        ("28.bias", "conv5_1"),
+        ("block5_conv1/block5_conv1_W_1:0", "conv5_1"),
+        ("block5_conv1/kernel:0", "conv5_1"),
+        ("conv5_1.weight", "conv5_1"),
+        ("layers.conv5_1.weight", "conv5_1"),
+        ("classifier.0.weight", None),
+        ("fc6.weight", None),
+        ("predictions/kernel:0", None),
+    ],
+)
+def test_stored_tensors_find_their_convolution(tensor, layer):
+    assert layer_of_parameter(tensor, "vgg19") == layer
+
+
+@pytest.mark.parametrize("tensor", ["features.1.running_mean", "features.17.weight", "conv6_1.weight"])
+def test_tensors_of_another_network_are_refused(tensor):
+    with pytest.raises(UsageError, match="another network"):
+        layer_of_parameter(tensor, "vgg19")
+
+
+def test_the_tables_need_nothing_but_the_standard_library():
+    tree = ast.parse(Path(core.network.architecture.__file__).read_text(encoding="utf-8"))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+    assert imported - sys.stdlib_module_names <= {"collections.abc", "core.errors"}

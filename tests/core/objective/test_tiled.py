@@ -1,0 +1,211 @@
+"""Tile by tile the objective is what it is on the whole picture: targets, losses and gradients, at any size."""
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from core.config.transfer_config import TransferConfig
+from core.memory.buffers import ActivationBufferPool
+from core.memory.tiling import Tiling
+from core.network.fused import FusedVGG
+from core.network.vgg import VGGFeatures
+from core.objective.objective import ReferenceObjective, Targets, compute_targets
+from core.objective.tiled import TiledFeatures, TiledObjective, compute_tiled_targets
+from core.objective.weights import LossWeights
+from core.styles import StyleExemplar
+from support.networks import CPU, SHALLOW, network, picture, relative
+
+LIMITS = {"gram": 1e-12, "wasserstein": 1e-11}
+"""For relative differences in float64. The second loss has roots, steep near 0, which magnify rounding."""
+
+
+def tiled(extractor: VGGFeatures, side: int) -> TiledFeatures:
+    return TiledFeatures(extractor, Tiling.of(extractor.arch, extractor.taps, side), CPU)
+
+
+def assert_same_objective(
+    config: TransferConfig,
+    size: tuple[int, int],
+    side: int,
+    *,
+    dtype: torch.dtype = torch.float64,
+    limit: float | None = None,
+    style: Tensor | Sequence[StyleExemplar] | None = None,
+) -> None:
+    limit = limit or LIMITS[config.style_loss]
+    extractor, terms = network(config, dtype), LossWeights.of(config, 57.6)
+    style = picture(2, 75, 58).square().to(dtype) if style is None else style
+    content, image = picture(1, *size).to(dtype), picture(3, *size).to(dtype)
+    expected = ReferenceObjective(extractor, compute_targets(extractor, content, style, terms), terms)(image)
+    tiles = tiled(extractor, side)
+    found = TiledObjective(tiles, compute_tiled_targets(tiles, content, style, terms), terms)(image)
+    assert found.loss == pytest.approx(expected.loss, rel=limit)
+    assert dict(found.parts) == pytest.approx(dict(expected.parts), rel=limit)
+    assert relative(found.gradient, expected.gradient) <= limit
+
+
+@pytest.mark.parametrize("pooling", ["max", "average"])
+@pytest.mark.parametrize("style_loss", ["gram", "wasserstein"])
+def test_the_gradient_with_tiles_in_the_midst(style_loss: str, pooling: str) -> None:
+    config = TransferConfig(**SHALLOW, style_loss=style_loss, pooling=pooling, tv_weight=3)
+    assert_same_objective(config, (67, 53), 16)
+
+
+def test_the_gradient_with_strips() -> None:
+    """Of which features are read where they lie."""
+    config, (width, height) = TransferConfig(**SHALLOW, tv_weight=3), (53, 67)
+    extractor, terms = FusedVGG(network(config), torch.float64), LossWeights.of(config, 57.6)
+    content, style, image = picture(1, width, height), picture(2, 75, 58), picture(3, width, height)
+    whole = TiledFeatures(extractor, Tiling.of("vgg19", extractor.taps, 400), CPU)
+    strips = TiledFeatures(extractor, Tiling.of("vgg19", extractor.taps, 16, strips=True), CPU)
+    assert len(strips.tiles(image)) == 4
+    expected, found = (
+        TiledObjective(tiles, compute_tiled_targets(tiles, content, style, terms), terms)(image)
+        for tiles in (whole, strips)
+    )
+    assert found.loss == pytest.approx(expected.loss, rel=1e-12)
+    assert relative(found.gradient, expected.gradient) <= 1e-12
+
+
+@pytest.mark.parametrize(
+    ("size", "side"),
+    [((16, 16), 16), ((209, 17), 48), ((19, 223), 64), ((47, 31), 400)],
+    ids=["one tile", "thin", "upright", "a tile larger than the picture"],
+)
+def test_the_gradient_through_the_default_layers(size: tuple[int, int], side: int) -> None:
+    assert_same_objective(TransferConfig(tv_weight=1), size, side)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        {"content_layers": "conv1_1", "style_layers": "conv1_1"},
+        {"content_layers": "relu1_2", "style_layers": "pool1,conv2_2", "style_weight": "0,5"},
+        {"content_layers": "pool2,relu1_1", "content_weight": "2,3", "style_layers": "conv3_4"},
+    ],
+)
+@pytest.mark.parametrize("size", [(37, 41), (40, 33)])
+def test_any_layers_and_weights(layers: dict[str, str], size: tuple[int, int]) -> None:
+    assert_same_objective(TransferConfig(**layers), size, 16)
+
+
+class Counted:
+    """An extractor that counts how often it is asked."""
+
+    def __init__(self, extractor: VGGFeatures) -> None:
+        self.extractor, self.times = extractor, 0
+
+    def __call__(self, image: Tensor) -> dict[str, Tensor]:
+        self.times += 1
+        return self.extractor(image)
+
+
+def test_what_is_kept_is_not_computed_again_and_changes_nothing() -> None:
+    config, size = TransferConfig(**SHALLOW, tv_weight=3), (67, 53)
+    extractor, terms = network(config), LossWeights.of(config, 57.6)
+    tiling, counted = Tiling.of("vgg19", extractor.taps, 16), Counted(extractor)
+    tiles = TiledFeatures(counted, tiling, CPU)
+    targets = compute_tiled_targets(tiles, picture(1, *size), picture(2, 75, 58), terms)
+    image, number = picture(3, *size), len(tiling.tiles(size))
+    assert number > 5
+    plain = TiledObjective(tiles, targets, terms)(image)
+    for kept in (1, 5, number, number + 1):
+        counted.times = 0
+        found = TiledObjective(tiles, targets, terms, kept)(image)
+        assert counted.times == number + max(0, number - kept)
+        assert found.loss == plain.loss
+        assert torch.equal(found.gradient, plain.gradient)
+
+
+@pytest.mark.parametrize("checkpoint_first_block", [False, True])
+def test_a_workspace_changes_nothing(checkpoint_first_block: bool) -> None:
+    """Not even where evaluations and tiles that are not kept take the places of others."""
+    config, size = TransferConfig(**SHALLOW), (67, 53)
+    extractor, terms = FusedVGG(network(config, torch.float32), torch.bfloat16), LossWeights.of(config, 57.6)
+    tiles = TiledFeatures(extractor, Tiling.of("vgg19", extractor.taps, 16), CPU)
+    targets = compute_tiled_targets(tiles, picture(1, *size).float(), picture(2, 75, 58).float(), terms)
+    plain = TiledObjective(tiles, targets, terms)
+    for kept in (0, 3, 100):
+        found = TiledObjective(
+            tiles, targets, terms, kept, checkpoint_first_block=checkpoint_first_block, workspace=ActivationBufferPool()
+        )
+        for seed in (3, 4):
+            image = picture(seed, *size).float()
+            assert found(image).loss == plain(image).loss
+            assert torch.equal(found(image).gradient, plain(image).gradient)
+
+
+def test_the_content_lies_as_the_painting_will() -> None:
+    config, image = TransferConfig(**SHALLOW), picture(1, 67, 53).float()
+    plain = network(config, torch.float32)
+    tiling = Tiling.of("vgg19", plain.taps, 16)
+    for extractor, layout in (
+        (plain, torch.contiguous_format),
+        (FusedVGG(plain, torch.float32), torch.channels_last),
+    ):
+        found = compute_tiled_targets(TiledFeatures(extractor, tiling, CPU), image, image, LossWeights.of(config, 57.6))
+        assert found.content["relu3_1"].is_contiguous(memory_format=layout)
+
+
+def test_vgg16_too() -> None:
+    assert_same_objective(TransferConfig(arch="vgg16", tv_weight=1), (211, 18), 48)
+
+
+def test_content_or_style_alone() -> None:
+    for weights in ({"content_weight": 0}, {"style_weight": 0}, {"content_weight": 0, "style_weight": 0}):
+        assert_same_objective(TransferConfig(**(SHALLOW | weights), tv_weight=1), (45, 38), 16)
+
+
+@pytest.mark.parametrize("style_loss", ["gram", "wasserstein"])
+def test_styles_with_weights_and_regions(style_loss: str) -> None:
+    ramp = torch.linspace(0, 1, 67, dtype=torch.float64).expand(1, 1, 53, 67)
+    styles = (
+        StyleExemplar((picture(4, 40, 50), picture(5, 61, 33)), 0.7),
+        StyleExemplar((picture(6, 45, 45).square(),), 1.5, ramp),
+        StyleExemplar((picture(7, 30, 70).sqrt(),), 0.3, 1 - ramp),
+    )
+    assert_same_objective(TransferConfig(**SHALLOW, style_loss=style_loss), (67, 53), 16, style=styles)
+
+
+@pytest.mark.parametrize("style_loss", ["gram", "wasserstein"])
+def test_single_precision_agrees_to_its_digits(style_loss: str) -> None:
+    config = TransferConfig(style_loss=style_loss)
+    assert_same_objective(config, (200, 50), 64, dtype=torch.float32, limit=1e-5)
+
+
+def test_the_targets_are_those_of_the_whole_pictures() -> None:
+    config = TransferConfig(**SHALLOW, style_loss="wasserstein")
+    extractor, terms = network(config), LossWeights.of(config, 57.6)
+    content, style = picture(1, 67, 53), picture(2, 90, 41)
+    expected = compute_targets(extractor, content, style, terms)
+    found = compute_tiled_targets(tiled(extractor, 16), content, style, terms)
+    assert found.content.keys() == expected.content.keys()
+    for name, value in tensors(expected).items():
+        # The root of a covariance magnifies rounding where there is hardly any variance.
+        assert relative(tensors(found)[name], value) < 1e-7, name
+
+
+def tensors(targets: Targets) -> dict[str, Tensor]:
+    (style,) = targets.styles
+    return {f"content {k}": v for k, v in targets.content.items()} | {
+        f"style {k}": v for k, v in style.statistics.items()
+    }
+
+
+def test_no_more_than_a_tile_and_its_halo_is_read_at_once() -> None:
+    config, seen = TransferConfig(**SHALLOW), list[int]()
+    extractor, terms = network(config, torch.float32), LossWeights.of(config, 57.6)
+
+    def watched(pixels: Tensor) -> dict[str, Tensor]:
+        seen.append(pixels.shape[2] * pixels.shape[3])
+        return extractor(pixels)
+
+    tiles = TiledFeatures(watched, Tiling.of("vgg19", extractor.taps, 16), CPU)
+    image = picture(1, 90, 75).float()
+    objective = TiledObjective(tiles, compute_tiled_targets(tiles, image, image.square(), terms), terms)
+    objective(image)
+    _, (width, height) = tiles.tiling.largest((90, 75))
+    assert max(seen) == width * height < 90 * 75
+    assert len(seen) == 4 * len(tiles.tiles(image))  # both targets, both passes

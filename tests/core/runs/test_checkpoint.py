@@ -1,0 +1,187 @@
+"""Runs that are killed and go on: the painting is that of a run that nothing happened to."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from typer.testing import CliRunner
+
+from core import Checkpoint, Progress, TransferConfig, UsageError
+from core import style_transfer as stylize
+from core.cli.config_file import read_options
+from core.transfer import app
+from support.images import pixels_of
+
+QUICK = TransferConfig(image_size=48, iterations=8, scales=2, min_scale_size=16, device="cpu")
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "core.transfer", *(str(argument) for argument in arguments)]
+
+
+def kill_once_there(arguments: list[str], path: Path, evaluations: int) -> int:
+    """Start the command, kill it when the checkpoint at `path` has come that far, and return how far it was."""
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        while not path.exists() or (reached := kept(path)["evaluations"]) < evaluations:
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    return reached
+
+
+def kept(path: Path) -> dict:
+    with safe_open(path, framework="numpy") as file:
+        return json.loads(file.metadata()["kept"])
+
+
+def stopping_at(evaluations: int) -> object:
+    return lambda progress: progress.evaluations >= evaluations
+
+
+@pytest.mark.parametrize(
+    ("scale", "options"), [(2, "--optimizer lbfgs --history 5"), (1, "--optimizer adam --averaging 0.9")]
+)
+def test_a_killed_run_ends_where_it_would_have(
+    options: str, scale: int, content_path: Path, style_path: Path, tmp_path: Path
+) -> None:
+    length = 36
+    pictures = ["-c", content_path, "-s", style_path, "--image-size", 48, "--scales", 2, "--precision", "fp32"]
+    common = [*pictures, "--iterations", length, "--save-every", 10, *options.split()]
+    ran = CliRunner().invoke(app, [str(argument) for argument in (*common, "-o", tmp_path / "whole.png")])
+    assert ran.exit_code == 0, ran.output
+
+    file = tmp_path / "run.safetensors"
+    arguments = command(*common, "-o", tmp_path / "killed.png", "--checkpoint", file, "--checkpoint-every", 0)
+    reached = kill_once_there(arguments, file, 3 if scale == 1 else length // 2 + 3)
+    assert (reached > length // 2) == (scale == 2)
+    assert reached < length
+    resumed = subprocess.run(arguments, capture_output=True, text=True, check=True)
+
+    assert f"going on from {file}, evaluation {reached}" in resumed.stderr
+    assert not file.exists()
+    names = sorted(path.name.removeprefix("whole") for path in tmp_path.glob("whole*"))
+    assert names == sorted(path.name.removeprefix("killed") for path in tmp_path.glob("killed*"))
+    assert len(names) >= 3
+    for name in names:
+        np.testing.assert_array_equal(pixels_of(tmp_path / f"killed{name}"), pixels_of(tmp_path / f"whole{name}"))
+    assert read_options(tmp_path / "killed.png") == read_options(tmp_path / "whole.png")
+
+
+def test_a_run_that_was_stopped_goes_on_with_its_losses(content_path: Path, style_path: Path, tmp_path: Path) -> None:
+    whole = stylize(content_path, style_path, QUICK)
+    checkpoint = Checkpoint(tmp_path / "run", every=1000)
+    stopped = stylize(content_path, style_path, QUICK, callback=stopping_at(3), checkpoint=checkpoint)
+    assert stopped.record["stopped"]
+    assert checkpoint.path.exists()
+    seen: list[Progress] = []
+    again = stylize(content_path, style_path, QUICK, callback=seen.append, checkpoint=Checkpoint(tmp_path / "run"))
+    np.testing.assert_array_equal(again.pixels, whole.pixels)
+    assert [step | {"seconds": 0} for step in again.losses] == [step | {"seconds": 0} for step in whole.losses]
+    assert [progress.resumed for progress in seen] == [True] + [False] * (len(seen) - 1)
+    seconds = [step["seconds"] for step in again.losses]
+    assert seconds == sorted(seconds)
+    assert again.record["seconds"] >= seconds[-1] - 0.001
+    assert again.record["delivered"] == whole.record["delivered"]
+
+
+def test_a_run_is_kept_as_often_as_asked(content_path: Path, style_path: Path, tmp_path: Path) -> None:
+    stylize(content_path, style_path, QUICK, checkpoint=Checkpoint(tmp_path / "seldom", every=1000))
+    assert not (tmp_path / "seldom").exists()
+    stylize(content_path, style_path, QUICK, checkpoint=Checkpoint(tmp_path / "often", every=0))
+    assert kept(tmp_path / "often")["about"]["config"] == json.loads(json.dumps(QUICK.to_dict()))
+
+
+@pytest.fixture(scope="module")
+def left(content_path: Path, style_path: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """What a run leaves behind that was stopped at its third evaluation."""
+    path = tmp_path_factory.mktemp("left") / "run"
+    stylize(content_path, style_path, QUICK, callback=stopping_at(3), checkpoint=Checkpoint(path))
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"iterations": 9}, "differs in --iterations:"),
+        ({"style_weight": 0.2, "init": "content"}, "differs in --init, --style-weight:"),
+        ({"content": "style"}, "differs in the content picture:"),
+        ({"style": "content"}, "differs in the styles:"),
+    ],
+)
+def test_the_checkpoint_of_another_run_is_refused(
+    options: dict, sentence: str, left: bytes, content_path: Path, style_path: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "run"
+    path.write_bytes(left)
+    pictures = {"content": content_path, "style": style_path}
+    chosen = [pictures[options.pop(kind, kind)] for kind in ("content", "style")]
+    with pytest.raises(UsageError, match=sentence):
+        stylize(*chosen, QUICK.with_options(**options), checkpoint=Checkpoint(path))
+    assert path.read_bytes() == left
+
+
+def test_options_that_change_nothing_do_not_matter(
+    left: bytes, content_path: Path, style_path: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "run"
+    path.write_bytes(left)
+    config = QUICK.with_options(save_every=3, max_memory="40GB")
+    resumed = stylize(content_path, style_path, config, checkpoint=Checkpoint(path))
+    assert resumed.losses[:3] == kept(path)["losses"][:2] + resumed.losses[2:3]
+
+
+def damage(data: bytes, how: str) -> bytes:
+    match how:
+        case "cut":
+            return data[:-100]
+        case "one bit":
+            return data[:-100] + bytes([data[-100] ^ 1]) + data[-99:]
+        case "empty":
+            return b""
+        case _:
+            return b"something else, and longer than eight bytes"
+
+
+@pytest.mark.parametrize("how", ["cut", "one bit", "empty", "other"])
+def test_a_damaged_checkpoint_is_refused(
+    how: str, left: bytes, content_path: Path, style_path: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "run"
+    path.write_bytes(damage(left, how))
+    with pytest.raises(UsageError, match="remove it, or give another file"):
+        stylize(content_path, style_path, QUICK, checkpoint=Checkpoint(path))
+
+
+def test_the_tensors_of_a_network_are_no_checkpoint(content_path: Path, style_path: Path, tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({"weight": np.zeros(3, np.float32)}, tmp_path / "network.safetensors")
+    with pytest.raises(UsageError, match="no checkpoint of this program"):
+        stylize(content_path, style_path, QUICK, checkpoint=Checkpoint(tmp_path / "network.safetensors"))
+
+
+@pytest.mark.parametrize("every", [-1, float("nan")])
+def test_a_wrong_pause_is_refused(every: float, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--checkpoint-every is"):
+        Checkpoint(tmp_path / "run", every)
+
+
+@pytest.mark.parametrize("where", ["CONTENT", "painting.png", "."])
+def test_a_checkpoint_takes_no_other_file_of_the_run(
+    where: str, content_path: Path, style_path: Path, tmp_path: Path
+) -> None:
+    file = content_path if where == "CONTENT" else tmp_path / where
+    arguments = ["-c", content_path, "-s", style_path, "-o", tmp_path / "painting.png", "--checkpoint", file]
+    ran = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert (ran.exit_code, len(ran.stderr.splitlines())) == (2, 1)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,109 @@
+"""What one of several processes does in `test_ranks.py`: `torchrun distributed_worker.py TASK FOLDER`; leaves RANK.json."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed
+from typer import Exit
+
+from core.cli.errors import report_errors
+from core.config.transfer_config import TransferConfig
+from core.distributed import ProcessGroup, all_reduced_bytes, process_group
+from core.errors import StyleTransferError
+from core.memory.tiling import Tiling
+from core.objective.objective import ReferenceObjective, compute_targets
+from core.objective.tiled import TiledFeatures, TiledObjective, compute_tiled_targets
+from core.objective.weights import LossWeights
+from core.styles import StyleExemplar
+from support.networks import CPU, SHALLOW, network, picture, relative
+
+
+class Counted:
+    """Stands for `torch.distributed.all_reduce`, and counts the bytes that go through it."""
+
+    def __init__(self) -> None:
+        self.bytes, self._all_reduce = 0, torch.distributed.all_reduce
+        torch.distributed.all_reduce = self
+
+    def __call__(self, values: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        self.bytes += values.numel() * values.element_size()
+        return self._all_reduce(values, *args, **kwargs)
+
+
+def compare(
+    group: ProcessGroup, counted: Counted, config: TransferConfig, size: tuple[int, int], side: int
+) -> dict[str, Any]:
+    """The objective of all processes, in float64, against that of this one alone on the whole picture."""
+    extractor, terms = network(config), LossWeights.of(config, 57.6)
+    ramp = torch.linspace(0, 1, size[0], dtype=torch.float64).expand(1, 1, size[1], size[0])
+    styles = (StyleExemplar((picture(4, 40, 50),), 0.7), StyleExemplar((picture(6, 45, 45).square(),), 1.5, ramp))
+    content, image = picture(1, *size), picture(3, *size)
+    expected = ReferenceObjective(extractor, compute_targets(extractor, content, styles, terms), terms)(image)
+    tiling = Tiling.of(config.arch, extractor.taps, side, group.count)
+    tiles = TiledFeatures(extractor, tiling, CPU, group)
+    objective = TiledObjective(tiles, compute_tiled_targets(tiles, content, styles, terms), terms)
+    before = counted.bytes
+    found = objective(image)
+    return {
+        "loss": abs(found.loss / expected.loss - 1),
+        "parts": max(abs(found.parts[name] / value - 1) for name, value in expected.parts.items()),
+        "gradient": relative(found.gradient, expected.gradient),
+        "bytes": counted.bytes - before,
+        "told": all_reduced_bytes(size, config, regions=2),
+        "tiles": sum(tile.weight for tile in tiling.share(size, group.rank)),
+    }
+
+
+def objectives(group: ProcessGroup) -> dict[str, Any]:
+    counted, shallow = Counted(), TransferConfig(**SHALLOW, tv_weight=3)
+    return {
+        "gram": compare(group, counted, shallow, (67, 53), 16),
+        "wasserstein": compare(group, counted, shallow.with_options(style_loss="wasserstein"), (67, 53), 400),
+        "default layers": compare(group, counted, TransferConfig(), (208, 17), 400),
+        "too small to share": compare(group, counted, shallow, (7, 7), 400),
+    }
+
+
+def refusal(check: Callable[[], None]) -> str:
+    try:
+        check()
+    except StyleTransferError as error:
+        return str(error)
+    return ""
+
+
+def agreements(group: ProcessGroup) -> dict[str, Any]:
+    image = picture(1, 5, 5).float()
+    other = image + group.rank * torch.finfo(torch.float32).eps
+    return {
+        "least": group.least([group.rank, -group.rank]),
+        "any": [group.any(group.rank == 1), group.any(False)],
+        "same picture": refusal(lambda: group.require_same_image(image)),
+        "other picture": refusal(lambda: group.require_same_image(other)),
+        "same start": refusal(lambda: group.require_same_start(7)),
+        "other start": refusal(lambda: group.require_same_start(7 * group.rank)),
+    }
+
+
+def failing(group: ProcessGroup) -> dict[str, Any]:
+    if group.rank == 1:
+        raise StyleTransferError("the disk of this machine is full")
+    group.any(False)
+    return {}
+
+
+def main() -> None:
+    task, folder = {"objectives": objectives, "agreements": agreements, "failing": failing}[sys.argv[1]], sys.argv[2]
+    with report_errors(), process_group() as group:
+        Path(folder, f"{group.rank}.json").write_text(json.dumps(task(group)))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Exit as error:
+        sys.exit(error.exit_code)
