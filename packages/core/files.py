@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and the check, before minutes of work, that they can be written."""
 
+import hashlib
 import os
 import tempfile
 import uuid
@@ -66,6 +67,12 @@ def check_writable(path: str | os.PathLike[str], *, inputs: Sequence[object] = (
     except OSError as error:
         raise UsageError(f"cannot write {path}: {reason(error)}; choose another folder") from error
     return path
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def reason(error: OSError) -> str:

@@ -9,13 +9,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from core.artifacts.manifest import Format, Manifest, Precision, read_manifest, sha256_of
+from core.artifacts.manifest import Format, Manifest, Precision, read_manifest
 from core.cli.config_file import resolve
 from core.cli.errors import report_errors
 from core.cli.options import config_options
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
-from core.files import check_writable
+from core.files import check_writable, sha256_of
 from export.runtime import run
 
 app = typer.Typer(

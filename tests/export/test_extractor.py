@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from core.artifacts.extractors import open_extractor, without_warnings
-from core.artifacts.manifest import checksum_path, read_manifest, sha256_of
+from core.artifacts.manifest import checksum_path, read_manifest
 from core.errors import StyleTransferError, UsageError
+from core.files import sha256_of
 from core.network.architecture import layers
 from core.network.vgg import load_vgg_features
 from core.network.weights import PREPROCESSINGS, Weights, load_weights

@@ -12,7 +12,8 @@ import onnx
 import pytest
 from safetensors.torch import save_file
 
-from core.artifacts.manifest import read_manifest, sha256_of
+from core.artifacts.manifest import read_manifest
+from core.files import sha256_of
 from core.network.weights import load_weights
 from support.export_command import refused, run
 

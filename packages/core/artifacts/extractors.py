@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.artifacts.manifest import Manifest, read_manifest, sha256_of
+from core.artifacts.manifest import Manifest, read_manifest
 from core.artifacts.onnx_session import open_session, provider_of, run_session
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
+from core.files import sha256_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -4,7 +4,6 @@ A manifest is JSON inside the artifact: under `KEY` in the metadata of an ONNX m
 zip archive of a TorchScript (.pt) or torch.export (.pt2) file. A checksum may lie beside the artifact.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from typing import Any, Literal, Self, get_args
 
 from core.artifacts.metadata import DamagedError, archived_text, is_archive, onnx_metadata
 from core.errors import UsageError
+from core.files import sha256_of
 
 Kind = Literal["extractor", "objective"]
 Format = Literal["torchscript", "onnx", "pt2"]
@@ -152,12 +152,6 @@ def metadata_props(manifest: Manifest) -> dict[str, str]:
 def checksum_path(path: Path) -> Path:
     """Where the checksum of the artifact at `path` is kept."""
     return path.with_name(path.name + ".sha256")
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_checksum(path: Path) -> None:

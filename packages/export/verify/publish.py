@@ -7,8 +7,8 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from core.artifacts.manifest import Manifest, checksum_path, sha256_of
-from core.files import replacing
+from core.artifacts.manifest import Manifest, checksum_path
+from core.files import replacing, sha256_of
 from core.runs.record import DISTRIBUTION
 from export.verify.parity import Report
 

@@ -17,10 +17,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from core.artifacts.manifest import Manifest, read_manifest, sha256_of
+from core.artifacts.manifest import Manifest, read_manifest
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
-from core.files import reason
+from core.files import reason, sha256_of
 from core.image.reading import read_image
 from core.image.resize import fit_size, resize
 from core.image.writing import to_image

@@ -11,8 +11,9 @@ from pathlib import Path
 import onnx
 import pytest
 
-from core.artifacts.manifest import Manifest, checksum_path, metadata_props, read_manifest, sha256_of
+from core.artifacts.manifest import Manifest, checksum_path, metadata_props, read_manifest
 from core.errors import UsageError
+from core.files import sha256_of
 
 MANIFEST = Manifest(
     kind="extractor",
