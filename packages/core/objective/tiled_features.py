@@ -2,28 +2,38 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from core.distributed import SINGLE_PROCESS, ProcessGroup
+from core.memory.cost_model import UNLIMITED
 from core.memory.tiling import Tile, Tiling
 from core.objective.types import Region
 
+
+
+ExtractFeatures = Callable[[Tensor], Mapping[str, Tensor]]
+"""Returns the features (1, C, h, w) by tap of an image (1, 3, H, W), RGB in [0, 1]."""
 
 
 @dataclass(frozen=True)
 class TiledFeatures:
     """A feature extractor that reads images in tiles.
 
-    `extractor` returns the features (1, C, h, w) by tap of an image (1, 3, H, W). It runs on `device`, wherever the
-    images are stored. The ranks of `group` share the tiles; `tiling` divides images for that many ranks.
+    `extractor` runs on `device`, wherever the images are stored. The ranks of `group` share the tiles; `tiling` divides images for that many ranks.
     """
 
-    extractor: Callable[[Tensor], Mapping[str, Tensor]]
+    extractor: ExtractFeatures
     tiling: Tiling
     device: torch.device
     group: ProcessGroup = SINGLE_PROCESS
+
+    @classmethod
+    def whole(cls, extractor: ExtractFeatures, arch: str, taps: Sequence[str], device: torch.device | str = "cpu") -> Self:
+        """Return the features of images that are not divided, for `taps` of the architecture `arch`."""
+        return cls(extractor, Tiling.of(arch, taps, UNLIMITED), torch.device(device))
 
     def tiles(self, image: Tensor) -> tuple[Tile, ...]:
         """Return the tiles of `image` (1, 3, H, W) that this rank evaluates."""
