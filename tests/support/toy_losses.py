@@ -77,24 +77,31 @@ class SampledMeans(StyleLoss):
         return torch.randperm(count, generator=generator)[: max(1, count // 2)]
 
 
-def _spec(name: str, loss: type[StyleLoss], **properties: bool) -> StyleLossSpec:
-    return StyleLossSpec(
-        name=name,
-        implementation=f"{loss.__module__}:{loss.__name__}",
-        help=f"{name}, a test",
-        tileable=properties.pop("tileable", False),
-        activation_power=2,
-        statistic_size=(lambda channels: channels) if loss is ChannelMeans else None,
-        exportable=False,
-        sync_free=False,
-        **properties,
-    )
-
-
 SPECS = (
-    _spec("channel-means", ChannelMeans, tileable=True),
-    _spec("nearest-neighbours", NearestNeighbours, position_targets=True),
-    _spec("sampled-means", SampledMeans, stochastic=True),
+    StyleLossSpec(
+        name="channel-means",
+        implementation="support.toy_losses:ChannelMeans",
+        help="means of the channels",
+        tileable=True,
+        activation_power=2,
+        statistic_size=lambda channels: channels,
+    ),
+    StyleLossSpec(
+        name="nearest-neighbours",
+        implementation="support.toy_losses:NearestNeighbours",
+        help="nearest style features",
+        tileable=False,
+        activation_power=2,
+        position_targets=True,
+    ),
+    StyleLossSpec(
+        name="sampled-means",
+        implementation="support.toy_losses:SampledMeans",
+        help="means over sampled positions",
+        tileable=False,
+        activation_power=2,
+        stochastic=True,
+    ),
 )
 
 

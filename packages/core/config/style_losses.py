@@ -23,6 +23,10 @@ class StyleLossSpec:
             a layer with C channels; None if the loss is not tileable.
         exportable: Whether the loss can be exported as part of an objective artifact.
         sync_free: Whether the loss is evaluated on CUDA without host synchronisation.
+        position_targets: Whether the loss has a target for every position, which depends on the content image and on
+            the image that a scale starts from. Such a loss is not tileable.
+        stochastic: Whether the loss samples positions anew for every evaluation. Such a loss is not tileable and needs
+            --optimizer adam.
     """
 
     name: str
@@ -33,9 +37,15 @@ class StyleLossSpec:
     statistic_size: Callable[[int], int] | None = None
     exportable: bool = False
     sync_free: bool = False
+    position_targets: bool = False
+    stochastic: bool = False
 
     def __post_init__(self) -> None:
-        """Check that a tileable loss has a statistic of known size, which processes exchange."""
+        """Check that a tileable loss has a statistic of known size, which is the same for all tiles."""
+        if self.tileable and (self.position_targets or self.stochastic):
+            raise UsageError(
+                f"style loss {self.name!r} is tileable, but its targets depend on positions: set tileable to False"
+            )
         if self.tileable and self.statistic_size is None:
             raise UsageError(f"style loss {self.name!r} is tileable but has no statistic_size: add a function of C")
 

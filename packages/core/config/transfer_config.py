@@ -198,6 +198,12 @@ class TransferConfig:
                 "and --objective"
             )
 
+        if style_loss_spec(self.style_loss).stochastic and self.optimizer == "lbfgs":
+            raise UsageError(
+                f"--style-loss {self.style_loss} changes from step to step, which L-BFGS does not support: add "
+                "--optimizer adam"
+            )
+
     @property
     def tileable(self) -> bool:
         """Whether the objective can be evaluated tile by tile."""
