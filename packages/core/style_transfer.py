@@ -58,7 +58,7 @@ def stylize(
     styles = as_styles(style)
     picture, exemplars = read_image(content, name="content"), [read_style(style) for style in styles]
     scales = build_schedule(
-        picture.size, [size_of(pixels) for exemplar in exemplars for pixels in exemplar.pictures], config
+        picture.size, [size_of(pixels) for exemplar in exemplars for pixels in exemplar.images], config
     )
     backend = backend or default_backend(config, group)
 

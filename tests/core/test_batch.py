@@ -17,7 +17,7 @@ import core.backends.torch_backend
 from core import TransferConfig
 from core import style_transfer as stylize
 from core.batch import app
-from core.image.reading import read_record
+from core.image.embedded_record import read_record
 from support.images import pixels_of
 
 SMALL = ("--image-size", "40", "--iterations", "3", "--device", "cpu")

@@ -15,7 +15,7 @@ from core.backends.torch_backend import TorchBackend
 from core.cli.config_file import read_options
 from core.errors import StyleTransferError
 from core.image.reading import read_image
-from core.image.writing import quantise
+from core.image.writing import quantize
 from core.memory.out_of_memory import raise_out_of_memory
 from core.styles import Style
 from support.images import pixels_of
@@ -48,7 +48,7 @@ def test_the_delivered_loss_is_that_of_the_saved_file(
 ) -> None:
     painted.save(tmp_path / "painting.png")
     saved = read_image(tmp_path / "painting.png").pixels
-    np.testing.assert_allclose(saved, quantise(painted.pixels), atol=1e-7)
+    np.testing.assert_allclose(saved, quantize(painted.pixels), atol=1e-7)
     backend = TorchBackend(QUICK)
     content, style = (read_image(path).pixels for path in (content_path, style_path))
     from core.image.resize import resize
@@ -76,7 +76,7 @@ def test_a_bounded_run_delivers_less_loss_than_torchs_lbfgs_clamped_at_the_end(
         return here.loss
 
     optimiser.step(closure)
-    theirs = objective(torch.from_numpy(quantise(image.detach().numpy().clip(0, 1)))).loss
+    theirs = objective(torch.from_numpy(quantize(image.detach().numpy().clip(0, 1)))).loss
     assert ours < theirs
 
 

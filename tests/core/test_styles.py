@@ -71,7 +71,7 @@ def test_what_stylize_takes() -> None:
     assert as_styles("a.png") == (Style(("a.png",)),)
     assert as_styles(Style(("a.png",))) == (Style(("a.png",)),)
     assert as_styles([Style(("a.png",), 2), "b.png"]) == (Style(("a.png",), 2), Style(("b.png",)))
-    assert as_styles(array)[0].pictures[0] is array
+    assert as_styles(array)[0].images[0] is array
     with pytest.raises(UsageError, match="no style was given"):
         as_styles([])
     with pytest.raises(UsageError, match="without a picture"):
@@ -83,8 +83,8 @@ def test_a_crop_is_the_part_that_counts(folder: Path) -> None:
     style = Style.parse("ramp.png@3,5,20,18")
     exemplar = read_style(style)
     assert style_sizes(style) == ((20, 18),)
-    assert exemplar.pictures[0].shape == (1, 3, 18, 20)
-    np.testing.assert_array_equal(exemplar.pictures[0], read_style(Style(("ramp.png",))).pictures[0][..., 5:23, 3:23])
+    assert exemplar.images[0].shape == (1, 3, 18, 20)
+    np.testing.assert_array_equal(exemplar.images[0], read_style(Style(("ramp.png",))).images[0][..., 5:23, 3:23])
     with pytest.raises(UsageError, match="crop 30,5,20,18 does not lie in a style of 40x30 px"):
         read_style(Style.parse("ramp.png@30,5,20,18"))
 

@@ -72,8 +72,8 @@ class OnnxBackend:
         contents = self._features_of(content)
         targets = {CONTENT.format(tap): contents[tap] for tap in self.manifest.content_taps}
         del contents
-        areas = [pixels.shape[2] * pixels.shape[3] for pixels in exemplar.pictures]
-        for area, pixels in zip(areas, exemplar.pictures, strict=True):
+        areas = [pixels.shape[2] * pixels.shape[3] for pixels in exemplar.images]
+        for area, pixels in zip(areas, exemplar.images, strict=True):
             styles = self._features_of(pixels)
             for tap in self.manifest.style_taps:
                 share = np.float32(area / sum(areas)) * gram(styles[tap])

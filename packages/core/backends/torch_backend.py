@@ -208,7 +208,7 @@ def _moved(exemplars: Sequence[StyleExemplar], device: torch.device) -> tuple[St
     return tuple(
         replace(
             exemplar,
-            pictures=tuple(_on(device, pixels) for pixels in exemplar.pictures),
+            images=tuple(_on(device, pixels) for pixels in exemplar.images),
             mask=None if exemplar.mask is None else _on(device, exemplar.mask),
         )
         for exemplar in exemplars
@@ -216,4 +216,4 @@ def _moved(exemplars: Sequence[StyleExemplar], device: torch.device) -> tuple[St
 
 
 def _largest(exemplars: Sequence[StyleExemplar]) -> Size:
-    return max((size_of(pixels) for exemplar in exemplars for pixels in exemplar.pictures), key=math.prod)
+    return max((size_of(pixels) for exemplar in exemplars for pixels in exemplar.images), key=math.prod)

@@ -43,7 +43,7 @@ def color_matched_image(content: Pixels, exemplars: Sequence[StyleExemplar]) -> 
     mixed, total = np.zeros_like(content), np.zeros_like(content[:, :1])
     for exemplar in exemplars:
         share = np.float32(exemplar.weight) * (np.ones_like(total) if exemplar.mask is None else exemplar.mask)
-        mixed += share * match_color_bands(content, exemplar.pictures[0])
+        mixed += share * match_color_bands(content, exemplar.images[0])
         total += share
     nowhere = total <= 0
     matched: Pixels = np.where(nowhere, content, mixed / np.where(nowhere, 1, total))

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from core.arrays import Array, Pixels
-from core.image.color import _luma
+from core.image.color import luma
 from core.optim.types import Evaluation, Objective
 from core.styles import StyleExemplar
 
@@ -50,20 +50,20 @@ class Parametrization:
         """
         if not self.luminance:
             return pixels
-        own, other = _luma(pixels), _luma(self.photograph)
+        own, other = luma(pixels), luma(self.photograph)
         matched = (own - own.mean()) * (other.std() / max(float(own.std()), 1e-6)) + other.mean()
         return np.repeat(matched.clip(0, 1), 3, axis=1)
 
     def array(self, pixels: Pixels) -> Pixels:
         """What is optimised of a picture (1, 3, H, W)."""
-        return _luma(pixels) if self.luminance else pixels
+        return luma(pixels) if self.luminance else pixels
 
     def deliver(self, array: Pixels) -> Pixels:
         """The picture (1, 3, H, W) in [0, 1] that the array stands for."""
         array = self._composed(array)
         if not self.luminance:
             return array
-        colours = self.photograph - _luma(self.photograph)
+        colours = self.photograph - luma(self.photograph)
         return (array + colours).clip(0, 1)
 
     def seen(self, pixels: Pixels) -> Pixels:
@@ -100,4 +100,4 @@ class Parametrization:
 
     @staticmethod
     def _grey(pixels: Pixels) -> Pixels:
-        return np.repeat(_luma(pixels), 3, axis=1)
+        return np.repeat(luma(pixels), 3, axis=1)

@@ -27,12 +27,12 @@ def prepare(
     """What is painted on at a scale, and the styles as they are compared with it."""
     sizes, photograph = iter(scale.style_sizes), resize(content, scale.size)
     sized = [
-        replace(style.masked(scale.size), pictures=tuple(resize(pixels, next(sizes)) for pixels in style.pictures))
+        replace(style.with_mask_size(scale.size), images=tuple(resize(pixels, next(sizes)) for pixels in style.images))
         for style in styles
     ]
     canvas = Parametrization.of(photograph, sized, luminance=config.preserve_color == "luminance")
-    recolour = partial(match_colors_to, photograph=photograph) if config.preserve_color == "match" else canvas.style
-    return canvas, tuple(replace(style, pictures=tuple(map(recolour, style.pictures))) for style in sized)
+    recolour = partial(match_colors_to, content=photograph) if config.preserve_color == "match" else canvas.style
+    return canvas, tuple(replace(style, images=tuple(map(recolour, style.images))) for style in sized)
 
 
 def normalise_strength(

@@ -131,7 +131,7 @@ def style_targets(
     regions: list[Region] = [None] if everywhere else []
     styles = []
     for exemplar in exemplars:
-        found = _pooled([measure_picture(picture) for picture in exemplar.pictures], exemplar.pictures, terms)
+        found = _pooled([measure_picture(picture) for picture in exemplar.images], exemplar.images, terms)
         if exemplar.mask is None:
             styles.append(StyleTarget(found, exemplar.weight / everywhere))
         else:

@@ -10,7 +10,7 @@ import PIL.Image
 
 from core.arrays import Pixels, Size
 from core.backends.base import Backend
-from core.image.writing import quantise, to_image, write_image
+from core.image.writing import quantize, to_image, write_image
 from core.multiscale.parametrization import Parametrization
 from core.optim.types import Evaluation, Objective, Step
 from core.runs.record import embedded
@@ -51,7 +51,7 @@ class Progress:
 
     def delivered(self, bit_depth: int) -> Evaluation:
         """The objective at the picture as a file of that depth holds it."""
-        seen = self._canvas.seen(quantise(self.pixels, bit_depth))
+        seen = self._canvas.seen(quantize(self.pixels, bit_depth))
         return self._objective(self._engine.to_array(seen))
 
     @property

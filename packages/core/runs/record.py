@@ -80,7 +80,7 @@ def describe_style(style: Style, exemplar: StyleExemplar) -> dict[str, Any]:
         region = describe_image(style.region, exemplar.mask)
     return {
         "pictures": [
-            describe_image(source, pixels) for source, pixels in zip(style.pictures, exemplar.pictures, strict=True)
+            describe_image(source, pixels) for source, pixels in zip(style.images, exemplar.images, strict=True)
         ],
         "weight": style.weight,
         "region": region,

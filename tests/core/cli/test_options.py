@@ -80,7 +80,7 @@ def test_a_folder_is_one_style(content_path: Path, style_path: Path, other: Path
         (tmp_path / "styles" / picture.name).write_bytes(picture.read_bytes())
     assert paint("-c", content_path, "-s", tmp_path / "styles", "-o", tmp_path / "painting.png").exit_code == 0
     (style,) = read_options(tmp_path / "painting.png")["style"]
-    assert len(style.pictures) == 2
+    assert len(style.images) == 2
 
 
 @pytest.mark.parametrize(

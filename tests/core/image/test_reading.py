@@ -21,7 +21,7 @@ from core.errors import StyleTransferError, UsageError
 from core.files import check_writable, replacing
 from core.image.reading import RECORD_KEY, read_image, read_record, read_size
 from core.image.resize import fit_size, resample, resize
-from core.image.writing import check_output, quantise, to_image, write_image
+from core.image.writing import check_output, quantize, to_image, write_image
 from core.network.architecture import MIN_SIDE
 
 WIDTH, HEIGHT = 24, 20
@@ -668,27 +668,27 @@ def test_only_resize_clips_the_overshoot():
 
 
 @pytest.mark.parametrize("bit_depth", [8, 16])
-def test_quantise_rounds_to_the_levels_of_a_file(pixels, bit_depth):
+def test_quantize_rounds_to_the_levels_of_a_file(pixels, bit_depth):
     top = 2**bit_depth - 1
     spread = pixels * 1.2 - 0.1
-    result = quantise(spread, bit_depth)
+    result = quantize(spread, bit_depth)
     assert result.dtype == np.float32
     np.testing.assert_allclose(result, spread.clip(0, 1), atol=0.51 / top, rtol=0)
     levels = result.astype(np.float64) * top
     np.testing.assert_allclose(levels, levels.round(), atol=0.01, rtol=0)
-    np.testing.assert_array_equal(quantise(result, bit_depth), result)
+    np.testing.assert_array_equal(quantize(result, bit_depth), result)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.PNG", "a.tif", "a.tiff", "a.bmp", "deep/er/a.png"])
-def test_what_lossless_files_deliver_is_quantise(tmp_path, pixels, name):
+def test_what_lossless_files_deliver_is_quantize(tmp_path, pixels, name):
     write_image(tmp_path / name, pixels)
-    np.testing.assert_array_equal(read_image(tmp_path / name).pixels, quantise(pixels))
+    np.testing.assert_array_equal(read_image(tmp_path / name).pixels, quantize(pixels))
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / name)), np.asarray(to_image(pixels)))
 
 
 def test_webp_is_lossless_at_quality_100(tmp_path, pixels):
     write_image(tmp_path / "a.webp", pixels, quality=100)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.webp").pixels, quantise(pixels))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.webp").pixels, quantize(pixels))
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "jpeg", "webp"])
@@ -718,9 +718,9 @@ def test_alpha_is_written(tmp_path, pixels, alpha, suffix, bit_depth):
         assert image.mode == "RGBA"
     picture = read_image(path)
     tolerance = 1e-6 if bit_depth == 8 else 1.01 / 255
-    share = quantise(alpha, bit_depth)
+    share = quantize(alpha, bit_depth)
     np.testing.assert_allclose(picture.alpha, share, atol=tolerance)
-    over_white = quantise(pixels, bit_depth) * share + 1 - share
+    over_white = quantize(pixels, bit_depth) * share + 1 - share
     np.testing.assert_allclose(picture.pixels, over_white, atol=2 * tolerance)
 
 
@@ -769,8 +769,8 @@ def test_deep_files_are_read_back_within_eight_bits(tmp_path, pixels):
     for name in ("a.png", "a.tif"):
         write_image(tmp_path / name, pixels, bit_depth=16)
         np.testing.assert_allclose(read_image(tmp_path / name).pixels, pixels, atol=1.01 / 255)
-        write_image(tmp_path / name, quantise(pixels), bit_depth=16)
-        np.testing.assert_array_equal(read_image(tmp_path / name).pixels, quantise(pixels))
+        write_image(tmp_path / name, quantize(pixels), bit_depth=16)
+        np.testing.assert_array_equal(read_image(tmp_path / name).pixels, quantize(pixels))
 
 
 @pytest.mark.parametrize(("suffix", "bit_depth"), CARRIERS)

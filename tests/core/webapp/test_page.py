@@ -25,7 +25,7 @@ from core.cli.config_file import read_options
 from core.config.presets import PRESETS
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
-from core.image.reading import read_record
+from core.image.embedded_record import read_record
 from core.runs.progress import Callback, Progress, Result
 from core.webapp import job_queue as jobs
 from core.webapp.command_line import StyleFile, command_line
