@@ -1,7 +1,7 @@
 """The job's side of the page: queue position, live preview, loss plot, result and downloads."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -9,13 +9,11 @@ import streamlit as st
 
 from core.webapp.components import compare
 from core.webapp.job_queue import Job, JobQueue, Preview
+from core.webapp.loss_plot import loss_chart
 from core.webapp.request import TransferRequest
-from core.webapp.theme import PLOT_COLORS
 
 POLL_INTERVAL = 1.0
 """Seconds between two updates of an active job."""
-MAX_PLOT_STEPS = 400
-"""Limit on the steps that the loss plot shows; more are not distinguishable at its size."""
 
 
 def show_status_panel(queue: JobQueue, request: TransferRequest | None) -> None:
@@ -41,7 +39,7 @@ def _show_active_job(queue: JobQueue, job: Job) -> None:
     _show_buttons(queue, job)
     if job.preview:
         st.image(job.preview.image, width="stretch", alt="Intermediate result")
-        _show_loss_plot(job.losses)
+        _show_loss_plot(job)
 
 
 def _status(job: Job, jobs_ahead: int) -> str:
@@ -83,7 +81,7 @@ def _show_result(request: TransferRequest) -> None:
         f"{width} × {height} px · loss {record['delivered']['loss']:.4g}"
     )
     _show_downloads(request, record)
-    _show_loss_plot(request.job.losses)
+    _show_loss_plot(request.job)
 
 
 def _show_downloads(request: TransferRequest, record: Mapping[str, Any]) -> None:
@@ -102,35 +100,6 @@ def _show_downloads(request: TransferRequest, record: Mapping[str, Any]) -> None
         st.code(request.command(suffix), language="bash", wrap_lines=True)
 
 
-def _show_loss_plot(losses: Sequence[Mapping[str, Any]]) -> None:
-    """Plot the losses over the evaluations, on a logarithmic axis."""
-    points = loss_points(losses)
-    colors = {part: color for part, color in PLOT_COLORS.items() if part in points["part"]}
-    x = {"field": "evaluations", "type": "quantitative", "title": "evaluations", "scale": {"nice": False}}
-    y = {
-        "field": "loss", "type": "quantitative", "title": "loss", "scale": {"type": "log"},
-        "axis": {"tickCount": 4, "format": "~s"},
-    }  # fmt: skip
-    color = {
-        "field": "part", "type": "nominal", "title": None, "legend": {"orient": "top"},
-        "scale": {"domain": list(colors), "range": list(colors.values())},
-    }  # fmt: skip
-    spec = {"mark": {"type": "line"}, "encoding": {"x": x, "y": y, "color": color}}
+def _show_loss_plot(job: Job) -> None:
+    points, spec = loss_chart(job.losses)
     st.vega_lite_chart(points, spec, height=260)
-
-
-def loss_points(losses: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Return the columns of the loss plot: one point per plotted step and positive part of the loss.
-
-    Steps are skipped evenly so that at most `MAX_PLOT_STEPS` remain. The part "loss" is called "total".
-    """
-    steps = list(losses)
-    steps = steps[:: -(-len(steps) // MAX_PLOT_STEPS)] if steps else []
-    points = [
-        (step["evaluations"], step[part], "total" if part == "loss" else part)
-        for step in steps
-        for part in step.keys() - {"scale", "evaluations", "seconds"}
-        if step[part] > 0
-    ]
-    columns = zip(*points, strict=True) if points else ((), (), ())
-    return {name: list(column) for name, column in zip(("evaluations", "loss", "part"), columns, strict=True)}
