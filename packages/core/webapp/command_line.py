@@ -2,9 +2,9 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
+from core.config.options import options_of
 from core.config.transfer_config import TransferConfig
 
 
@@ -26,15 +26,8 @@ def command_line(content: str, styles: Sequence[StyleFile], config: TransferConf
         words += ["--style", f"{style.name}:{style.weight!r}" if weighted else style.name]
     for style in styles:
         words += ["--region", f"{style.mask}={style.name}"] if style.mask else []
-    for option in fields(TransferConfig):
+    for option in options_of(config).values():
         value = getattr(config, option.name)
         if value != option.default:
-            words += ["--" + option.name.replace("_", "-"), as_text(value)]
+            words += [option.flag, option.format(value)]
     return shlex.join([*words, "--output", output])
-
-
-def as_text(value: Any) -> str:
-    """Return an option value as command-line text that parses to exactly the same value."""
-    if isinstance(value, tuple):
-        return ",".join(map(as_text, value))
-    return repr(value) if isinstance(value, float) else str(value)

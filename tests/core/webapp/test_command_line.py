@@ -3,26 +3,25 @@
 import json
 import shlex
 import subprocess
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core.cli.config_file import read_options
+from core.config.options import options_of
 from core.config.presets import PRESETS
 from core.config.transfer_config import TransferConfig
 from core.webapp.command_line import StyleFile, command_line
 
 
 def parse_options(line: str, tmp_path: Path) -> dict[str, Any]:
-    """The options of `TransferConfig` in a command line."""
+    """The options of `TransferConfig` in a command line, read as those of a `--config` file."""
     words = shlex.split(line)
     flags = dict(zip(words[3::2], words[4::2], strict=True))
+    given = {name: flags[option.flag] for name, option in options_of(TransferConfig).items() if option.flag in flags}
     config = tmp_path / "options.toml"
-    known = {option.name for option in fields(TransferConfig)}
-    named = {flag.removeprefix("--"): text for flag, text in flags.items() if flag[2:].replace("-", "_") in known}
-    config.write_text("".join(f"{name} = {json.dumps(text)}\n" for name, text in named.items()))
+    config.write_text("".join(f"{name} = {json.dumps(text)}\n" for name, text in given.items()))
     return read_options(config)
 
 
