@@ -5,9 +5,9 @@ import torch
 from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
 from core.errors import StyleTransferError
-from core.memory.cost_model import HALF_PRECISIONS
 from core.memory.host import host_memory
 from core.memory.plan import Memory
+from core.network.dtypes import HALF_PRECISIONS
 
 
 def choose_precision(config: TransferConfig, device: torch.device) -> str:

@@ -11,13 +11,11 @@ from core.backends.device import choose_device, choose_precision
 from core.backends.style_cache import StyleStatisticsCache
 from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
+from core.network.dtypes import torch_dtype
 from core.network.fused import FusedVGG
 from core.network.vgg import load_vgg_features
 from core.network.vjp import Features
 from core.network.weights import load_weights
-
-DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""What the features of each precision are kept in."""
 
 
 @dataclass(frozen=True)
@@ -56,5 +54,5 @@ class Network:
         eager = load_vgg_features(weights, taps, pooling=config.pooling, device=device)
         precision = choose_precision(config, device)
         described = {"source": weights.source, "sha256": weights.sha256}
-        fused = FusedVGG(eager, DTYPES[precision], config.content_layers) if device.type != "mps" else None
+        fused = FusedVGG(eager, torch_dtype(precision), config.content_layers) if device.type != "mps" else None
         return cls(device, fused or eager, artifact, described, weights.preprocessing.activation_scale, precision)

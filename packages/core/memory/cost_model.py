@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from core.memory.tiling import Tiling
 from core.network.architecture import truncated
+from core.network.dtypes import VALUE_BYTES
 
 if TYPE_CHECKING:
     from core.arrays import Size
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
 
 RUNTIME_MEMORY = 880 * 2**20
 """What PyTorch, the weights and what their convolutions work on take, in bytes."""
-
-HALF_PRECISIONS = ("bf16", "fp16")
-"""Those whose numbers take 2 bytes."""
 
 UNCUT = 2**31
 """A side that no picture exceeds: tiles of it are cut for other reasons than memory."""
@@ -90,7 +88,7 @@ class ExecutionStrategy:
     def _layers(self) -> tuple[int, float, float, float, float]:
         """The bytes of a number; for each pixel the numbers of the largest layer, bytes kept in all, up to the first
         pooling, and of the taps."""
-        each = 2 if self.precision in HALF_PRECISIONS else 4
+        each = VALUE_BYTES[self.precision]
         taps = (*self.config.content_layers, *self.config.style_layers)
         pooled = each + 8 * (self.config.pooling == "max") if self.config.extractor else 0
         kept = first_block = largest = tapped = 0.0

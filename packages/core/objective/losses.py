@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-HALF_PRECISIONS = (torch.bfloat16, torch.float16)
+from core.network.dtypes import is_half
 
 CHUNK = 2**20
 """About how many values of a part of larger features are laid out anew at a time."""
@@ -169,7 +169,7 @@ def _products(features: Tensor, mask: Tensor | None) -> Tensor:
     flat = _flat(features)
     counted = flat if mask is None else flat * mask.flatten(2).to(flat)
     # In half precision a product of two plain matrices is several times as fast as one of batches.
-    return (counted[0] @ flat[0].T).float().unsqueeze(0) if flat.dtype in HALF_PRECISIONS else counted @ flat.mT
+    return (counted[0] @ flat[0].T).float().unsqueeze(0) if is_half(flat.dtype) else counted @ flat.mT
 
 
 def _add_products(gradient: Tensor, features: Tensor, shares: Tensor, mask: Tensor | None) -> None:
@@ -211,7 +211,7 @@ def _flat(features: Tensor) -> Tensor:
 
 def _single(features: Tensor) -> Tensor:
     """Half precision as float32; the rest as it is."""
-    return features.float() if features.dtype in HALF_PRECISIONS else features
+    return features.float() if is_half(features.dtype) else features
 
 
 def _mean_and_covariance(found: Tensor) -> tuple[Tensor, Tensor]:

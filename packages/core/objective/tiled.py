@@ -15,7 +15,7 @@ from core.distributed import SINGLE_PROCESS, ProcessGroup
 from core.memory.allocator import RETAIN_FREED
 from core.memory.buffers import ActivationBufferPool
 from core.memory.tiling import Tile, Tiling
-from core.network.vjp import AccumulateGrad, Features, FeaturesWithVJP, Pass, record, save_by_reference
+from core.network.vjp import VJP, AccumulateGrad, Features, FeaturesWithVJP, forward_with_vjp, save_by_reference
 from core.objective.objective import (
     WHOLE,
     Measures,
@@ -146,19 +146,19 @@ class TiledObjective:
         """The weighted terms of the loss at `image`, by name, and the gradient; none of them is waited for."""
         group, image = self._extractor.group, image.detach()
         group.require_same_image(image)
-        tiles, kept = self._extractor.tiles(image), dict[Tile, Pass]()
+        tiles, kept = self._extractor.tiles(image), dict[Tile, VJP]()
         measures = _add_up((self._first_pass(image, tile, kept) for tile in tiles), group, image.device)
         parts, pulls, gradient = self._weigh(measures, image)
         if not group.first:
             gradient.zero_()  # the smoothness counts once
         for tile in tiles:
             with self._passing():
-                taken = kept.pop(tile) if tile in kept else self._record(image, tile, None)[1]
-                gradient[(..., *tile.read)] += taken.back(self._pulls_in(tile, pulls)).to(gradient.device)
+                vjp = kept.pop(tile) if tile in kept else self._record(image, tile, None)[1]
+                gradient[(..., *tile.read)] += vjp(self._pulls_in(tile, pulls)).to(gradient.device)
         group.add(gradient)
         return parts, gradient
 
-    def _first_pass(self, image: Tensor, tile: Tile, kept: dict[Tile, Pass]) -> Measures:
+    def _first_pass(self, image: Tensor, tile: Tile, kept: dict[Tile, VJP]) -> Measures:
         """What the tile adds to the measures; the pass is `kept` for the way back if there is room."""
         with self._passing():
             if len(kept) < self._kept_tiles:
@@ -169,12 +169,12 @@ class TiledObjective:
             return _share(self._extractor, owned, tile, self._targets.content, self._targets.regions, self._terms)
 
     def _record(self, image: Tensor, tile: Tile, shelf: Hashable) -> FeaturesWithVJP:
-        keep = self._workspace.shelf(shelf) if self._workspace else save_by_reference
-        return record(
+        save = self._workspace.shelf(shelf) if self._workspace else save_by_reference
+        return forward_with_vjp(
             self._extractor.extractor,
             self._extractor.read(image, tile),
             checkpoint_first_block=self._sparing,
-            keep=keep,
+            save=save,
         )
 
     def _passing(self) -> AbstractContextManager[None]:

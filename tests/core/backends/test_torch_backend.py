@@ -17,7 +17,7 @@ from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError
 from core.memory.buffers import ActivationBufferPool
 from core.memory.plan import Memory, plan_memory
-from core.network.vjp import FeaturesWithVJP, SaveForBackward, record, save_by_reference
+from core.network.vjp import FeaturesWithVJP, SaveForBackward, forward_with_vjp, save_by_reference
 from core.style_transfer import stylize
 
 CONFIG = TransferConfig(
@@ -40,11 +40,11 @@ class Cramped:
         self._use(image)
         return self.extractor(image)
 
-    def record(
-        self, image: Tensor, *, checkpoint_first_block: bool = False, keep: SaveForBackward = save_by_reference
+    def forward_with_vjp(
+        self, image: Tensor, *, checkpoint_first_block: bool = False, save: SaveForBackward = save_by_reference
     ) -> FeaturesWithVJP:
         self._use(image)
-        return record(self.extractor, image, checkpoint_first_block=checkpoint_first_block, keep=keep)
+        return forward_with_vjp(self.extractor, image, checkpoint_first_block=checkpoint_first_block, save=save)
 
     def _use(self, image: Tensor) -> None:
         self.left -= 1

@@ -21,7 +21,7 @@ from core.objective.weights import LossWeights
 
 GIB = 2**30
 LARGE = (6000, 4000)
-CONFIG = TransferConfig()
+CONFIG = TransferConfig(precision="fp32")
 
 
 def plan(gib: float, size: tuple[int, int] = LARGE, device: float | None = None, **options: object) -> Plan:
