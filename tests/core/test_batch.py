@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 import core.backends.torch_backend
 from core import TransferConfig
-from core import style_transfer as stylize
+from core import stylize
 from core.batch import app
 from core.image.reading import read_record
 from support.images import pixels_of

@@ -24,7 +24,7 @@ from bench.race.race import Point, Racer, make_referee, race
 from bench.race.task import Snapshot, Task
 from bench.suites.cases import Unavailable
 from core import TransferConfig, UsageError
-from core import style_transfer as stylize
+from core import stylize
 from core.arrays import Pixels
 from core.backends.base import default_backend
 from core.backends.torch_backend import TorchBackend
