@@ -17,7 +17,7 @@ import core.backends.torch_backend
 from core import TransferConfig
 from core import stylize
 from core.batch import app
-from core.image.reading import read_record
+from core.image.embedded_record import read_record
 from support.images import pixels_of
 
 SMALL = ("--image-size", "40", "--iterations", "3", "--device", "cpu")
@@ -109,7 +109,7 @@ def test_one_bad_file_does_not_stop_the_others(pictures: tuple, tmp_path: Path) 
     assert len(names_in(tmp_path / "out")) == 4
     assert ran.stderr.count("\n") == 1
     assert ran.stderr.startswith("Error: 2 of 6 paintings failed: ")
-    assert ran.stderr.count("bad.png is not a picture") == 1
+    assert ran.stderr.count("bad.png is not an image") == 1
     assert (tmp_path / "sheet.png").exists()
 
 

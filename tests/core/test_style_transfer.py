@@ -16,7 +16,7 @@ from core.cli.config_file import read_options
 from core.errors import StyleTransferError
 from core.image.reading import read_image
 from core.image.resize import resize
-from core.image.writing import quantise
+from core.image.writing import quantize
 from core.memory.out_of_memory import raise_out_of_memory
 from core.styles import Style, StyleExemplar
 from support.images import pixels_of
@@ -49,7 +49,7 @@ def test_the_delivered_loss_is_that_of_the_saved_file(
 ) -> None:
     result.save(tmp_path / "output.png")
     saved = read_image(tmp_path / "output.png").pixels
-    np.testing.assert_allclose(saved, quantise(result.pixels), atol=1e-7)
+    np.testing.assert_allclose(saved, quantize(result.pixels), atol=1e-7)
     backend = TorchBackend(QUICK)
     content, style = (read_image(path).pixels for path in (content_path, style_path))
     plan = backend.plan((64, 43), (58, 64))
@@ -75,7 +75,7 @@ def test_the_delivered_loss_is_below_that_of_torch_lbfgs_with_clamping(
         return found.loss
 
     optimiser.step(closure)
-    clamped = objective(torch.from_numpy(quantise(image.detach().numpy().clip(0, 1)))).loss
+    clamped = objective(torch.from_numpy(quantize(image.detach().numpy().clip(0, 1)))).loss
     assert projected < clamped
 
 

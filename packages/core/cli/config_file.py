@@ -11,7 +11,7 @@ from core.config.presets import EVALUATIONS_PER_EPOCH, preset_options
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.files import reason
-from core.image.reading import read_record
+from core.image.embedded_record import read_record
 from core.styles import Style, assign_regions
 
 PICTURES = ("content", "style", "output")

@@ -38,7 +38,7 @@ class Job:
     @property
     def inputs(self) -> tuple[ImageSource | None, ...]:
         """All pictures it reads."""
-        return self.content, *(source for style in self.styles for source in (*style.pictures, style.region))
+        return self.content, *(source for style in self.styles for source in (*style.images, style.region))
 
 
 def resolve_paths(

@@ -11,9 +11,10 @@ from pathlib import Path
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.files import check_writable
-from core.image.reading import read_image, read_record
+from core.image.embedded_record import read_record
+from core.image.reading import list_images, read_image
 from core.runs.record import describe_image, describe_style, differences
-from core.styles import SUFFIXES, Style, read_style
+from core.styles import Style, read_style
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def find_images(texts: Sequence[str], kind: str) -> list[Path]:
 def _named(text: str, kind: str) -> list[Path]:
     path = Path(text)
     if path.is_dir():
-        found = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and entry.is_file())
+        found = list_images(path)
     elif path.exists():
         found = [path]
     else:

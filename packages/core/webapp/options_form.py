@@ -90,7 +90,7 @@ def _field(name: str) -> Option:
 def _widget(option: Option, value: Any, preset: str, *, label: str = "", most: float = LARGEST_WHOLE) -> Any:
     """The widget that suits the type of the option. A preset has widgets of its own, which start at its values."""
     label = label or option.name.replace("_", " ").capitalize()
-    shared = {"key": f"{preset} {option.name}", "help": option.help}
+    shared: dict[str, Any] = {"key": f"{preset} {option.name}", "help": option.help}
     if choices := NAMED_CHOICES.get(option.name) or _choices(option):
         return st.selectbox(label, choices, index=choices.index(value), format_func=_told, **shared)
     if option.name.endswith("_layers"):

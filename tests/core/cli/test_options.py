@@ -80,7 +80,7 @@ def test_a_folder_is_one_style(content_path: Path, style_path: Path, other: Path
         (tmp_path / "styles" / picture.name).write_bytes(picture.read_bytes())
     assert paint("-c", content_path, "-s", tmp_path / "styles", "-o", tmp_path / "painting.png").exit_code == 0
     (style,) = read_options(tmp_path / "painting.png")["style"]
-    assert len(style.pictures) == 2
+    assert len(style.images) == 2
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,9 @@ def test_a_folder_is_one_style(content_path: Path, style_path: Path, other: Path
     [
         (("-s", "STYLE:-1"), "does not exist"),
         (("-s", "STYLE:0"), "the weight of a style is 0: expected a positive number"),
-        (("-s", "STYLE@0,0,999,10"), "the crop 0,0,999,10 does not lie in a style of 72x80"),
+        (("-s", "STYLE@0,0,999,10"), "the crop 0,0,999,10 exceeds the style image of 72x80"),
         (("-s", "STYLE", "--region", "MASK"), "expected MASK=STYLE"),
-        (("-s", "STYLE", "--region", "nowhere.png=STYLE"), "region nowhere.png does not exist"),
+        (("-s", "STYLE", "--region", "nowhere.png=STYLE"), "region mask nowhere.png does not exist"),
         (("-s", "STYLE", "--strength", "2"), "--strength is 2: expected a number from 0 to 1"),
         (("-s", "STYLE", "--preserve-color", "hue"), "expected one of none, luminance, match"),
         ((), "no style picture was named: add --style FILE"),

@@ -16,7 +16,7 @@ from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.image.reading import read_image
 from core.image.resize import resize
-from core.image.writing import quantise
+from core.image.writing import quantize
 from core.network.fused import FusedVGG
 from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.vjp import Features, forward_with_vjp
@@ -181,7 +181,7 @@ def test_a_run_in_bfloat16_ends_where_one_in_float32_does() -> None:
     content, style = (EXAMPLES / "content" / "coffee.jpg", EXAMPLES / "style" / "night.jpg")
     config = TransferConfig(image_size=96, iterations=120, device="cpu", precision="fp32", scales=1)
     paintings: list[Pixels] = [
-        quantise(stylize(content, style, config.with_options(precision=precision)).pixels, 8)
+        quantize(stylize(content, style, config.with_options(precision=precision)).pixels, 8)
         for precision in ("fp32", "bf16")
     ]
     height, width = paintings[0].shape[2:]

@@ -25,7 +25,7 @@ from core.cli.config_file import read_options
 from core.config.presets import PRESETS
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
-from core.image.reading import read_record
+from core.image.embedded_record import read_record
 from core.runs.progress import Callback, Progress, Result
 from core.webapp import job_queue as jobs
 from core.webapp.command_line import StyleFile, command_line
@@ -302,9 +302,7 @@ def test_what_is_no_picture_is_told_by_the_name_its_visitor_knows(monkeypatch: p
     for _ in range(2):
         with pytest.raises(UsageError) as error:
             folder.add("1", "notes.png", lambda: b"no picture", "content")
-        assert str(error.value) == (
-            "content notes.png is not a picture that Pillow can read: convert it to PNG or JPEG"
-        )
+        assert str(error.value) == ("content notes.png is not an image that Pillow can read: convert it to PNG or JPEG")
 
 
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(
@@ -588,7 +586,7 @@ def test_what_cannot_be_painted_is_told(browser: Any, address: str, content_path
     notes = tmp_path / "notes.png"
     notes.write_text("no picture")
     visitor.upload("content", notes)
-    visitor.says("content notes.png is not a picture that Pillow can read: convert it to PNG or JPEG")
+    visitor.says("content notes.png is not an image that Pillow can read: convert it to PNG or JPEG")
     visitor.upload("content", content_path)
     visitor.page.get_by_alt_text("cup.png", exact=True).wait_for()
     visitor.paint_button.click()
