@@ -18,7 +18,7 @@ from core.objective.tiled_features import TiledFeatures
 from core.objective.weights import LossWeights
 from core.styles import StyleExemplar
 
-CONFIG = TransferConfig()
+CONFIG = TransferConfig(precision="fp32")
 
 
 @pytest.mark.parametrize("tile_size", [0, 48])

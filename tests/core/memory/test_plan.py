@@ -13,7 +13,7 @@ from core.memory.tiling import Tiling
 
 GIB = 2**30
 LARGE = (6000, 4000)
-CONFIG = TransferConfig()
+CONFIG = TransferConfig(precision="fp32")
 
 
 def plan(gib: float, size: tuple[int, int] = LARGE, device: float | None = None, **options: object) -> Plan:
