@@ -2,17 +2,20 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import fields
 from functools import update_wrapper
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 import typer
 
+from core.config.options import Option, options_of
 from core.config.presets import PRESETS
 from core.config.transfer_config import TransferConfig
 
+COMMON_PANEL = "Common options"
 FILES_PANEL = "Checkpoint, record and video"
+COMMON_OPTIONS = ("image_size", "strength", "style_scale", "preserve_color", "iterations", "init")
+"""Fields of `TransferConfig` that the help lists first; it lists the others by their groups."""
 
 ContentPath = Annotated[
     Path | None,
@@ -110,7 +113,7 @@ Epochs = Annotated[
     typer.Option(
         metavar="INT",
         help="Length of the run in epochs of 20 evaluations, instead of --iterations.",
-        rich_help_panel="Optimiser",
+        rich_help_panel=COMMON_PANEL,
         show_default=False,
     ),
 ]
@@ -166,6 +169,7 @@ ContactSheet = Annotated[
 def config_options(*excluded: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that adds one option per field of `TransferConfig` to a command.
 
+    The help lists the parameters of the command first, then common options, then the groups of `TransferConfig`.
     The command receives the values in its keyword arguments, as text, None where an option is not given.
     `TransferConfig` parses and checks them, so that the command line, a file and a program get the same errors.
 
@@ -190,27 +194,30 @@ class _ConfigurableCommand:
 
     @property
     def __signature__(self) -> inspect.Signature:
-        own = [p for p in inspect.signature(self._command).parameters.values() if p.kind is not p.VAR_KEYWORD]
-        shared = [_parameter(option) for option in fields(TransferConfig) if option.name not in self._excluded]
-        return inspect.Signature([*own, *shared])
+        options = {name: one for name, one in options_of(TransferConfig).items() if name not in self._excluded}
+        panels = [None, COMMON_PANEL, FILES_PANEL, *(option.group for option in options.values())]
+        own = inspect.signature(self._command).parameters.values()
+        parameters = [
+            *(_parameter(option) for option in options.values()),
+            *(one.replace(kind=one.KEYWORD_ONLY) for one in own if one.kind is not one.VAR_KEYWORD),
+        ]
+        return inspect.Signature(sorted(parameters, key=lambda one: panels.index(_panel(one))))
 
 
-def _parameter(option: Any) -> inspect.Parameter:
-    default = ",".join(map(str, option.default)) if isinstance(option.default, tuple) else option.default
-    shown = "" if default is None else f" \\[default: {default}]"  # Typer would put a default it is told in brackets
+def _panel(parameter: inspect.Parameter) -> str | None:
+    """Return the heading under which the help lists the parameter, None for the first list."""
+    panel: str | None = parameter.annotation.__metadata__[0].rich_help_panel
+    return panel
+
+
+def _parameter(option: Option) -> inspect.Parameter:
+    default = "" if option.default is None else f" \\[default: {option.format(option.default)}]"
     info = typer.Option(
-        "--" + option.name.replace("_", "-"),
-        help=option.metadata["help"] + shown,
-        rich_help_panel=option.metadata["group"],
-        metavar="SIZE" if option.metadata["size"] else _metavar(option.type),
+        option.flag,
+        help=option.help + default,  # Typer would put a default of its own in unescaped brackets
+        rich_help_panel=COMMON_PANEL if option.name in COMMON_OPTIONS else option.group,
+        metavar=option.metavar,
         show_default=False,
     )
     annotation = Annotated[str | None, info]
     return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-
-
-def _metavar(kind: Any) -> str:
-    if get_origin(kind) is tuple:
-        return f"{get_args(kind)[0].__name__.upper()}[,…]".replace("STR", "LAYER")
-    choices = [choice for part in get_args(kind) for choice in get_args(part) or (part,) if isinstance(choice, str)]
-    return "|".join(choices) if choices else {int: "INT", float: "FLOAT", str: "TEXT"}.get(kind, "FILE")
