@@ -10,10 +10,9 @@ import PIL.Image
 
 from core.arrays import Size
 from core.errors import UsageError
-from core.image.reading import read_image, read_size
+from core.image.reading import list_images, read_image, read_size
 from core.image.resize import resize
 from core.image.writing import to_image
-from core.styles import SUFFIXES
 
 MAX_UPLOAD_PIXELS = 40_000_000
 """Limit on an upload. A decoded image takes 12 bytes per pixel, and decoding needs several copies."""
@@ -108,4 +107,4 @@ def find_samples() -> Mapping[str, Mapping[str, Path]]:
 
 
 def _images_in(folder: Path) -> dict[str, Path]:
-    return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
+    return {path.stem: path for path in list_images(folder)}
