@@ -50,7 +50,7 @@ class TiledObjective:
 
     @torch.no_grad()
     def evaluate(self, image: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the weighted terms of the loss by name, and the gradient at `image`, without waiting for the device."""
+        """Return the weighted terms of the loss and the gradient at `image`, without waiting for the device."""
         group, image = self._features.group, image.detach()
         group.check_same_image(image)
         tiles, saved = self._features.tiles(image), dict[Tile, VJP]()
