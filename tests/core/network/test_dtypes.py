@@ -25,4 +25,5 @@ def test_torch_dtype_has_the_size_of_the_precision(precision: str) -> None:
 
 def test_dtypes_does_not_import_torch() -> None:
     program = "import sys, core.network.dtypes; print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.strip() == "False"
+    ran = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert ran.stdout.strip() == "False"
