@@ -60,7 +60,7 @@ class TransferConfig:
         "Layers of the style loss.",
         metavar="LAYER",
     )
-    style_loss: str = option("gram", "Objective", style_loss_help, choices=style_loss_names)
+    style_loss: str = option("gram", "Objective", style_loss_help, choices=style_loss_names, metavar="NAME")
     strength: float | None = option(
         None,
         "Objective",

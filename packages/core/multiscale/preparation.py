@@ -39,7 +39,7 @@ def prepare(
     return parametrization, tuple(replace(style, images=tuple(map(recolor, style.images))) for style in sized)
 
 
-def normalise_strength(
+def normalize_strength(
     objective: WeightedObjective,
     parametrization: Parametrization,
     exemplars: Sequence[StyleExemplar],

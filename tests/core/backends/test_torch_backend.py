@@ -18,7 +18,7 @@ from core.errors import StyleTransferError
 from core.memory import allocator
 from core.memory.plan import Memory, Plan, plan_memory
 from core.network.vjp import FeaturesWithVJP, SaveForBackward, forward_with_vjp, save_by_reference
-from core.optim import minimise as optim_minimise
+from core.optim import minimize as optim_minimize
 from core.style_transfer import stylize
 from core.styles import StyleExemplar
 
@@ -148,7 +148,7 @@ def test_tiles_change_the_result_by_rounding_only(content_path: Path, style_path
 def test_the_optimiser_gets_the_history_of_the_plan(
     content_path: Path, style_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lbfgs, histories = optim_minimise.lbfgs, []
+    lbfgs, histories = optim_minimize.lbfgs, []
 
     def recorded(*arguments: object, history: int, **options: object) -> object:
         histories.append(history)
@@ -156,7 +156,7 @@ def test_the_optimiser_gets_the_history_of_the_plan(
 
     size, config = (96, 64), CONFIG.with_options(tile_size=16, iterations=2)
     memory = Memory(plan_memory(size, size, config.with_options(history=1), Memory(0)).memory + 2**20)
-    monkeypatch.setattr(optim_minimise, "lbfgs", recorded)
+    monkeypatch.setattr(optim_minimize, "lbfgs", recorded)
     monkeypatch.setattr(torch_backend, "memory_for", lambda *_: memory)
     stylize(content_path, style_path, config)
     assert histories == [plan_memory(size, size, config, memory).history]

@@ -14,7 +14,7 @@ from core.backends.torch_backend import TorchBackend
 from core.image.reading import read_image
 from core.image.resize import resize
 from core.multiscale.initial_image import color_matched_image
-from core.multiscale.preparation import GRADIENT_RATIO_AT_HALF, normalise_strength, prepare
+from core.multiscale.preparation import GRADIENT_RATIO_AT_HALF, normalize_strength, prepare
 from core.multiscale.schedule import build_schedule
 from core.optim.types import root_mean_square
 from core.styles import Style, StyleExemplar
@@ -51,7 +51,7 @@ def test_strength_one_half_gives_the_same_gradient_ratio_at_every_size(content_p
     parametrization, exemplars = prepare(content, [style], scale, config)
     matched = to_array(color_matched_image(parametrization.content, exemplars))
     objective = backend.objective(parametrization.content, exemplars, plan)
-    normalised = normalise_strength(objective, parametrization, exemplars, to_array, scale, config)
+    normalised = normalize_strength(objective, parametrization, exemplars, to_array, scale, config)
     content_gradient, style_gradient = (
         root_mean_square(normalised.scaled(**{other: 0})(matched).gradient) for other in ("style", "content")
     )

@@ -67,7 +67,7 @@ def test_a_killed_run_resumes_bit_for_bit(
     assert reached < length
     resumed = subprocess.run(arguments, capture_output=True, text=True, check=True)
 
-    assert f"going on from {file}, evaluation {reached}" in resumed.stderr
+    assert f"resuming from {file} at evaluation {reached}" in resumed.stderr
     assert not file.exists()
     names = sorted(path.name.removeprefix("whole") for path in tmp_path.glob("whole*"))
     assert names == sorted(path.name.removeprefix("killed") for path in tmp_path.glob("killed*"))
