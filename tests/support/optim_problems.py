@@ -50,17 +50,17 @@ def last(steps: Iterator[Step]) -> Step:
 
 
 def assert_resumable(
-    minimise: Callable[..., Iterator[Step]], problem: Callable[[], Callable], kind: Callable[[np.ndarray], Array]
+    minimize: Callable[..., Iterator[Step]], problem: Callable[[], Callable], kind: Callable[[np.ndarray], Array]
 ) -> None:
     """Check that a run from any of its steps yields the same steps, bit for bit."""
 
     def copied(step: Step) -> Step:
         return step.converted(lambda array: kind(np.asarray(array).copy()))
 
-    steps = [copied(step) for step in minimise(problem(), kind(np.full(50, 0.3)), evaluations=30)]
+    steps = [copied(step) for step in minimize(problem(), kind(np.full(50, 0.3)), evaluations=30)]
     assert len(steps) > 10
     for number, step in enumerate(steps):
-        resumed = list(minimise(problem(), copied(step), evaluations=30))
+        resumed = list(minimize(problem(), copied(step), evaluations=30))
         assert len(resumed) == len(steps) - number
         for found, expected in zip(resumed, steps[number:], strict=True):
             assert (found.evaluations, found.loss, found.parts) == (

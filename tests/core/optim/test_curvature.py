@@ -20,7 +20,7 @@ def apply_h0(image: np.ndarray) -> np.ndarray:
 
 
 def two_loop_recursion(pairs: list[Pair], gradient: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """Nocedal and Wright, algorithm 7.4, with pairs restricted to the free set; pairs without curvature are left out."""
+    """Nocedal and Wright, algorithm 7.4, on pairs restricted to the free set; pairs without curvature are left out."""
     restricted = [(s * free, y * free) for s, y in pairs]
     newest_s, newest_y = restricted[-1]
     q, alpha = gradient * free, {}

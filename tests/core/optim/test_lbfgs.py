@@ -38,10 +38,10 @@ def test_lbfgs_finds_the_bounded_minimum_that_scipy_finds(problem: Callable[[], 
 
 
 def test_lbfgs_needs_no_more_evaluations_than_scipy() -> None:
-    objective, start, budget = quadratic(1000), np.full(1000, 0.5), 60
+    objective, start, budget = quadratic(300), np.full(300, 0.5), 60
     options = {"maxfun": budget, "maxcor": 20, "ftol": 0, "gtol": 0}
     baseline = scipy.optimize.minimize(
-        objective.loss, start, jac=objective.gradient, method="L-BFGS-B", bounds=[(0, 1)] * 1000, options=options
+        objective.loss, start, jac=objective.gradient, method="L-BFGS-B", bounds=[(0, 1)] * 300, options=options
     )
     found = last(lbfgs(objective, start, evaluations=budget))
     minimum = scipy_minimum(objective, start)
