@@ -2,13 +2,13 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import fields
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 import typer
 
+from core.config.options import Option, options_of
 from core.config.presets import PRESETS
 from core.config.transfer_config import TransferConfig
 
@@ -95,7 +95,7 @@ def config_options(*left_out: str) -> Callable[[Callable[..., None]], Callable[.
             command(**given)
 
         own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
-        shared = [_parameter(option) for option in fields(TransferConfig) if option.name not in left_out]
+        shared = [_parameter(option) for name, option in options_of(TransferConfig).items() if name not in left_out]
         wrapper.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
         wrapper.__annotations__ = {p.name: p.annotation for p in (*own, *shared)}
         return wrapper
@@ -103,22 +103,14 @@ def config_options(*left_out: str) -> Callable[[Callable[..., None]], Callable[.
     return decorate
 
 
-def _parameter(option: Any) -> inspect.Parameter:
-    default = ",".join(map(str, option.default)) if isinstance(option.default, tuple) else option.default
-    shown = "" if default is None else f" \\[default: {default}]"  # Typer would put a default it is told in brackets
+def _parameter(option: Option) -> inspect.Parameter:
+    default = "" if option.default is None else f" \\[default: {option.format(option.default)}]"
     info = typer.Option(
-        "--" + option.name.replace("_", "-"),
-        help=option.metadata["help"] + shown,
-        rich_help_panel=option.metadata["group"],
-        metavar="SIZE" if option.metadata["size"] else _metavar(option.type),
+        option.flag,
+        help=option.help + default,  # Typer would put a default of its own in unescaped brackets
+        rich_help_panel=option.group,
+        metavar=option.metavar,
         show_default=False,
     )
     annotation = Annotated[str | None, info]
     return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-
-
-def _metavar(kind: Any) -> str:
-    if get_origin(kind) is tuple:
-        return f"{get_args(kind)[0].__name__.upper()}[,…]".replace("STR", "LAYER")
-    choices = [choice for part in get_args(kind) for choice in get_args(part) or (part,) if isinstance(choice, str)]
-    return "|".join(choices) if choices else {int: "INT", float: "FLOAT", str: "TEXT"}.get(kind, "FILE")

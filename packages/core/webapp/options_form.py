@@ -1,13 +1,12 @@
 """Widgets for the options of `TransferConfig`, made from its fields: an option that is new there appears here."""
 
 from collections.abc import Mapping
-from dataclasses import Field, fields
 from itertools import groupby
-from types import NoneType
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import streamlit as st
 
+from core.config.options import Option, options_of
 from core.config.presets import EVALUATIONS_PER_EPOCH, PRESETS, preset_options
 from core.config.transfer_config import TransferConfig
 from core.network.architecture import layers
@@ -37,7 +36,7 @@ def choose_options() -> dict[str, Any]:
         "Preset", [OWN_DEFAULTS, *PRESETS], help="The defaults of well-known programs, or of this one."
     )
     ours = preset == OWN_DEFAULTS
-    options: dict[str, Any] = {option.name: option.default for option in fields(TransferConfig)}
+    options: dict[str, Any] = {name: option.default for name, option in options_of(TransferConfig).items()}
     options |= {} if ours else preset_options(preset)
     size, length = st.columns(2)
     with size:
@@ -48,8 +47,8 @@ def choose_options() -> dict[str, Any]:
     strength = st.container()
     colours = _field("preserve_color")
     options["preserve_color"] = st.segmented_control(
-        "Keep the photograph's colours", _choices(colours.type), default=options["preserve_color"], required=True,
-        key=f"{preset} preserve_color", help=colours.metadata["help"],
+        "Keep the photograph's colours", colours.choices, default=options["preserve_color"], required=True,
+        key=f"{preset} preserve_color", help=colours.help,
     )  # fmt: skip
     with st.expander("Expert options"):
         by_weights = st.toggle(
@@ -62,7 +61,7 @@ def choose_options() -> dict[str, Any]:
     with strength:
         percent = st.slider(
             "Strength of the style", 0, 100, _percent(options["strength"]), format="%d %%", key=f"{preset} strength",
-            disabled=by_weights, help=_field("strength").metadata["help"],
+            disabled=by_weights, help=_field("strength").help,
         )  # fmt: skip
     options["strength"] = None if by_weights else percent / 100
     return options
@@ -74,8 +73,8 @@ def _percent(strength: float | None) -> int:
 
 def _expert_widgets(defaults: Mapping[str, Any], preset: str) -> dict[str, Any]:
     chosen = {}
-    offered = [option for option in fields(TransferConfig) if option.name not in (*NOT_HERE, *ON_THE_FORM)]
-    for group, members in groupby(offered, key=lambda option: option.metadata["group"]):
+    offered = [option for option in options_of(TransferConfig).values() if option.name not in (*NOT_HERE, *ON_THE_FORM)]
+    for group, members in groupby(offered, key=lambda option: option.group):
         st.markdown(f"**{group}**")
         columns = st.columns(2)
         for place, option in enumerate(members):
@@ -84,43 +83,32 @@ def _expert_widgets(defaults: Mapping[str, Any], preset: str) -> dict[str, Any]:
     return chosen
 
 
-def _field(name: str) -> Field[Any]:
-    return next(option for option in fields(TransferConfig) if option.name == name)
+def _field(name: str) -> Option:
+    return options_of(TransferConfig)[name]
 
 
-def _widget(option: Field[Any], value: Any, preset: str, *, label: str = "", most: float = LARGEST_WHOLE) -> Any:
+def _widget(option: Option, value: Any, preset: str, *, label: str = "", most: float = LARGEST_WHOLE) -> Any:
     """The widget that suits the type of the option. A preset has widgets of its own, which start at its values."""
     label = label or option.name.replace("_", " ").capitalize()
-    shared = {"key": f"{preset} {option.name}", "help": option.metadata["help"]}
-    if choices := NAMED_CHOICES.get(option.name) or _choices(option.type):
+    shared = {"key": f"{preset} {option.name}", "help": option.help}
+    if choices := NAMED_CHOICES.get(option.name) or _choices(option):
         return st.selectbox(label, choices, index=choices.index(value), format_func=_told, **shared)
-    if option.type is bool:
-        return st.checkbox(label, value, **shared)
     if option.name.endswith("_layers"):
         names = [layer.name for layer in layers("vgg19")]
         return tuple(st.multiselect(label, names, default=value, **shared))
-    kind = next((number for number in (int, float) if option.type in (number, number | None)), None)
-    if kind and not option.metadata["size"]:
-        return _number(label, kind, value, option.metadata, most, shared)
+    if option.kind in ("int", "float") and not option.multiple:
+        return _number(label, option, value, most, shared)
     text = st.text_input(label, "" if value is None else as_text(value), **shared)
     return None if option.default is None and not text else text
 
 
-def _choices(kind: Any) -> tuple[Any, ...]:
-    """Every value of a `Literal[...]`, or of `Literal[...] | None`; nothing for other types."""
-    if get_origin(kind) is tuple:
-        return ()
-    parts = get_args(kind) or (kind,)
-    flat = [value for part in parts for value in get_args(part) or (part,)]
-    if any(isinstance(value, type) and value is not NoneType for value in flat):
-        return ()
-    return tuple(None if value is NoneType else value for value in flat)
+def _choices(option: Option) -> tuple[str | None, ...]:
+    return (*option.choices, None) if option.choices and option.optional else option.choices
 
 
-def _number(
-    label: str, kind: type, value: float | None, bounds: Mapping[str, Any], most: float, shared: Mapping[str, Any]
-) -> float | None:
-    least, most = kind(bounds["least"]), kind(min(bounds["most"], most))
+def _number(label: str, option: Option, value: float | None, most: float, shared: Mapping[str, Any]) -> float | None:
+    kind = {"int": int, "float": float}[option.kind]
+    least, most = kind(option.minimum), kind(min(option.maximum, most))
     step = 1 if kind is int else 0.01
     return st.number_input(
         label, least, most, value=value, step=step, format="%d" if kind is int else "%g", placeholder="none", **shared

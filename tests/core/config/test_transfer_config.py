@@ -37,7 +37,7 @@ def test_it_survives_json() -> None:
             {"content_layers": ""},
             "--content-layers is '': expected one value, or several separated by commas",
         ),
-        ({"init": ""}, "--init is '': expected content, matched, noise, blend, or a picture"),
+        ({"init": ""}, "--init is '': expected content, matched, noise, blend, or an image file"),
         (
             {"style_layers": "relu1_1,relu2_1", "style_weight": "1,2,3"},
             "--style-weight has 3 values for 2 layers (relu1_1, relu2_1): give one for all, or one for each",
@@ -48,7 +48,7 @@ def test_it_survives_json() -> None:
         ),
         (
             {"content_weight": 0, "style_weight": 0},
-            "every weight is 0, so there is nothing to optimise: give one a positive value",
+            "all loss weights are 0, so there is nothing to optimise: set one to a positive value",
         ),
     ],
 )

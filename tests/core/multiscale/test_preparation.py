@@ -137,7 +137,7 @@ def test_the_sliced_distance_paints(content_path: Path, style_path: Path) -> Non
 
 
 def test_the_sliced_distance_does_not_go_in_tiles(content_path: Path, style_path: Path) -> None:
-    with pytest.raises(UsageError, match="sliced-wasserstein needs the whole picture at once"):
+    with pytest.raises(UsageError, match="sliced-wasserstein needs the whole image at once"):
         QUICK.with_options(style_loss="sliced-wasserstein", tile_size=32)
     with pytest.raises(StyleTransferError, match=r"the memory|of memory"):
         stylize(content_path, style_path, QUICK.with_options(style_loss="sliced-wasserstein", max_memory="600MB"))

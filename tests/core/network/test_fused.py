@@ -205,5 +205,5 @@ def test_auto_takes_what_the_processor_has(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_cannot_be_had_is_said(tmp_path: Path) -> None:
     with pytest.raises(StyleTransferError, match="cpu cannot compute with --precision tf32: use auto or fp32"):
         choose_precision(TransferConfig(precision="tf32"), CPU)
-    with pytest.raises(UsageError, match="artifacts compute in float32"):
+    with pytest.raises(UsageError, match="artifacts compute in fp32"):
         TransferConfig(precision="bf16", extractor=str(tmp_path / "extractor.pt"))
