@@ -227,8 +227,8 @@ def test_exported_extractor_gives_the_same_result(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--pooling", "average"], "was exported with --pooling max and this run asks for average"),
-        (["--style-layers", "relu4_1"], "holds relu1_1, relu2_1, relu3_1 and not relu4_1"),
+        (["--pooling", "average"], "was exported with --pooling max and this run uses average"),
+        (["--style-layers", "relu4_1"], "computes relu1_1, relu2_1, relu3_1 and not relu4_1"),
         (["--objective", "missing.onnx"], "there is no artifact 'missing.onnx'"),
     ],
 )
