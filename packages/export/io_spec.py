@@ -7,15 +7,12 @@ import torch
 from torch import Tensor
 from torch.export import Dim
 
-from core.network.architecture import layers
-
-LEAST_SIZE = 16
-"""Four poolings halve it to 1: less would leave nothing to tap in the fifth block."""
+from core.network.architecture import MIN_SIDE, layers
 
 
 def inputs() -> dict[str, str]:
     """The input of an extractor, in words."""
-    return {"image": f"float32 (batch, 3, height, width), RGB in [0, 1], height and width at least {LEAST_SIZE}"}
+    return {"image": f"float32 (batch, 3, height, width), RGB in [0, 1], height and width at least {MIN_SIDE}"}
 
 
 def outputs(arch: str, taps: Sequence[str]) -> dict[str, str]:
@@ -36,4 +33,4 @@ def example() -> Tensor:
 
 def dynamic_shapes() -> dict[str, Any]:
     """Which sides of the image may vary, and from where on, as torch.export takes it."""
-    return {"image": {0: Dim("batch", min=1), 2: Dim("height", min=LEAST_SIZE), 3: Dim("width", min=LEAST_SIZE)}}
+    return {"image": {0: Dim("batch", min=1), 2: Dim("height", min=MIN_SIDE), 3: Dim("width", min=MIN_SIDE)}}

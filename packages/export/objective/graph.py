@@ -10,12 +10,11 @@ from torch.export import Dim
 
 from core.artifacts.manifest import Manifest
 from core.backends.onnx_backend import CONTENT, GRAM
-from core.network.architecture import Layer
+from core.network.architecture import MIN_SIDE, Layer
 from core.network.vgg import Pooling
 from core.network.weights import Weights
 from export.formats.onnx_graph import OPSET, trace, write_model
 from export.formats.palette import compress
-from export.io_spec import LEAST_SIZE
 from export.objective.module import ObjectiveModule
 from export.verify.extractor import check_onnx
 from export.verify.objective import verify_objective
@@ -91,7 +90,7 @@ def trace_objective(module: ObjectiveModule) -> onnx.ModelProto:
 
 def _least_size(module: ObjectiveModule) -> int:
     """The deepest layer must keep at least one position."""
-    return max(LEAST_SIZE, module.plan[-1].stride)
+    return max(MIN_SIDE, module.plan[-1].stride)
 
 
 def _zeros(layer: Layer, height: int, width: int) -> torch.Tensor:

@@ -15,14 +15,13 @@ from torch.nn.functional import unfold
 from core.artifacts.manifest import Manifest
 from core.artifacts.onnx_session import open_session
 from core.backends.onnx_backend import CONTENT, GRAM, OnnxObjective
-from core.network.architecture import truncated
+from core.network.architecture import MIN_SIDE, truncated
 from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import Weights
 from core.objective.losses import content_loss, gram, style_loss, total_variation
 from core.objective.objective import ReferenceObjective, StyleTarget, Targets, compute_targets
 from core.objective.weights import LossWeights
 from core.optim.types import Evaluation
-from export.io_spec import LEAST_SIZE
 from export.verify.parity import Comparison, Report, compare, one_thread
 
 LIMIT = 1e-6
@@ -64,7 +63,7 @@ def verify_objective(path: Path, manifest: Manifest, weights: Weights) -> Report
     exact = copy.deepcopy(eager).double()
     session, rows = open_session(path, "cpu"), []
     with one_thread():
-        for height, width in _sizes(max(LEAST_SIZE, plan[-1].stride)):
+        for height, width in _sizes(max(MIN_SIDE, plan[-1].stride)):
             image = _away_from_kinks(eager, height, width)
             case = _case(eager, manifest, image)
             graph = OnnxObjective(session, manifest, _inputs(case.targets), case.terms)
