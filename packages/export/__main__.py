@@ -165,7 +165,8 @@ def web(
     It is static: any web server can serve it, and so can `serve`.
     """
     with report_errors():
-        from export.web.page import size_of, write_page
+        from export.web.folder import size_of
+        from export.web.page import write_page
 
         write_page(output, objective, runtime=onnxruntime_web, examples=examples)
         typer.echo(f"{output}: a page, {size_of(output)}; look at it with python -m export serve {output}")

@@ -14,6 +14,9 @@ LoadedImage = NDArray[np.float32]
 COARSEST_SIDE = 16
 """Halving ends before a side would be shorter than this: colours of fewer pixels say nothing."""
 
+MIN_EIGENVALUE = 1e-8
+"""Lower bound of the eigenvalues of a covariance matrix; that of a grey image has eigenvalues of 0."""
+
 
 def match_color_bands(content: LoadedImage, style: LoadedImage) -> LoadedImage:
     """`content` with every band of its Laplacian pyramid matched in colour to that of `style`.
@@ -49,9 +52,9 @@ def match_colors(pixels: LoadedImage, reference: LoadedImage) -> LoadedImage:
 
 
 def _power(matrix: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
-    """A power of a symmetric positive matrix; tiny eigenvalues, as of a grey picture, count as 1e-8."""
+    """A power of a symmetric positive matrix; tiny eigenvalues, as of a grey picture, count as `MIN_EIGENVALUE`."""
     values, vectors = np.linalg.eigh(matrix)
-    power: NDArray[np.float64] = (vectors * np.maximum(values, 1e-8) ** exponent) @ vectors.T
+    power: NDArray[np.float64] = (vectors * np.maximum(values, MIN_EIGENVALUE) ** exponent) @ vectors.T
     return power
 
 

@@ -1,0 +1,69 @@
+"""The settings of a page: every constant that its JavaScript modules share with Python."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from core.artifacts.manifest import Manifest
+from core.config.transfer_config import TransferConfig
+from core.image import color
+from core.network.architecture import MIN_SIDE
+from core.objective.weights import LossWeights
+from core.optim import curvature, lbfgs
+from export.web import runtime
+
+
+def page_settings(
+    manifest: Manifest,
+    targets: Mapping[str, Mapping[str, str]],
+    examples: Mapping[str, list[str]],
+    checksums: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return the settings of a page, ready for JSON.
+
+    Args:
+        manifest: Manifest of the objective.
+        targets: What `export.web.objective.add_target_outputs` returns.
+        examples: Paths of example images by role.
+        checksums: SHA-256 checksums of the page's files by path.
+    """
+    config = TransferConfig(arch=manifest.arch, content_layers=manifest.content_taps, style_layers=manifest.style_taps)  # type: ignore[arg-type]
+    weights = LossWeights.of(config, manifest.activation_scale)
+    return {
+        "objective": asdict(manifest),
+        "targets": targets,
+        "weights": {
+            "content": [weights.content[tap] for tap in manifest.content_taps],
+            "style": [weights.style[tap] for tap in manifest.style_taps],
+        },
+        "schedule": schedule_settings(config),
+        "optimizer": optimizer_settings(config),
+        "colorMatching": color_matching_settings(),
+        "examples": examples,
+        runtime.PACKAGE: runtime.VERSION,
+        "files": checksums,
+    }
+
+
+def schedule_settings(config: TransferConfig) -> dict[str, float]:
+    """Return the constants of schedule.js."""
+    return {"scaleFactor": config.scale_factor, "minScaleSize": config.min_scale_size, "minSide": MIN_SIDE}
+
+
+def optimizer_settings(config: TransferConfig) -> dict[str, float]:
+    """Return the constants of optimizer.js and curvature.js."""
+    return {
+        "history": config.history,
+        "sufficientDecrease": lbfgs.SUFFICIENT_DECREASE,
+        "maxBacktracks": lbfgs.MAX_BACKTRACKS,
+        "minShrinkage": lbfgs.MIN_SHRINKAGE,
+        "maxShrinkage": lbfgs.MAX_SHRINKAGE,
+        "initialStepRms": lbfgs.INITIAL_STEP_RMS,
+        "minCurvature": curvature.MIN_CURVATURE,
+        "luminanceScale": curvature.LUMINANCE_SCALE,
+    }
+
+
+def color_matching_settings() -> dict[str, float]:
+    """Return the constants of color.js."""
+    return {"coarsestSide": color.COARSEST_SIDE, "minEigenvalue": color.MIN_EIGENVALUE}

@@ -1,0 +1,86 @@
+// The inverse Hessian approximation of L-BFGS. Computes the same products as core/optim/curvature.py.
+
+import { addMasked, dot, maskedDot } from "./vectors.js";
+
+const SMALLEST_DIVISOR = 1e-300; // avoids 0 / 0; no result depends on its value
+
+/** The last m curvature pairs (s, y), oldest first, and a colour-aware initial inverse Hessian H0. */
+export class LBFGSHistory {
+  /**
+   * @param channels 3 for RGB images stored as three consecutive planes, 1 for anything else: H0 is then the identity.
+   * @param constants `history` (m), `minCurvature` and `luminanceScale` of the settings.
+   */
+  constructor(channels, { history, minCurvature, luminanceScale }) {
+    this.size = history;
+    this.minCurvature = minCurvature;
+    this.channels = channels;
+    this.luminanceReduction = channels === 3 ? (1 - luminanceScale) / 3 : 0;
+    this.pairs = [];
+  }
+
+  get isEmpty() {
+    return this.pairs.length === 0;
+  }
+
+  clear() {
+    this.pairs = [];
+  }
+
+  /** Store the pair, and drop the oldest if there are more than m, unless the curvature sᵀy is too small. */
+  add(s, y) {
+    if (dot(s, y) <= this.minCurvature * dot(y, y)) return;
+    this.pairs.push({ s, y });
+    if (this.pairs.length > this.size) this.pairs.shift();
+  }
+
+  /**
+   * Return the inverse Hessian restricted to the free values, times `gradient`.
+   *
+   * The two-loop recursion (Nocedal and Wright, Numerical Optimization, algorithm 7.4) with every inner product taken
+   * over the free values. `gradient` must be 0 at the others, and so is the result. `free` is a mask of 0 and 1.
+   */
+  multiply(gradient, free) {
+    if (this.isEmpty) return gradient;
+    const result = gradient.slice();
+    const terms = this.pairs.map(({ s, y }) => ({ s, y, curvature: maskedDot(s, y, free), alpha: 0 }));
+    for (const term of terms) {
+      // The curvature along a pair may become negative when some of its values are not free: such a pair is skipped.
+      term.rho = term.curvature > 0 ? 1 / term.curvature : 0;
+    }
+    for (const term of terms.toReversed()) {
+      term.alpha = term.rho * dot(term.s, result);
+      addMasked(result, -term.alpha, term.y, free);
+    }
+    const { curvature, y } = terms.at(-1);
+    const scale = Math.abs(curvature) / Math.max(this.#squaredNorm(y, free), SMALLEST_DIVISOR);
+    this.#applyInitialInverseHessian(result, scale, free);
+    for (const { s, y, rho, alpha } of terms) {
+      addMasked(result, alpha - rho * dot(y, result), s, free);
+    }
+    return result;
+  }
+
+  // yᵀ H0 y over the free values, for a scale of 1.
+  #squaredNorm(y, free) {
+    const plane = y.length / this.channels;
+    let sum = maskedDot(y, y, free);
+    if (!this.luminanceReduction) return sum;
+    for (let i = 0; i < plane; i++) {
+      const gray = y[i] * free[i] + y[i + plane] * free[i + plane] + y[i + 2 * plane] * free[i + 2 * plane];
+      sum -= this.luminanceReduction * gray * gray;
+    }
+    return sum;
+  }
+
+  // Replace `values`, which are 0 where not free, by scale * H0 * values: the gray direction of each pixel is
+  // multiplied by `luminanceScale`, the directions perpendicular to it by 1.
+  #applyInitialInverseHessian(values, scale, free) {
+    const plane = values.length / this.channels;
+    for (let i = 0; i < plane; i++) {
+      let gray = 0;
+      for (let j = i; j < values.length; j += plane) gray += values[j];
+      const reduction = this.luminanceReduction * gray;
+      for (let j = i; j < values.length; j += plane) values[j] = scale * (values[j] - reduction) * free[j];
+    }
+  }
+}
