@@ -43,6 +43,23 @@ def style_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def tiny_vgg() -> Iterator[None]:
+    """Within the test "vgg16" and "vgg19" have few channels and random weights; see `support.tiny_vgg`."""
+    from support.tiny_vgg import use_tiny_vgg
+
+    with use_tiny_vgg():
+        yield
+
+
+@pytest.fixture(scope="session")
+def vgg19_weights() -> Any:
+    """Weights of the Oxford VGG-19, loaded once: do not change."""
+    from core.network.weights import load_weights
+
+    return load_weights("vgg19")
+
+
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Extractors of the Oxford network with three taps, by format and precision, each written once: do not change."""

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from core.config.transfer_config import TransferConfig
-from core.network.architecture import convolutions
 from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import PREPROCESSINGS, Weights, load_weights
+from support.tiny_vgg import random_state
 
 CPU = torch.device("cpu")
 SHALLOW = {"content_layers": "relu3_1", "style_layers": "relu1_1,relu2_1,relu3_1", "style_weight": "1,2,3"}
@@ -18,14 +18,8 @@ def picture(seed: int, width: int, height: int) -> Tensor:
 
 
 def random_vgg16() -> Weights:
-    """Scaled (He et al. 2015) so that activations keep their size."""
-    generator, state = torch.Generator().manual_seed(0), {}
-    for conv in convolutions("vgg16"):
-        spread = (2 / (9 * conv.in_channels)) ** 0.5
-        shape = (conv.out_channels, conv.in_channels, 3, 3)
-        state[f"{conv.name}.weight"] = torch.randn(shape, generator=generator) * spread
-        state[f"{conv.name}.bias"] = torch.randn(conv.out_channels, generator=generator) * 0.1
-    return Weights("vgg16", "random", "", PREPROCESSINGS["torchvision"], state)
+    """A VGG-16 of full width with random weights."""
+    return Weights("vgg16", "random", "", PREPROCESSINGS["torchvision"], random_state("vgg16"))
 
 
 def network(config: TransferConfig, dtype: torch.dtype = torch.float64) -> VGGFeatures:

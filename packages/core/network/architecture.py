@@ -35,14 +35,22 @@ class Layer(NamedTuple):
     torchvision_index: int  # its place in the `features` of torchvision's model
 
 
-@cache
 def layers(arch: str) -> tuple[Layer, ...]:
-    """Return every convolution, ReLU and pooling of `arch`, in order; UsageError if `arch` is unknown."""
+    """Return every convolution, ReLU and pooling of `arch`, in network order.
+
+    Raises:
+        UsageError: The architecture is unknown.
+    """
     if arch not in ARCHITECTURES:
-        raise UsageError(f"there is no architecture {arch!r}: use {' or '.join(ARCHITECTURES)}")
+        raise UsageError(f"unknown architecture {arch!r}: use {' or '.join(ARCHITECTURES)}")
+    return _layers_of_blocks(ARCHITECTURES[arch])
+
+
+@cache
+def _layers_of_blocks(blocks: tuple[tuple[int, int], ...]) -> tuple[Layer, ...]:
     table: list[Layer] = []
     channels = 3
-    for block, (convolutions, width) in enumerate(ARCHITECTURES[arch], start=1):
+    for block, (convolutions, width) in enumerate(blocks, start=1):
         stride = 2 ** (block - 1)
         for position in range(1, convolutions + 1):
             table.append(Layer(f"conv{block}_{position}", "conv", channels, width, stride, len(table)))

@@ -1,70 +1,83 @@
-"""Files that hold a network's weights, whatever wrote them: tensors under the names the file gives them."""
+"""Readers of weight files: safetensors, PyTorch, ONNX and Keras."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zipfile import is_zipfile
 
 import torch
 
 from core.errors import StyleTransferError, UsageError
+from core.files import sha256_of
 from core.network.architecture import convolutions
 
-SOURCES = ("oxford", "torchvision", "torchvision-features")
-"""The names of weights that need no file."""
 
-Found = tuple[Mapping[str, Any], str | None]
-"""What a source holds: its tensors, and the preprocessing they need if it says that."""
+class StoredWeights(NamedTuple):
+    """Tensors as a source stores them, under the names and with the axis order of that source.
 
-
-def read_file(path: Path, arch: str) -> Found:
-    """Read a .safetensors, .pth, .pt, .onnx or .h5 file; never anything that could run code.
-
-    Raises UsageError where there is no such file, and StyleTransferError where it is damaged.
+    `preprocessing` is the name of the preprocessing that the source states, or None. `sha256` is the checksum of
+    the whole file.
     """
-    formats = ", ".join(_READERS)
-    if not path.is_file():
-        raise UsageError(f"no weights {str(path)!r}: use {', '.join(SOURCES)}, or a file ({formats})")
-    if path.suffix.lower() not in _READERS:
-        raise UsageError(f"{path} is no file weights can be read from: use one of {formats}")
+
+    tensors: Mapping[str, Any]
+    preprocessing: str | None
+    sha256: str
+
+
+def read_weight_file(path: Path, arch: str) -> StoredWeights:
+    """Read a .safetensors, .pth, .pt, .onnx or .h5 file without executing code from it.
+
+    Raises:
+        UsageError: The format is unknown.
+        StyleTransferError: The file is damaged.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in _READERS:
+        raise UsageError(f"unknown format of weight file {path}: use one of {', '.join(FORMATS)}")
     try:
-        return _READERS[path.suffix.lower()](path, arch)
-    except Exception as error:  # a parser that is fed a damaged file may raise anything at all
+        tensors, preprocessing = _READERS[suffix](path, arch)
+    except Exception as error:  # parsers raise exceptions of any type for a damaged file
         raise StyleTransferError(
-            f"{path} cannot be read: it may be damaged, or not be what its name says ({first_line(error)})"
+            f"cannot read weight file {path}: it is damaged or its suffix does not match its format "
+            f"({first_line(error)})"
         ) from error
+    return StoredWeights(tensors, preprocessing, sha256_of(path))
 
 
-def _read_safetensors(path: Path, arch: str) -> Found:
+_Read = tuple[Mapping[str, Any], str | None]
+
+
+def _read_safetensors(path: Path, arch: str) -> _Read:
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as stored:
-        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (not a mapping)
         return tensors, (stored.metadata() or {}).get("preprocessing")
 
 
-def _read_torch(path: Path, arch: str) -> Found:
-    # Mapped, most of a full VGG, its classifier, is never read. Files from before torch 1.6 cannot be mapped.
+def _read_torch(path: Path, arch: str) -> _Read:
+    # With mmap the classifier, most of a complete VGG file, is never read. Files written before torch 1.6 are no zip
+    # files and cannot be mapped.
     stored = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
     return dict(stored.get("state_dict", stored)), None
 
 
-def _read_onnx(path: Path, arch: str) -> Found:
-    """Take the convolutions in the order of the graph: exporters rename tensors, but VGG is a chain."""
+def _read_onnx(path: Path, arch: str) -> _Read:
+    """Read the convolutions in graph order: exporters rename initializers, but VGG is a chain of layers."""
     import onnx
 
     model = onnx.load(path)
-    arrays = {stored.name: stored for stored in model.graph.initializer}
-    nodes = [node for node in model.graph.node if node.op_type == "Conv" and node.input[1] in arrays]
+    initializers = {stored.name: stored for stored in model.graph.initializer}
+    nodes = [node for node in model.graph.node if node.op_type == "Conv" and node.input[1] in initializers]
     tensors = {}
     for conv, node in zip(convolutions(arch), nodes, strict=False):
         for name, key in zip(node.input[1:], ("weight", "bias"), strict=False):
-            tensors[f"{conv.name}.{key}"] = torch.tensor(onnx.numpy_helper.to_array(arrays[name]))
+            tensors[f"{conv.name}.{key}"] = torch.tensor(onnx.numpy_helper.to_array(initializers[name]))
     return tensors, {entry.key: entry.value for entry in model.metadata_props}.get("preprocessing")
 
 
-def _read_keras(path: Path, arch: str) -> Found:
-    """Read a model saved by Keras; its own VGGs are the Oxford networks, fed as these are."""
+def _read_keras(path: Path, arch: str) -> _Read:
+    """Read a model saved by Keras, whose VGG networks are the Oxford networks with Caffe preprocessing."""
     import h5py
 
     tensors: dict[str, torch.Tensor] = {}
@@ -74,20 +87,22 @@ def _read_keras(path: Path, arch: str) -> Found:
             tensors[name] = torch.tensor(item[()])
 
     with h5py.File(path) as stored:
-        # A whole model keeps its layers apart from the optimiser's moments, which bear the same names.
+        # A complete model also stores the moments of the training optimizer under the same names, in another group.
         stored.get("model_weights", stored).visititems(collect)
     return tensors, "caffe"
 
 
-_READERS: dict[str, Callable[[Path, str], Found]] = {
+_READERS: dict[str, Callable[[Path, str], _Read]] = {
     ".safetensors": _read_safetensors,
     ".pth": _read_torch,
     ".pt": _read_torch,
     ".onnx": _read_onnx,
     ".h5": _read_keras,
 }
+FORMATS = tuple(_READERS)
+"""Suffixes of the weight files that can be read."""
 
 
 def first_line(error: Exception) -> str:
-    """torch explains some errors on a page; a sentence has room for its first line."""
+    """Return the first line of an error's message, or its type: some messages of torch fill a page."""
     return next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -90,7 +90,7 @@ def test_every_layer_is_a_tap_and_the_seeds_names_mean_what_it_captured():
         ("relu42", "vgg19", "did you mean relu4_2?"),
         ("conv_9_9", "vgg19", "'conv_9_9' in vgg19"),
         ("", "vgg19", "'' in vgg19"),
-        ("relu4_2", "vgg11", "no architecture 'vgg11': use vgg16 or vgg19"),
+        ("relu4_2", "vgg11", "unknown architecture 'vgg11': use vgg16 or vgg19"),
     ],
 )
 def test_unknown_names_are_answered_with_the_known_ones(name, arch, says):

@@ -18,7 +18,8 @@ from torchvision.models import get_weight
 
 from core.errors import StyleTransferError, UsageError
 from core.network.architecture import convolutions
-from core.network.weights import _KNOWN_FILES, _TORCHVISION, PREPROCESSINGS, load_weights
+from core.network.weight_sources import KNOWN_FILES, TORCHVISION_WEIGHTS
+from core.network.weights import PREPROCESSINGS, load_weights
 
 FIRST_THREE = convolutions("vgg19")[:3]  # conv1_1, conv1_2, conv2_1: enough of a network for a test
 FORMATS = (".safetensors", ".pth", ".pt", ".onnx", ".h5")
@@ -140,13 +141,13 @@ def test_both_caffe_preprocessings_subtract_the_same_colour():
 
 
 def test_an_unknown_preprocessing_is_answered_with_the_known_ones():
-    with pytest.raises(UsageError, match="no preprocessing 'imagenet': use caffe or caffe-rgb or torchvision"):
+    with pytest.raises(UsageError, match="unknown preprocessing 'imagenet': use caffe or caffe-rgb or torchvision"):
         load_weights("vgg19", preprocessing="imagenet")
 
 
 def test_a_preprocessing_that_contradicts_the_source_is_refused():
     assert load_weights("vgg19", preprocessing="caffe").preprocessing.name == "caffe"
-    with pytest.raises(UsageError, match="oxford needs the preprocessing caffe, not torchvision"):
+    with pytest.raises(UsageError, match="oxford requires the preprocessing caffe, not torchvision"):
         load_weights("vgg19", preprocessing="torchvision")
 
 
@@ -160,7 +161,7 @@ def test_a_published_file_is_known_by_its_hash_whatever_it_is_called(state, tmp_
     path = tmp_path / "downloaded.pth"
     torch.save(renamed(state, "features.{index}.{key}"), path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    monkeypatch.setitem(_KNOWN_FILES, digest[:8], "caffe-rgb")
+    monkeypatch.setitem(KNOWN_FILES, digest[:8], "caffe-rgb")
 
     weights = load_weights("vgg19", str(path))
 
@@ -280,7 +281,9 @@ def test_a_path_to_nothing_lists_what_there_is(source):
 
 def test_an_unknown_format_lists_the_known_ones(tmp_path):
     (tmp_path / "vgg.caffemodel").touch()
-    with pytest.raises(UsageError, match=r"vgg\.caffemodel is no file weights .* \.safetensors, \.pth, \.pt"):
+    with pytest.raises(
+        UsageError, match=r"unknown format of weight file .*vgg\.caffemodel: use one of \.safetensors, \.pth, \.pt"
+    ):
         load_weights("vgg19", str(tmp_path / "vgg.caffemodel"))
 
 
@@ -288,7 +291,7 @@ def test_an_unknown_format_lists_the_known_ones(tmp_path):
 def test_a_damaged_file_is_one_sentence(suffix, tmp_path):
     path = tmp_path / f"vgg{suffix}"
     path.write_bytes(b"\x0b\xad" * 999)
-    with pytest.raises(StyleTransferError, match=r"vgg.* cannot be read: it may be damaged") as error:
+    with pytest.raises(StyleTransferError, match=r"cannot read weight file .*vgg.*: it is damaged") as error:
         load_weights("vgg19", str(path))
     assert not isinstance(error.value, UsageError)
     assert "\n" not in str(error.value)
@@ -298,13 +301,13 @@ def test_a_file_cut_short_is_one_sentence(state, tmp_path):
     path = tmp_path / "vgg.pth"
     torch.save(state, path)
     path.write_bytes(path.read_bytes()[:-1000])
-    with pytest.raises(StyleTransferError, match="it may be damaged"):
+    with pytest.raises(StyleTransferError, match="it is damaged"):
         load_weights("vgg19", str(path))
 
 
 def test_a_pickled_model_is_not_executed(tmp_path):
     torch.save(torch.nn.Conv2d(3, 64, 3), tmp_path / "model.pth")
-    with pytest.raises(StyleTransferError, match="not be what its name says") as error:
+    with pytest.raises(StyleTransferError, match="its suffix does not match its format") as error:
         load_weights("vgg19", str(tmp_path / "model.pth"))
     assert "\n" not in str(error.value)
 
@@ -312,7 +315,7 @@ def test_a_pickled_model_is_not_executed(tmp_path):
 def test_values_that_are_not_finite_are_refused(state, tmp_path):
     state["conv1_2.bias"][5] = torch.nan
     torch.save(state, tmp_path / "vgg.pth")
-    with pytest.raises(StyleTransferError, match=r"values in conv1_2\.bias that are not finite"):
+    with pytest.raises(StyleTransferError, match=r"non-finite values in conv1_2\.bias"):
         load_weights("vgg19", str(tmp_path / "vgg.pth"), "caffe")
 
 
@@ -324,10 +327,10 @@ def test_another_networks_weights_are_refused(state, tmp_path):
         return str(error.value).removeprefix(f"{tmp_path / 'vgg.pth'} ")
 
     without = {key: tensor for key, tensor in state.items() if key != "conv1_2.weight"}
-    assert refusal(without) == "lacks conv1_2.weight, which vgg19 has: is it another network?"
+    assert refusal(without) == "lacks conv1_2.weight of vgg19: check that it is a vgg19"
     narrow = {**state, "conv1_2.weight": torch.zeros(32, 64, 3, 3)}
-    assert refusal(narrow).startswith("has conv1_2.weight as (32, 64, 3, 3), vgg19 as (64, 64, 3, 3)")
-    assert refusal({"fc.weight": torch.zeros(2, 2)}).startswith("holds no convolution of vgg19: expected names")
+    assert refusal(narrow).startswith("has conv1_2.weight of shape (32, 64, 3, 3), expected (64, 64, 3, 3)")
+    assert refusal({"fc.weight": torch.zeros(2, 2)}).startswith("contains no convolution of vgg19: expected names")
     assert refusal({"features.17.weight": torch.zeros(2)}).startswith("there is no convolution for features.17")
 
 
@@ -349,7 +352,7 @@ def published(state, tmp_path, monkeypatch):
     """
     torch.save(renamed(state, "features.{index}.{key}"), tmp_path / "upload.pth")
     digest = hashlib.sha256((tmp_path / "upload.pth").read_bytes()).hexdigest()
-    monkeypatch.setitem(_KNOWN_FILES, digest[:8], "torchvision")
+    monkeypatch.setitem(KNOWN_FILES, digest[:8], "torchvision")
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "*")
 
@@ -399,15 +402,15 @@ def test_an_unreachable_network_names_the_way_round(published):
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/vgg19-01234567.pth"
         published(url=url)
-        with pytest.raises(StyleTransferError, match=r"cannot get http.*: use --weights oxford .*or a file"):
+        with pytest.raises(StyleTransferError, match=r"cannot download http.*: use --weights oxford .*or a file"):
             load_weights("vgg19", "torchvision")
 
 
 def test_what_we_know_of_torchvisions_weights_is_what_torchvision_says():
-    for name in _TORCHVISION.values():
+    for name in TORCHVISION_WEIGHTS.values():
         entry = get_weight(name)
         transforms = entry.transforms()
-        known = PREPROCESSINGS[_KNOWN_FILES[Path(entry.url).stem.rpartition("-")[2]]]
+        known = PREPROCESSINGS[KNOWN_FILES[Path(entry.url).stem.rpartition("-")[2]]]
         assert known.order == "RGB"
         assert known.mean == pytest.approx(transforms.mean)
         assert known.std == pytest.approx(transforms.std)

