@@ -38,7 +38,7 @@ def page_settings(
         },
         "schedule": schedule_settings(config),
         "optimizer": optimizer_settings(config),
-        "colorMatching": color_matching_settings(),
+        "color_matching": color_matching_settings(),
         "examples": examples,
         runtime.PACKAGE: runtime.VERSION,
         "files": checksums,
@@ -47,23 +47,23 @@ def page_settings(
 
 def schedule_settings(config: TransferConfig) -> dict[str, float]:
     """Return the constants of schedule.js."""
-    return {"scaleFactor": config.scale_factor, "minScaleSize": config.min_scale_size, "minSide": MIN_SIDE}
+    return {"scale_factor": config.scale_factor, "min_scale_size": config.min_scale_size, "min_side": MIN_SIDE}
 
 
 def optimizer_settings(config: TransferConfig) -> dict[str, float]:
     """Return the constants of optimizer.js and curvature.js."""
     return {
         "history": config.history,
-        "sufficientDecrease": lbfgs.SUFFICIENT_DECREASE,
-        "maxBacktracks": lbfgs.MAX_BACKTRACKS,
-        "minShrinkage": lbfgs.MIN_SHRINKAGE,
-        "maxShrinkage": lbfgs.MAX_SHRINKAGE,
-        "initialStepRms": lbfgs.INITIAL_STEP_RMS,
-        "minCurvature": curvature.MIN_CURVATURE,
-        "luminanceScale": curvature.LUMINANCE_SCALE,
+        "sufficient_decrease": lbfgs.SUFFICIENT_DECREASE,
+        "max_backtracks": lbfgs.MAX_BACKTRACKS,
+        "min_shrinkage": lbfgs.MIN_SHRINKAGE,
+        "max_shrinkage": lbfgs.MAX_SHRINKAGE,
+        "initial_step_rms": lbfgs.INITIAL_STEP_RMS,
+        "min_curvature": curvature.MIN_CURVATURE,
+        "luminance_scale": curvature.LUMINANCE_SCALE,
     }
 
 
 def color_matching_settings() -> dict[str, float]:
     """Return the constants of color.js."""
-    return {"coarsestSide": color.COARSEST_SIDE, "minEigenvalue": color.MIN_EIGENVALUE}
+    return {"coarsest_side": color.COARSEST_SIDE, "min_eigenvalue": color.MIN_EIGENVALUE}

@@ -1,5 +1,5 @@
 // The initial image: the content image with the colours and contrasts of the style image. Computes the same as
-// core/image/color.py. Images are those of resize.js; `constants` are the settings `colorMatching` of page.json.
+// core/image/color.py. Images are those of resize.js; `constants` are the settings `color_matching` of page.json.
 
 import { product, symmetricPower } from "./matrices.js";
 import { clipImage, combine, halve, resample } from "./resize.js";
@@ -10,7 +10,7 @@ import { clipImage, combine, halve, resample } from "./resize.js";
  */
 export function matchColorBands(content, style, constants) {
   const details = [];
-  while (Math.min(content.width, content.height, style.width, style.height) >= 2 * constants.coarsestSide) {
+  while (Math.min(content.width, content.height, style.width, style.height) >= 2 * constants.coarsest_side) {
     const [smallContent, smallStyle] = [halve(content), halve(style)];
     const contentDetail = combine(content, resample(smallContent, content), (a, b) => a - b);
     const styleDetail = combine(style, resample(smallStyle, style), (a, b) => a - b);
@@ -29,7 +29,7 @@ export function matchColorBands(content, style, constants) {
  *
  * Uses the Monge-Kantorovich map (Pitié and Kokaram 2007), which moves colours least.
  */
-export function matchColors(image, reference, { minEigenvalue }) {
+export function matchColors(image, reference, { min_eigenvalue: minEigenvalue }) {
   const source = colorStatistics(image);
   const target = colorStatistics(reference);
   const root = symmetricPower(source.covariance, 0.5, minEigenvalue);

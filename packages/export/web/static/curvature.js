@@ -8,13 +8,13 @@ const SMALLEST_DIVISOR = 1e-300; // avoids 0 / 0; no result depends on its value
 export class LBFGSHistory {
   /**
    * @param channels 3 for RGB images stored as three consecutive planes, 1 for anything else: H0 is then the identity.
-   * @param constants `history` (m), `minCurvature` and `luminanceScale` of the settings.
+   * @param constants The settings `optimizer` of page.json.
    */
-  constructor(channels, { history, minCurvature, luminanceScale }) {
-    this.size = history;
-    this.minCurvature = minCurvature;
+  constructor(channels, constants) {
+    this.size = constants.history;
+    this.minCurvature = constants.min_curvature;
     this.channels = channels;
-    this.luminanceReduction = channels === 3 ? (1 - luminanceScale) / 3 : 0;
+    this.luminanceDamping = channels === 3 ? (1 - constants.luminance_scale) / 3 : 0;
     this.pairs = [];
   }
 
@@ -64,23 +64,23 @@ export class LBFGSHistory {
   #squaredNorm(y, free) {
     const plane = y.length / this.channels;
     let sum = maskedDot(y, y, free);
-    if (!this.luminanceReduction) return sum;
+    if (!this.luminanceDamping) return sum;
     for (let i = 0; i < plane; i++) {
       const gray = y[i] * free[i] + y[i + plane] * free[i + plane] + y[i + 2 * plane] * free[i + 2 * plane];
-      sum -= this.luminanceReduction * gray * gray;
+      sum -= this.luminanceDamping * gray * gray;
     }
     return sum;
   }
 
   // Replace `values`, which are 0 where not free, by scale * H0 * values: the gray direction of each pixel is
-  // multiplied by `luminanceScale`, the directions perpendicular to it by 1.
+  // multiplied by `luminance_scale`, the directions perpendicular to it by 1.
   #applyInitialInverseHessian(values, scale, free) {
     const plane = values.length / this.channels;
     for (let i = 0; i < plane; i++) {
       let gray = 0;
       for (let j = i; j < values.length; j += plane) gray += values[j];
-      const reduction = this.luminanceReduction * gray;
-      for (let j = i; j < values.length; j += plane) values[j] = scale * (values[j] - reduction) * free[j];
+      const damping = this.luminanceDamping * gray;
+      for (let j = i; j < values.length; j += plane) values[j] = scale * (values[j] - damping) * free[j];
     }
   }
 }

@@ -60,7 +60,7 @@ export class ImageInput {
   async #choose(file, name) {
     const bitmap = await createImageBitmap(file).catch(() => null);
     if (!bitmap) throw new Error(`${name} cannot be read by this browser: choose a JPEG or PNG file.`);
-    const { minSide } = (await this.settings).schedule;
+    const minSide = (await this.settings).schedule.min_side;
     if (Math.min(bitmap.width, bitmap.height) < minSide) {
       const size = `${bitmap.width} × ${bitmap.height}`;
       throw new Error(`${name} has ${size} pixels: choose an image with at least ${minSide} pixels per side.`);

@@ -29,10 +29,10 @@ export async function* lbfgs(objective, start, { evaluations, channels, constant
   while (used < evaluations) {
     const free = freeMask(image, current.gradient);
     const ascent = history.multiply(current.gradient.map((value, i) => value * free[i]), free);
-    const initialStep = constants.initialStepRms / Math.max(rootMeanSquare(ascent), SMALLEST_DIVISOR);
+    const initialStep = constants.initial_step_rms / Math.max(rootMeanSquare(ascent), SMALLEST_DIVISOR);
     const found = await backtrack(objective, image, current, ascent, {
       stepSize: history.isEmpty ? initialStep : 1,
-      attempts: Math.min(constants.maxBacktracks, evaluations - used),
+      attempts: Math.min(constants.max_backtracks, evaluations - used),
       constants,
     });
     used += found.used;
@@ -55,7 +55,7 @@ async function backtrack(objective, image, current, ascent, { stepSize, attempts
     const step = subtract(candidate, image);
     const slope = dot(current.gradient, step);
     const next = await objective(candidate);
-    const bound = current.loss + constants.sufficientDecrease * slope;
+    const bound = current.loss + constants.sufficient_decrease * slope;
     if (isFiniteEvaluation(next) && next.loss < current.loss && next.loss <= bound) {
       return { accepted: true, used, candidate, step, next };
     }
@@ -70,10 +70,10 @@ export function freeMask(image, gradient) {
 }
 
 // The minimiser of the parabola through both losses and the slope, as a fraction of the step, within bounds.
-function interpolationFactor(loss, nextLoss, slope, { minShrinkage, maxShrinkage }) {
+function interpolationFactor(loss, nextLoss, slope, constants) {
   const curvature = nextLoss - loss - slope;
-  if (!Number.isFinite(curvature) || curvature <= 0) return minShrinkage;
-  return Math.min(Math.max(-slope / (2 * curvature), minShrinkage), maxShrinkage);
+  if (!Number.isFinite(curvature) || curvature <= 0) return constants.min_shrinkage;
+  return Math.min(Math.max(-slope / (2 * curvature), constants.min_shrinkage), constants.max_shrinkage);
 }
 
 function isFiniteEvaluation({ loss, gradient }) {

@@ -8,13 +8,14 @@
  * @param evaluations Evaluations of the whole run; each scale receives an equal share, the finest also the remainder.
  * @param constants The settings `schedule` of page.json.
  */
-export function buildSchedule(content, style, evaluations, { scaleFactor, minScaleSize, minSide }) {
+export function buildSchedule(content, style, evaluations, constants) {
   const factors = [1];
   while (factors.length < evaluations) {
-    const factor = scaleFactor ** factors.length;
+    const factor = constants.scale_factor ** factors.length;
     const [size, styleSize] = [shrink(content, factor), shrink(style, factor)];
     const shortSide = Math.min(size.width, size.height, styleSize.width, styleSize.height);
-    if (shortSide < minSide || Math.max(size.width, size.height) < minScaleSize) break;
+    const longSide = Math.max(size.width, size.height);
+    if (shortSide < constants.min_side || longSide < constants.min_scale_size) break;
     factors.push(factor);
   }
   const share = Math.floor(evaluations / factors.length);

@@ -20,7 +20,7 @@ const STOPPED = Symbol("stopped");
  *   {image, losses} after each accepted step.
  */
 export async function transfer(session, { content, style, styleWeightScale, evaluations }, isStopped, report) {
-  const { schedule, optimizer, colorMatching } = session.settings;
+  const { schedule, optimizer, color_matching: colorMatching } = session.settings;
   const scales = buildSchedule(content, style, evaluations, schedule);
   const progress = new ProgressEstimate(scales);
   let image = null;

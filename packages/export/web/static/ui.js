@@ -81,7 +81,7 @@ class Page {
   async #showContentImage() {
     if (!this.isRunning) {
       const { schedule } = await this.settings;
-      this.output.showImage(scaleBitmap(this.content.bitmap, PREVIEW_SIZE, schedule.minSide), "The content image");
+      this.output.showImage(scaleBitmap(this.content.bitmap, PREVIEW_SIZE, schedule.min_side), "The content image");
       this.output.hideLosses();
       this.fileName = null;
       showProgress(0);
@@ -93,7 +93,7 @@ class Page {
     const { schedule } = await this.settings;
     const size = Number(element("size").value);
     const [content, style] = [this.content, this.style].map(({ bitmap }) =>
-      toImage(scaleBitmap(bitmap, size, schedule.minSide)),
+      toImage(scaleBitmap(bitmap, size, schedule.min_side)),
     );
     const names = { content: this.content.name, style: this.style.name };
     const evaluations = Number(element("iterations").value);
