@@ -33,7 +33,8 @@ class Modules:
             const run = async (data) => {{ {body} }};
             process.stdout.write(JSON.stringify(await run(JSON.parse(readFileSync(0, "utf8")))));"""
         )
-        command = [str(NODE), str(script)]
-        result = subprocess.run(command, input=json.dumps(data), capture_output=True, text=True, timeout=120)
+        result = subprocess.run(
+            [str(NODE), str(script)], input=json.dumps(data), capture_output=True, text=True, timeout=120, check=False
+        )
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout)

@@ -22,7 +22,7 @@ from core.runs.record import differences
 if TYPE_CHECKING:
     from core.runs.progress import Progress
 
-FORMAT = "style-transfer checkpoint 3"
+FORMAT = "style-transfer checkpoint 4"
 CHECKPOINT_INTERVAL = 30.0
 """Seconds from one checkpoint to the next, unless told otherwise."""
 

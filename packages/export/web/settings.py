@@ -9,7 +9,7 @@ from core.config.transfer_config import TransferConfig
 from core.image import color
 from core.network.architecture import MIN_SIDE
 from core.objective.weights import LossWeights
-from core.optim import curvature, lbfgs
+from core.optim.constants import LBFGS
 from export.web import runtime
 
 
@@ -52,16 +52,7 @@ def schedule_settings(config: TransferConfig) -> dict[str, float]:
 
 def optimizer_settings(config: TransferConfig) -> dict[str, float]:
     """Return the constants of optimizer.js and curvature.js."""
-    return {
-        "history": config.history,
-        "sufficient_decrease": lbfgs.SUFFICIENT_DECREASE,
-        "max_backtracks": lbfgs.MAX_BACKTRACKS,
-        "min_shrinkage": lbfgs.MIN_SHRINKAGE,
-        "max_shrinkage": lbfgs.MAX_SHRINKAGE,
-        "initial_step_rms": lbfgs.INITIAL_STEP_RMS,
-        "min_curvature": curvature.MIN_CURVATURE,
-        "luminance_scale": curvature.LUMINANCE_SCALE,
-    }
+    return {"history": config.history, **asdict(LBFGS)}
 
 
 def color_matching_settings() -> dict[str, float]:

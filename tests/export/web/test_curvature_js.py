@@ -14,13 +14,15 @@ SCRIPT = """
 const { pairs, gradient, free, channels, constants } = data;
 const history = new LBFGSHistory(channels, constants);
 for (const [s, y] of pairs) history.add(Float64Array.from(s), Float64Array.from(y));
-return [...history.multiply(Float64Array.from(gradient), Uint8Array.from(free))];
+return [...history.inverseHessianProduct(Float64Array.from(gradient), Uint8Array.from(free))];
 """
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 4, 5), (1, 1, 4, 5)])
 @pytest.mark.parametrize("share_free", [1.0, 0.5, 0.1])
-def test_multiply_computes_the_product_of_python(modules: Modules, shape: tuple[int, ...], share_free: float) -> None:
+def test_inverse_hessian_product_computes_the_product_of_python(
+    modules: Modules, shape: tuple[int, ...], share_free: float
+) -> None:
     """With more pairs than the history holds, rejected pairs, and pairs of negative curvature over the free values."""
     random = np.random.default_rng(0)
     pairs = [(s, 0.1 * s + random.normal(size=shape)) for s in random.normal(size=(30, *shape))]
@@ -42,5 +44,5 @@ def test_multiply_computes_the_product_of_python(modules: Modules, shape: tuple[
             "constants": CONSTANTS | {"history": 12},
         },
     )
-    expected = history.multiply(gradient, free)
+    expected = history.inverse_hessian_product(gradient, free)
     assert np.allclose(actual, expected.ravel(), rtol=1e-9, atol=1e-12)

@@ -37,7 +37,10 @@ def test_build_schedule_returns_the_scales_of_python(modules: Modules) -> None:
 
 def test_progress_weights_evaluations_by_pixels(modules: Modules) -> None:
     script = """
-    const scales = [[10, 4], [20, 2]].map(([side, evaluations]) => ({ size: { width: side, height: side }, evaluations }));
+    const scales = [
+      { size: { width: 10, height: 10 }, evaluations: 4 },
+      { size: { width: 20, height: 20 }, evaluations: 2 },
+    ];
     const progress = new ProgressEstimate(scales);
     const readings = [progress.count(scales[0]), progress.count(scales[0])];
     progress.finish(scales[0]); // two evaluations were not needed

@@ -4,7 +4,7 @@ import { addMasked, dot, maskedDot } from "./vectors.js";
 
 const SMALLEST_DIVISOR = 1e-300; // avoids 0 / 0; no result depends on its value
 
-/** The last m curvature pairs (s, y), oldest first, and a colour-aware initial inverse Hessian H0. */
+/** The last m curvature pairs (s, y), oldest first, and an initial inverse Hessian gamma * H0 that depends on colour. */
 export class LBFGSHistory {
   /**
    * @param channels 3 for RGB images stored as three consecutive planes, 1 for anything else: H0 is then the identity.
@@ -34,34 +34,34 @@ export class LBFGSHistory {
   }
 
   /**
-   * Return the inverse Hessian restricted to the free values, times `gradient`.
+   * Return the inverse Hessian restricted to the free set, times `gradient`.
    *
    * The two-loop recursion (Nocedal and Wright, Numerical Optimization, algorithm 7.4) with every inner product taken
-   * over the free values. `gradient` must be 0 at the others, and so is the result. `free` is a mask of 0 and 1.
+   * over the free set. `gradient` must be 0 in the active set, and so is the result. `free` is a mask of 0 and 1.
    */
-  multiply(gradient, free) {
+  inverseHessianProduct(gradient, free) {
     if (this.isEmpty) return gradient;
     const result = gradient.slice();
-    const terms = this.pairs.map(({ s, y }) => ({ s, y, curvature: maskedDot(s, y, free), alpha: 0 }));
-    for (const term of terms) {
-      // The curvature along a pair may become negative when some of its values are not free: such a pair is skipped.
-      term.rho = term.curvature > 0 ? 1 / term.curvature : 0;
-    }
+    const terms = this.pairs.map(({ s, y }) => {
+      // The curvature of a pair can be negative in the free set alone; rho = 0 then leaves the pair out.
+      const curvature = maskedDot(s, y, free);
+      return { s, y, curvature, rho: curvature > 0 ? 1 / curvature : 0, alpha: 0 };
+    });
     for (const term of terms.toReversed()) {
       term.alpha = term.rho * dot(term.s, result);
       addMasked(result, -term.alpha, term.y, free);
     }
     const { curvature, y } = terms.at(-1);
-    const scale = Math.abs(curvature) / Math.max(this.#squaredNorm(y, free), SMALLEST_DIVISOR);
-    this.#applyInitialInverseHessian(result, scale, free);
+    const gamma = Math.abs(curvature) / Math.max(this.#yH0y(y, free), SMALLEST_DIVISOR);
+    this.#applyH0(result, gamma, free);
     for (const { s, y, rho, alpha } of terms) {
       addMasked(result, alpha - rho * dot(y, result), s, free);
     }
     return result;
   }
 
-  // yᵀ H0 y over the free values, for a scale of 1.
-  #squaredNorm(y, free) {
+  // yᵀ H0 y over the free values.
+  #yH0y(y, free) {
     const plane = y.length / this.channels;
     let sum = maskedDot(y, y, free);
     if (!this.luminanceDamping) return sum;
@@ -72,15 +72,15 @@ export class LBFGSHistory {
     return sum;
   }
 
-  // Replace `values`, which are 0 where not free, by scale * H0 * values: the gray direction of each pixel is
+  // Replace `values`, which are 0 where not free, by gamma * H0 * values: the gray direction of each pixel is
   // multiplied by `luminance_scale`, the directions perpendicular to it by 1.
-  #applyInitialInverseHessian(values, scale, free) {
+  #applyH0(values, gamma, free) {
     const plane = values.length / this.channels;
     for (let i = 0; i < plane; i++) {
       let gray = 0;
       for (let j = i; j < values.length; j += plane) gray += values[j];
       const damping = this.luminanceDamping * gray;
-      for (let j = i; j < values.length; j += plane) values[j] = scale * (values[j] - damping) * free[j];
+      for (let j = i; j < values.length; j += plane) values[j] = gamma * (values[j] - damping) * free[j];
     }
   }
 }

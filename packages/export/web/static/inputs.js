@@ -13,7 +13,7 @@ export class ImageInput {
   /**
    * @param settings The content of page.json, as a promise.
    * @param run Runs an async function and displays its error.
-   * @param onChange Called when another image was chosen.
+   * @param onChange Called, and awaited, when another image was chosen.
    */
   constructor(role, { settings, run, onChange }) {
     this.role = role;
@@ -69,7 +69,7 @@ export class ImageInput {
     this.name = withoutExtension(name);
     for (const button of element(`${this.role}-examples`).children) button.setAttribute("aria-pressed", "false");
     this.#showPreview(file, name);
-    this.onChange();
+    await this.onChange();
   }
 
   #showPreview(file, name) {

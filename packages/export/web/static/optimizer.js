@@ -28,7 +28,7 @@ export async function* lbfgs(objective, start, { evaluations, channels, constant
   yield { evaluations: used, image, ...current };
   while (used < evaluations) {
     const free = freeMask(image, current.gradient);
-    const ascent = history.multiply(current.gradient.map((value, i) => value * free[i]), free);
+    const ascent = history.inverseHessianProduct(current.gradient.map((value, i) => value * free[i]), free);
     const initialStep = constants.initial_step_rms / Math.max(rootMeanSquare(ascent), SMALLEST_DIVISOR);
     const found = await backtrack(objective, image, current, ascent, {
       stepSize: history.isEmpty ? initialStep : 1,
@@ -59,7 +59,7 @@ async function backtrack(objective, image, current, ascent, { stepSize, attempts
     if (isFiniteEvaluation(next) && next.loss < current.loss && next.loss <= bound) {
       return { accepted: true, used, candidate, step, next };
     }
-    stepSize *= interpolationFactor(current.loss, next.loss, slope, constants);
+    stepSize *= quadraticInterpolationFactor(current.loss, next.loss, slope, constants);
   }
   return { accepted: false, used: attempts };
 }
@@ -70,7 +70,7 @@ export function freeMask(image, gradient) {
 }
 
 // The minimiser of the parabola through both losses and the slope, as a fraction of the step, within bounds.
-function interpolationFactor(loss, nextLoss, slope, constants) {
+function quadraticInterpolationFactor(loss, nextLoss, slope, constants) {
   const curvature = nextLoss - loss - slope;
   if (!Number.isFinite(curvature) || curvature <= 0) return constants.min_shrinkage;
   return Math.min(Math.max(-slope / (2 * curvature), constants.min_shrinkage), constants.max_shrinkage);
