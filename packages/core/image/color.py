@@ -11,7 +11,7 @@ from core.image.resize import resample
 
 LoadedImage = NDArray[np.float32]
 
-COARSEST_SIDE = 16
+SMALLEST_BAND = 16
 """Halving ends before a side would be shorter than this: colours of fewer pixels say nothing."""
 
 MIN_EIGENVALUE = 1e-8
@@ -26,7 +26,7 @@ def match_color_bands(content: LoadedImage, style: LoadedImage) -> LoadedImage:
     its contrasts, fine and coarse. The two pictures may differ in size.
     """
     details = []
-    while min(*content.shape[2:], *style.shape[2:]) >= 2 * COARSEST_SIDE:
+    while min(*content.shape[2:], *style.shape[2:]) >= 2 * SMALLEST_BAND:
         smaller_content, smaller_style = _halve(content), _halve(style)
         details.append(match_colors(content - _like(smaller_content, content), style - _like(smaller_style, style)))
         content, style = smaller_content, smaller_style

@@ -57,4 +57,4 @@ def optimizer_settings(config: TransferConfig) -> dict[str, float]:
 
 def color_matching_settings() -> dict[str, float]:
     """Return the constants of color.js."""
-    return {"coarsest_side": color.COARSEST_SIDE, "min_eigenvalue": color.MIN_EIGENVALUE}
+    return {"smallest_band": color.SMALLEST_BAND, "min_eigenvalue": color.MIN_EIGENVALUE}

@@ -10,7 +10,7 @@ import { clipImage, combine, halve, resample } from "./resize.js";
  */
 export function matchColorBands(content, style, constants) {
   const details = [];
-  while (Math.min(content.width, content.height, style.width, style.height) >= 2 * constants.coarsest_side) {
+  while (Math.min(content.width, content.height, style.width, style.height) >= 2 * constants.smallest_band) {
     const [smallContent, smallStyle] = [halve(content), halve(style)];
     const contentDetail = combine(content, resample(smallContent, content), (a, b) => a - b);
     const styleDetail = combine(style, resample(smallStyle, style), (a, b) => a - b);
