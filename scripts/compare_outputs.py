@@ -22,7 +22,7 @@ COFFEE, ROCKET = EXAMPLES / "content" / "coffee.jpg", EXAMPLES / "content" / "ro
 NIGHT, GLASS, WOODCUT = (EXAMPLES / "style" / f"{name}.jpg" for name in ("night", "glass", "woodcut"))
 CUP = EXAMPLES / "masks" / "cup.png"
 
-SHORT = ["--image-size", "384", "--iterations", "40"]
+SHORT = ["--image-size", "384", "--iterations", "16"]
 COFFEE_AT_NIGHT = ["--content", COFFEE, "--style", NIGHT, *SHORT]
 
 RUNS: dict[str, list[str | Path]] = {

@@ -61,7 +61,7 @@ def test_the_toml_is_understood(tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text(block)
     options = read_options(tmp_path / "run.toml")
     (style,) = options.pop("style")
-    assert all((ROOT / path).is_file() for path in (options.pop("content"), *style.pictures))
+    assert all((ROOT / path).is_file() for path in (options.pop("content"), *style.images))
     assert options.pop("output") == tomllib.loads(block)["output"]
     assert TransferConfig.from_options(options).image_size == 768
 

@@ -1,9 +1,9 @@
-"""Several processes that paint one picture, as torchrun starts them: which one this is, and what they do together.
+"""Several ranks that optimise one image together, as torchrun starts them.
 
-Each holds the whole picture and takes all the steps of the optimiser, on the same numbers; of the objective each
-computes only its own tiles, and the processes add up what these give (after Galerne et al., *Scaling Painting Style
-Transfer*, arXiv 2212.13459). Whatever involves the others is to be called by all of them, in the same order. PyTorch is
-imported only where there are several.
+Every rank holds the whole image and takes all steps of the optimiser on the same numbers. Of the objective each rank
+evaluates only its own tiles, and the ranks sum the results (after Galerne et al., *Scaling Painting Style Transfer*,
+arXiv 2212.13459). Collectives must be called by all ranks in the same order. With one process they do nothing. PyTorch
+is imported only where there are several ranks.
 """
 
 import os
@@ -15,6 +15,7 @@ from datetime import timedelta
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
+from core.config.style_losses import style_loss_spec
 from core.errors import StyleTransferError, UsageError
 from core.memory.out_of_memory import is_out_of_memory
 from core.network.architecture import truncated
@@ -25,44 +26,40 @@ if TYPE_CHECKING:
     from core.arrays import Size
     from core.config.transfer_config import TransferConfig
 
-PATIENCE = timedelta(minutes=30)
-"""How long to wait for the others. One that has ended is noticed at once; this is for one that hangs, and must be
-longer than the first one may take to write large files."""
+TIMEOUT = timedelta(minutes=30)
+"""How long a collective waits for the other ranks. A rank that has exited is noticed at once; the timeout is for one
+that hangs, and must be longer than the main process may take to write large files."""
 
 Key = TypeVar("Key")
 
 
 class RankDisconnectedError(StyleTransferError):
-    """Another process can no longer be reached."""
+    """Another rank cannot be reached."""
 
 
 class ReportedByOtherRank(StyleTransferError):
-    """Another process tells why the run fails, so that nothing is left to say: only how to exit."""
+    """The run failed and another rank reports the error, so that this one only exits with `exit_status`."""
 
     def __init__(self, exit_status: int) -> None:
-        super().__init__("another process of this run tells why it fails")
+        super().__init__("run failed; the error is reported by another rank")
         self.exit_status = exit_status
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """The processes that paint together, `count` of them, this one the one of that `rank`, from 0.
-
-    The `local` numbers are those among the processes of one machine. Alone, a process needs nobody: it adds nothing,
-    waits for nothing, and all that it has is agreed upon.
-    """
+    """The ranks of a run: `rank`, counted from 0, of `world_size`; the `local` numbers are those on one machine."""
 
     rank: int = 0
-    count: int = 1
+    world_size: int = 1
     local_rank: int = 0
-    local_count: int = 1
+    local_world_size: int = 1
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
-        """Those that the variables describe which torchrun sets; without them this process alone.
+        """Return the group that the environment variables of torchrun describe; without them, one process.
 
         Raises:
-            UsageError: They say that there are several, but not which one this is.
+            UsageError: WORLD_SIZE is more than 1 and one of the other variables is missing.
         """
         if environment.get("WORLD_SIZE", "1") == "1":
             return cls()
@@ -72,102 +69,103 @@ class ProcessGroup:
         except (KeyError, ValueError) as error:
             raise UsageError(
                 f"WORLD_SIZE is {environment['WORLD_SIZE']!r} without numbers in {', '.join(names)}: "
-                "start several processes with torchrun, or unset it"
+                "start several processes with torchrun, or unset WORLD_SIZE"
             ) from error
 
     @property
-    def first(self) -> bool:
-        """Whether this is the process that prints and writes."""
+    def is_main(self) -> bool:
+        """Whether this is the main process, which prints and writes files."""
         return self.rank == 0
 
-    def add(self, values: "Tensor") -> None:
-        """Replace `values`, contiguous and of any shape, by their sum over all processes, the same bits everywhere."""
-        if self.count > 1:
-            with _together():
-                _distributed().all_reduce(values)
+    def all_reduce_sum(self, values: "Tensor") -> None:
+        """Replace `values`, contiguous and of any shape, by their sum over all ranks, bit for bit equal everywhere."""
+        if self.world_size > 1:
+            with _collective():
+                _torch_distributed().all_reduce(values)
 
-    def sums(self, values: Mapping[Key, "Tensor"]) -> dict[Key, "Tensor"]:
-        """What `add` makes of tensors of one kind, under the same keys everywhere, in one go."""
-        if self.count == 1:
+    def all_reduce_sums(self, values: Mapping[Key, "Tensor"]) -> dict[Key, "Tensor"]:
+        """Return the sums over all ranks of tensors of one dtype, in one collective; all ranks have the same keys."""
+        if self.world_size == 1:
             return dict(values)
         import torch
 
         flat = torch.cat([value.flatten() for value in values.values()])
-        self.add(flat)
+        self.all_reduce_sum(flat)
         parts = torch.split(flat, [value.numel() for value in values.values()])
         return {key: part.view_as(values[key]) for key, part in zip(values, parts, strict=True)}
 
-    def least(self, values: Sequence[float]) -> list[float]:
-        """Of each number the least that a process has."""
-        if self.count == 1:
+    def all_reduce_min(self, values: Sequence[float]) -> list[float]:
+        """Return the minimum over all ranks of each number."""
+        if self.world_size == 1:
             return list(values)
         import torch
 
         found = torch.tensor(values, dtype=torch.float64)
-        with _together():
-            _distributed().all_reduce(found, op=_distributed().ReduceOp.MIN)
+        with _collective():
+            _torch_distributed().all_reduce(found, op=_torch_distributed().ReduceOp.MIN)
         return [float(value) for value in found]
 
-    def any(self, said: bool) -> bool:
-        """Whether one of the processes says so."""
-        return self.least([-float(said)]) == [-1.0]
+    def any_rank(self, value: bool) -> bool:
+        """Return whether `value` is true on any rank."""
+        return self.all_reduce_min([-float(value)]) == [-1.0]
 
-    def require_same_start(self, evaluations: int) -> None:
-        """Make sure that all processes go on from the same checkpoint, or from none: 0 evaluations.
+    def check_same_start(self, evaluations: int) -> None:
+        """Check that all ranks resume from the same checkpoint, or from none (0 evaluations).
 
         Raises:
             UsageError: They do not.
         """
-        if not self._agree(evaluations):
+        if not self._equal_everywhere(evaluations):
             raise UsageError(
-                "the processes do not find the same checkpoint: keep it in a folder that all machines of the run share"
+                "the ranks do not find the same checkpoint: store it in a directory that all machines of the run share"
             )
 
-    def require_same_image(self, image: "Tensor") -> None:
-        """Make sure that all processes are at the same picture: float32 or float64, of any shape.
+    def check_same_image(self, image: "Tensor") -> None:
+        """Check that all ranks have the same `image`, float32 or float64, of any shape.
 
-        Processors of another kind may round in other ways, and then what is added up would belong to no picture.
+        Different processors may round differently; the sums of their results would then belong to no image.
 
         Raises:
-            StyleTransferError: They are not.
+            StyleTransferError: The images differ.
         """
-        if self.count == 1:
+        if self.world_size == 1:
             return
         import torch
 
         bits = image.detach().contiguous().view({4: torch.int32, 8: torch.int64}[image.element_size()])
-        # Differences that cancel out in the sum show at one of the next pictures.
-        if not self._agree(int(bits.sum(dtype=torch.int64)) % 2**53):
+        # Differences that cancel out in this sum show at one of the next images.
+        if not self._equal_everywhere(int(bits.sum(dtype=torch.int64)) % 2**53):
             raise StyleTransferError(
-                "the processes have come to different pictures: give all of them the same files, and machines of one "
-                "kind"
+                "ranks have diverged: check that all ranks read identical files and run on identical hardware"
             )
 
-    def _agree(self, number: int) -> bool:
-        """Whether all have the same number, of at most 53 bits."""
-        least, most = self.least([number, -number])
+    def _equal_everywhere(self, number: int) -> bool:
+        """Return whether `number`, of at most 53 bits, is the same on all ranks."""
+        least, most = self.all_reduce_min([number, -number])
         return least == -most
 
-    def require_shareable(self, config: "TransferConfig") -> None:
-        """Make sure that the processes can share what `config` asks for.
+    def check_supports(self, config: "TransferConfig") -> None:
+        """Check that the ranks can share a run with `config`.
 
         Raises:
             UsageError: They cannot.
         """
-        if self.count == 1:
+        if self.world_size == 1:
             return
         if not config.tileable:
             raise UsageError(
-                f"--style-loss {config.style_loss} needs the whole picture at once, which {self.count} processes "
-                "cannot share: compare styles by gram or wasserstein, or start one process"
+                f"--style-loss {config.style_loss} needs the whole image at once, which {self.world_size} processes "
+                "cannot share: choose another --style-loss, or start one process"
             )
         if config.objective:
             raise UsageError(
-                f"an exported objective computes the whole picture at once, which {self.count} processes cannot "
-                "share: leave out --objective, or start one process"
+                f"an exported objective evaluates the whole image at once, which {self.world_size} processes cannot "
+                "share: remove --objective, or start one process"
             )
         if config.device == "mps":
-            raise UsageError(f"{self.count} processes cannot share --device mps: use --device cpu, or start one")
+            raise UsageError(
+                f"{self.world_size} processes cannot share --device mps: use --device cpu, or start one process"
+            )
 
 
 SINGLE_PROCESS = ProcessGroup()
@@ -175,79 +173,80 @@ SINGLE_PROCESS = ProcessGroup()
 
 @contextmanager
 def process_group() -> Iterator[ProcessGroup]:
-    """The processes that torchrun started with this one, joined for as long as the block runs; in the main thread.
+    """Join the ranks that torchrun started, for the duration of the block; call it in the main thread.
 
-    Where it fails in one of them it fails in all: with its sentence in the first one to notice, with `ReportedByOtherRank` in
-    the others.
+    If one rank fails, all fail: the first to notice raises the error, the others raise `ReportedByOtherRank`.
 
     Raises:
-        UsageError: It is not clear which process this is.
-        StyleTransferError: The others are out of reach, or one of them has failed.
+        UsageError: The environment variables do not say which rank this is.
+        StyleTransferError: The other ranks cannot be reached, or one of them has failed.
     """
     group = ProcessGroup.of(os.environ)
-    if group.count == 1:
+    if group.world_size == 1:
         yield group
         return
     store = _join(group)
-    previous = signal.signal(signal.SIGTERM, _end)
+    previous = signal.signal(signal.SIGTERM, _terminate)
     try:
         yield group
     except (StyleTransferError, KeyboardInterrupt) as error:
-        # Once one process has ended torchrun ends the others, and this may be the one that is to tell why.
+        # When one process has exited, torchrun terminates the others, and this may be the one that reports the error.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if _is_told(store):
+        if _already_reported(store):
             raise ReportedByOtherRank(getattr(error, "exit_status", 1)) from error
         raise
     else:
         signal.signal(signal.SIGTERM, previous)
     finally:
-        _distributed().destroy_process_group()
+        _torch_distributed().destroy_process_group()
 
 
 def all_reduced_bytes(size: "Size", config: "TransferConfig", regions: int = 1) -> int:
-    """How many bytes each process adds to those of the others for one evaluation at `size`, width and height.
+    """Return the bytes that each rank exchanges for one evaluation at `size` (width, height).
 
-    The gradient, a number for each content layer and a matrix for each style layer and each of the `regions`, in
-    float32, and 16 bytes by which they see that they are at the same picture.
+    These are, in float32, the gradient, one number for each content layer, and one statistic for each style layer and
+    region, plus a 16-byte checksum that detects ranks whose images have diverged.
     """
-    means = config.style_loss == "wasserstein"  # a column beside the matrix
+    statistic_size = style_loss_spec(config.style_loss).statistic_size
+    assert statistic_size is not None, "losses that are not tileable are refused before"
     layers = truncated(config.arch, (*config.content_layers, *config.style_layers))
-    styles = [layer.out_channels for layer in layers if layer.name in config.style_layers]
-    statistics = regions * sum(channels * (channels + means) for channels in styles)
-    return 4 * (3 * size[0] * size[1] + len(config.content_layers) + statistics) + 16
+    statistics = sum(statistic_size(layer.out_channels) for layer in layers if layer.name in config.style_layers)
+    return 4 * (3 * size[0] * size[1] + len(config.content_layers) + regions * statistics) + 16
 
 
 def _join(group: ProcessGroup) -> Any:
-    """Join the others; what comes back counts for all of them."""
+    """Initialise torch.distributed and return a key-value store that all ranks share."""
     import torch
 
-    distributed = _distributed()
+    distributed = _torch_distributed()
     backend = "cpu:gloo,cuda:nccl" if distributed.is_nccl_available() and torch.cuda.is_available() else "gloo"
     try:
-        store, *_ = next(distributed.rendezvous("env://", timeout=PATIENCE))
-        distributed.init_process_group(backend, store=store, rank=group.rank, world_size=group.count, timeout=PATIENCE)
+        store, *_ = next(distributed.rendezvous("env://", timeout=TIMEOUT))
+        distributed.init_process_group(
+            backend, store=store, rank=group.rank, world_size=group.world_size, timeout=TIMEOUT
+        )
     except (RuntimeError, ValueError) as error:
         raise StyleTransferError(
-            f"the {group.count} processes cannot reach each other ({str(error).splitlines()[0]}): "
+            f"the {group.world_size} processes cannot reach each other ({str(error).splitlines()[0]}): "
             "start them with torchrun"
         ) from error
     return distributed.PrefixStore("core.distributed", store)
 
 
-def _is_told(store: Any) -> bool:
-    """Whether another process has said before this one that it will tell why the run fails."""
+def _already_reported(store: Any) -> bool:
+    """Return whether another rank has called this function before."""
     try:
-        return bool(store.add("told", 1) > 1)
-    except RuntimeError:  # torchrun, which keeps the store, has ended: better told twice than never
+        return bool(store.add("reported", 1) > 1)
+    except RuntimeError:  # torchrun, which holds the store, has exited: report twice rather than never
         return False
 
 
 @contextmanager
-def _together() -> Iterator[None]:
-    """Wait for the others in the block.
+def _collective() -> Iterator[None]:
+    """Convert errors of collectives.
 
     Raises:
-        Lost: One of them has ended.
+        RankDisconnectedError: Another rank has exited.
     """
     try:
         yield
@@ -255,16 +254,15 @@ def _together() -> Iterator[None]:
         if is_out_of_memory(error):
             raise
         raise RankDisconnectedError(
-            "another process of this run has ended or cannot be reached: start all of them again, and with "
-            "--checkpoint they go on from where they were"
+            "another rank has exited or cannot be reached: start all processes again; with --checkpoint they resume"
         ) from error
 
 
-def _end(number: int, frame: FrameType | None) -> NoReturn:
-    raise RankDisconnectedError("the run was asked to end, or another process of it has ended: nothing was written")
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise RankDisconnectedError("the run was terminated, or another rank has exited: nothing was written")
 
 
-def _distributed() -> Any:
+def _torch_distributed() -> Any:
     import torch.distributed
 
     return torch.distributed

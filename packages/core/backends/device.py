@@ -1,23 +1,22 @@
-"""Where PyTorch computes, in which precision, and how much memory there is."""
+"""Choose the device and the precision of PyTorch, and find out how much memory there is."""
 
 import torch
 
 from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
 from core.errors import StyleTransferError
-from core.memory.cost_model import HALF_PRECISIONS
 from core.memory.host import host_memory
 from core.memory.plan import Memory
+from core.network.dtypes import HALF_PRECISIONS
 
 
 def choose_precision(config: TransferConfig, device: torch.device) -> str:
-    """The precision that `config` asks for, or for `auto` the fastest that serves on `device`.
+    """Return the precision of `config`; for `auto`, the fastest one that `device` has instructions for.
 
-    That is bfloat16 where there are instructions for it, and on older CUDA devices float16. Artifacts have their own,
-    float32.
+    That is bfloat16, or float16 on older CUDA devices, else float32. Exported artifacts compute in float32.
 
     Raises:
-        StyleTransferError: The device cannot compute in the one asked for.
+        StyleTransferError: The device does not support the precision of `config`.
     """
     if config.extractor or config.objective:
         return "fp32"
@@ -28,7 +27,7 @@ def choose_precision(config: TransferConfig, device: torch.device) -> str:
         else device.type == "mps" and config.precision in HALF_PRECISIONS
     )
     if missing:
-        raise StyleTransferError(f"{device} cannot compute with --precision {config.precision}: use auto or fp32")
+        raise StyleTransferError(f"{device} does not support --precision {config.precision}: use auto or fp32")
     if config.precision != "auto":
         return config.precision
     if capability >= (8, 0) or (device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()):
@@ -37,24 +36,24 @@ def choose_precision(config: TransferConfig, device: torch.device) -> str:
 
 
 def memory_for(device: torch.device, config: TransferConfig, group: ProcessGroup = SINGLE_PROCESS) -> Memory:
-    """The memory to plan with on `device`: what is free, or what `config` allows.
+    """Return the memory to plan with on `device`: the available memory, or the limit of `config`.
 
-    For each of several processes, that of the one which has least; those of one machine share the host's.
+    With several ranks it is that of the rank with the least; the ranks of one machine share the memory of the host.
     """
-    host = host_memory() / group.local_count
-    if device.type != "cuda":  # MPS shares the host's
-        return Memory.of(config, *group.least([host]))
+    host = host_memory() / group.local_world_size
+    if device.type != "cuda":  # MPS shares the memory of the host
+        return Memory.of(config, *group.all_reduce_min([host]))
     free, _ = torch.cuda.mem_get_info(device)
-    return Memory.of(config, *group.least([host, free + torch.cuda.memory_reserved(device)]))
+    return Memory.of(config, *group.all_reduce_min([host, free + torch.cuda.memory_reserved(device)]))
 
 
 def choose_device(name: str, group: ProcessGroup = SINGLE_PROCESS) -> torch.device:
-    """The device for `auto`, `cpu`, `cuda` or `mps`; with CUDA one for each of the processes of a machine.
+    """Return the device for `auto`, `cpu`, `cuda` or `mps`; with CUDA, every rank of a machine has its own device.
 
     Raises:
-        StyleTransferError: The one asked for is not there.
+        StyleTransferError: The device is missing.
     """
-    several = group.count > 1
+    several = group.world_size > 1
     mps = torch.backends.mps.is_available() and not several
     present = {"cuda": torch.cuda.is_available(), "mps": mps, "cpu": True}
     kind = next(kind for kind, there in present.items() if there) if name == "auto" else name
@@ -62,14 +61,14 @@ def choose_device(name: str, group: ProcessGroup = SINGLE_PROCESS) -> torch.devi
         raise StyleTransferError(
             f"PyTorch {torch.__version__} finds no {name} device on this machine: use --device auto or --device cpu"
         )
-    return _own_device(group) if kind == "cuda" and several else torch.device(kind)
+    return _device_of_rank(group) if kind == "cuda" and several else torch.device(kind)
 
 
-def _own_device(group: ProcessGroup) -> torch.device:
-    """The CUDA device of this process."""
-    if group.local_count > (there := torch.cuda.device_count()):
+def _device_of_rank(group: ProcessGroup) -> torch.device:
+    if group.local_world_size > (devices := torch.cuda.device_count()):
         raise StyleTransferError(
-            f"there are {group.local_count} processes for {there} CUDA devices: start one for each, or use --device cpu"
+            f"there are {group.local_world_size} processes but {devices} CUDA devices: start one process per device, "
+            "or use --device cpu"
         )
-    torch.cuda.set_device(group.local_rank)  # where things go that name no device
+    torch.cuda.set_device(group.local_rank)  # the default device of tensors that name none
     return torch.device("cuda", group.local_rank)

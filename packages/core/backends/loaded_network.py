@@ -1,4 +1,4 @@
-"""The network that a backend computes with, loaded once."""
+"""The network that the PyTorch backend computes with, loaded once and used for several runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,24 +8,28 @@ import torch
 
 from core.artifacts.extractors import OnnxExtractor, TorchExtractor, check_matches_config, open_extractor
 from core.backends.device import choose_device, choose_precision
-from core.backends.style_cache import StyleStatisticsCache
 from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
+from core.network.dtypes import torch_dtype
 from core.network.fused import FusedVGG
 from core.network.vgg import load_vgg_features
 from core.network.vjp import Features
 from core.network.weights import load_weights
-
-DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""What the features of each precision are kept in."""
+from core.objective.style_cache import StyleStatisticsCache
 
 
 @dataclass(frozen=True)
-class Network:
-    """A network that was loaded, eager or from an artifact; several engines may use it.
+class LoadedNetwork:
+    """A network on its device, from weights or from an exported artifact.
 
-    `artifact` computes the targets, and the objective as well if it is differentiable. `weights` is what a record says
-    of them, and `activation_scale` how much larger features are than unit-variance input gives.
+    Attributes:
+        device: Where it runs.
+        extractor: Computes features, differentiable.
+        artifact: Computes the features of the targets instead of `extractor`, if there is one.
+        weights: Source and checksum of the weights, for the run record.
+        activation_scale: How much larger the features are than those of unit-variance input.
+        precision: The precision that it computes in.
+        style_cache: The statistics of style images that it has computed.
     """
 
     device: torch.device
@@ -34,15 +38,15 @@ class Network:
     weights: Mapping[str, Any]
     activation_scale: float
     precision: str = "fp32"
-    remembered: StyleStatisticsCache = field(default_factory=StyleStatisticsCache, repr=False)
+    style_cache: StyleStatisticsCache = field(default_factory=StyleStatisticsCache, repr=False)
 
     @classmethod
     def load(cls, config: TransferConfig, group: ProcessGroup = SINGLE_PROCESS) -> Self:
-        """The network that `config` names, for this one of the processes that paint together.
+        """Load the network that `config` names, for one rank of `group`.
 
         Raises:
-            UsageError: The weights, the architecture and the layers do not go together.
-            StyleTransferError: The device or the weights are not there.
+            UsageError: The weights, the architecture and the layers do not fit together.
+            StyleTransferError: The device is missing, or the weights cannot be downloaded.
         """
         device = choose_device(config.device, group)
         taps = (*config.content_layers, *config.style_layers)
@@ -52,9 +56,9 @@ class Network:
             if artifact.differentiable:
                 manifest = artifact.manifest
                 return cls(device, artifact, artifact, dict(manifest.weights), manifest.activation_scale)
-        weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=group.first)
+        weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=group.is_main)
         eager = load_vgg_features(weights, taps, pooling=config.pooling, device=device)
         precision = choose_precision(config, device)
         described = {"source": weights.source, "sha256": weights.sha256}
-        fused = FusedVGG(eager, DTYPES[precision], config.content_layers) if device.type != "mps" else None
+        fused = FusedVGG(eager, torch_dtype(precision), config.content_layers) if device.type != "mps" else None
         return cls(device, fused or eager, artifact, described, weights.preprocessing.activation_scale, precision)

@@ -1,51 +1,54 @@
-"""The engine without PyTorch: ONNX Runtime computes the loss and its gradient from an exported objective."""
+"""The backend without PyTorch: ONNX Runtime evaluates an exported objective."""
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.arrays import Pixels, Size
+from core.arrays import Array, Pixels, Size
 from core.artifacts.extractors import OnnxExtractor, TorchExtractor, check_matches_config, open_extractor
 from core.artifacts.manifest import Manifest, read_manifest
 from core.artifacts.onnx_session import CPU, open_session, provider_of, run_session
+from core.config.style_losses import style_loss_spec
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.memory.plan import Memory, Plan, plan_memory
 from core.objective.weights import LossWeights
-from core.optim.types import Evaluation, WeightedObjective
-from core.styles import StyleExemplar, as_exemplars
+from core.optim.minimize import minimize
+from core.optim.types import Evaluation, Objective, Step, WeightedObjective
+from core.styles import StyleExemplar
 
 Features = NDArray[np.float32]
-FeaturesOf = Callable[[Pixels], Mapping[str, Features]]
-"""From an image (1, 3, H, W) RGB in [0, 1] to its features (1, C, h, w) at every tap, by their names."""
+ExtractFeatures = Callable[[Pixels], Mapping[str, Features]]
+"""Returns the features (1, C, h, w) of an image (1, 3, H, W), RGB in [0, 1], by tap."""
 
 CONTENT, GRAM = "content/{}", "gram/{}"
-"""What the graph calls the targets at a tap."""
+"""The names of the targets of a tap in the graph."""
 
 
 class OnnxBackend:
-    """Computes the objective with the artifact at `path`, which `python -m export objective` wrote.
+    """Evaluates the objective that `python -m export objective` wrote to a file."""
 
-    `features_of` computes the features of content and style that the artifact takes as targets: an extractor
-    from `core.artifacts.extractors.open_extractor`, or anything else that runs the same network.
+    def __init__(self, path: str | os.PathLike[str], extract_features: ExtractFeatures, config: TransferConfig) -> None:
+        """Open the objective at `path`.
 
-    Raises:
-        UsageError: The artifact is damaged, or of another network or other layers than `config` asks for.
-        StyleTransferError: The device asked for is not there.
-    """
+        `extract_features` computes the features of the targets: an extractor of `core.artifacts.extractors`, or
+        anything else that runs the same network.
 
-    def __init__(self, path: str | os.PathLike[str], features_of: FeaturesOf, config: TransferConfig) -> None:
+        Raises:
+            UsageError: The artifact is damaged, or belongs to another network or to other layers than `config` names.
+            StyleTransferError: The device is missing.
+        """
         self.manifest = read_manifest(path, kind="objective")
         _check_config(path, self.manifest, config)
-        if isinstance(features_of, OnnxExtractor | TorchExtractor):
-            _check_same_network(self.manifest, features_of.manifest)
-        self.terms = LossWeights.of(config, self.manifest.activation_scale)
-        self._path, self._features_of, self._config = Path(path), features_of, config
+        if isinstance(extract_features, OnnxExtractor | TorchExtractor):
+            _check_same_network(self.manifest, extract_features.manifest)
+        self.weights = LossWeights.of(config, self.manifest.activation_scale)
+        self._path, self._extract_features, self._config = Path(path), extract_features, config
         self._session = open_session(path, config.device)
         self.provider = provider_of(self._session)
         if config.device not in ("auto", "cpu") and self.provider == CPU:
@@ -54,51 +57,63 @@ class OnnxBackend:
             )
 
     def plan(self, size: Size, style_size: Size) -> Plan:
-        """The whole picture at once, which is how the artifact computes; whether it fits shows when it runs."""
+        """Return the plan for the whole image at once, the only one that the artifact supports, without a check."""
         return plan_memory(size, style_size, self._config, Memory(math.inf))
 
-    def objective(self, content: Pixels, style: Pixels | Sequence[StyleExemplar]) -> WeightedObjective:
-        """The objective for these pictures, its targets computed.
-
-        Raises:
-            UsageError: There are several styles, or one has a region: the graph has one Gram matrix a layer.
-        """
-        exemplar, *others = as_exemplars(style)
-        if others or exemplar.mask is not None:
-            raise UsageError(
-                "an exported objective knows one style over the whole picture: leave out the other styles and "
-                "regions, or --objective"
-            )
-        contents = self._features_of(content)
-        targets = {CONTENT.format(tap): contents[tap] for tap in self.manifest.content_taps}
-        del contents
-        areas = [pixels.shape[2] * pixels.shape[3] for pixels in exemplar.pictures]
-        for area, pixels in zip(areas, exemplar.pictures, strict=True):
-            styles = self._features_of(pixels)
-            for tap in self.manifest.style_taps:
-                share = np.float32(area / sum(areas)) * gram(styles[tap])
-                targets[GRAM.format(tap)] = targets.get(GRAM.format(tap), 0) + share
-        return OnnxObjective(self._session, self.manifest, targets, self.terms)
-
-    def deferred_objective(self, objective: WeightedObjective, size: Size) -> None:
-        """None: ONNX Runtime hands its numbers over."""
-
-    def to_array(self, pixels: Pixels) -> Pixels:
-        """The picture itself: the optimiser works on NumPy arrays as it does on PyTorch's."""
+    def to_array(self, pixels: Pixels, plan: Plan) -> Pixels:
+        """Return the image unchanged: the optimiser takes NumPy arrays."""
         return pixels
 
     def to_pixels(self, array: Pixels) -> Pixels:
-        """The picture itself."""
+        """Return the array unchanged."""
         return array
 
+    def objective(
+        self, content: Pixels, exemplars: Sequence[StyleExemplar], plan: Plan, *, image: Pixels | None = None
+    ) -> "OnnxObjective":
+        """Compute the targets and return the objective (see `core.backends.base.Backend`).
+
+        Raises:
+            UsageError: There are several styles, or one has a region: the graph takes one Gram matrix per layer.
+        """
+        exemplar, *others = exemplars
+        if others or exemplar.mask is not None:
+            raise UsageError(
+                "an exported objective supports one style for the whole image: remove the other styles and regions, or "
+                "--objective"
+            )
+        features = self._extract_features(content)
+        targets = {CONTENT.format(tap): features[tap] for tap in self.manifest.content_taps}
+        del features
+        areas = [pixels.shape[2] * pixels.shape[3] for pixels in exemplar.images]
+        for area, pixels in zip(areas, exemplar.images, strict=True):
+            style_features = self._extract_features(pixels)
+            for tap in self.manifest.style_taps:
+                share = np.float32(area / sum(areas)) * gram(style_features[tap])
+                targets[GRAM.format(tap)] = targets.get(GRAM.format(tap), 0) + share
+        return OnnxObjective(self._session, self.manifest, targets, self.weights)
+
+    def minimize(
+        self,
+        objective: WeightedObjective,
+        compose: Callable[[Objective], Objective],
+        start: Array | Step,
+        *,
+        evaluations: int,
+        plan: Plan,
+        resumable: bool,
+    ) -> Iterator[Step]:
+        """Minimise the objective and yield every step (see `core.backends.base.Backend`)."""
+        return minimize(compose(objective), start, evaluations=evaluations, config=self._config, history=plan.history)
+
     def describe(self) -> Mapping[str, Any]:
-        """The artifact, what it really runs on, and the weights inside it."""
+        """Return the artifact, its execution provider and its weights for the run record."""
         import onnxruntime
 
-        extractor = self._features_of
+        extractor = self._extract_features
         runs_on = extractor.provider if isinstance(extractor, OnnxExtractor | TorchExtractor) else "PyTorch"
         return {
-            "engine": "onnxruntime",
+            "name": "onnxruntime",
             "onnxruntime": onnxruntime.__version__,
             "device": self.provider.removesuffix("ExecutionProvider").lower(),
             "provider": self.provider,
@@ -109,22 +124,22 @@ class OnnxBackend:
 
 
 class OnnxObjective:
-    """An objective graph with its targets: for each content tap features (1, C, h, w), for each style tap a Gram."""
+    """An objective graph with its targets: features (1, C, h, w) by content tap, Gram matrices by style tap."""
 
     def __init__(
-        self, session: Any, manifest: Manifest, targets: Mapping[str, NDArray[np.float32]], terms: LossWeights
+        self, session: Any, manifest: Manifest, targets: Mapping[str, NDArray[np.float32]], weights: LossWeights
     ) -> None:
-        self._session, self._manifest, self._targets, self._terms = session, manifest, targets, terms
+        self._session, self._manifest, self._targets, self._weights = session, manifest, targets, weights
         self._inputs = {
             **targets,
-            "content_weights": np.array([terms.content[tap] for tap in manifest.content_taps], np.float32),
-            "style_weights": np.array([terms.style[tap] for tap in manifest.style_taps], np.float32),
-            "tv_weight": np.array([terms.tv], np.float32),
+            "content_weights": np.array([weights.content[tap] for tap in manifest.content_taps], np.float32),
+            "style_weights": np.array([weights.style[tap] for tap in manifest.style_taps], np.float32),
+            "tv_weight": np.array([weights.tv], np.float32),
         }
-        self._parts = ("content", "style", "tv") if terms.tv else ("content", "style")
+        self._parts = ("content", "style", "tv") if weights.tv else ("content", "style")
 
     def __call__(self, image: Pixels) -> Evaluation:
-        """Evaluate at `image`, (1, 3, H, W) RGB in [0, 1], H and W those of the content."""
+        """Evaluate at `image` (1, 3, H, W), RGB in [0, 1], with the size of the content image."""
         inputs = {"image": np.asarray(image, np.float32), **self._inputs}
         values = run_session(self._session, ("loss", "gradient", *self._parts), inputs)
         return Evaluation(
@@ -132,38 +147,38 @@ class OnnxObjective:
         )
 
     def scaled(self, *, content: float = 1.0, style: float = 1.0) -> "OnnxObjective":
-        """The same with the weights of the content and of the style multiplied."""
-        terms = self._terms.scaled(content=content, style=style)
-        return OnnxObjective(self._session, self._manifest, self._targets, terms)
+        """Return the objective with the weights of content and style multiplied; the targets stay the same."""
+        weights = self._weights.scaled(content=content, style=style)
+        return OnnxObjective(self._session, self._manifest, self._targets, weights)
 
 
 def gram(features: Features) -> Features:
-    """The Gram matrix (1, C, C) of features (1, C, h, w), divided by positions: `core.objective.losses.gram` in NumPy."""
+    """Return the Gram matrix (1, C, C) of features (1, C, h, w): `core.objective.gram.gram` in NumPy."""
     flat = features.reshape(*features.shape[:2], -1)
     product: Features = flat @ flat.transpose(0, 2, 1) / np.float32(flat.shape[2])
     return product
 
 
-def features_for(config: TransferConfig) -> FeaturesOf:
-    """What computes the targets that an objective takes: the extractor artifact of `config`, else PyTorch.
+def features_for(config: TransferConfig) -> ExtractFeatures:
+    """Return what computes the features of the targets: the extractor artifact of `config`, else PyTorch.
 
     Raises:
-        UsageError: The artifact is damaged, or of another network or other layers than `config` asks for.
+        UsageError: The artifact is damaged, or belongs to another network or to other layers than `config` names.
     """
     if config.extractor:
         extractor = open_extractor(config.extractor, config.device)
         check_matches_config(config.extractor, extractor.manifest, config)
         return extractor
-    from core.backends.torch_backend import TorchBackend  # PyTorch is not needed where there is an artifact
+    from core.backends.torch_backend import TorchBackend  # not needed where there is an artifact
 
     return TorchBackend(config).features
 
 
 def _check_config(path: str | os.PathLike[str], manifest: Manifest, config: TransferConfig) -> None:
-    if config.style_loss != "gram":
+    if not style_loss_spec(config.style_loss).exportable:
         raise UsageError(
-            f"{path} compares styles by Gram matrices, not by --style-loss {config.style_loss}: "
-            "use gram, or paint without it"
+            f"{path} does not support --style-loss {config.style_loss}: use the loss that it was exported with, or "
+            "remove --objective"
         )
     for flag, held, asked in (
         ("--content-layers", manifest.content_taps, config.content_layers),
@@ -171,23 +186,23 @@ def _check_config(path: str | os.PathLike[str], manifest: Manifest, config: Tran
     ):
         if set(held) != set(asked):
             raise UsageError(
-                f"{path} was exported with {flag} {','.join(held)} and this run asks for {','.join(asked)}: "
-                f"add {flag} {','.join(held)}, or export another"
+                f"{path} was exported with {flag} {','.join(held)}, but this run uses {','.join(asked)}: "
+                f"add {flag} {','.join(held)}, or export the objective again"
             )
     check_matches_config(path, manifest, config)
 
 
 def _check_same_network(objective: Manifest, extractor: Manifest) -> None:
-    """Raise UsageError if targets from this extractor would mean something else to this objective."""
+    """Raise UsageError if the extractor and the objective were exported from different networks."""
     for what in ("arch", "pooling", "preprocessing", "weights"):
         ours, theirs = getattr(objective, what), getattr(extractor, what)
         ours, theirs = (of["sha256"] if what == "weights" else of for of in (ours, theirs))
         if ours != theirs:
             raise UsageError(
-                f"the objective is of {what} {ours:.12} and the extractor of {what} {theirs:.12}: "
-                "export both from the same network"
+                f"the objective was exported with {what} {ours:.12}, the extractor with {what} {theirs:.12}: export "
+                "both from the same network"
             )
     if lacking := [tap for tap in objective.taps if tap not in extractor.taps]:
         raise UsageError(
-            f"the extractor lacks {', '.join(lacking)}, which the objective compares: export one with these layers"
+            f"the extractor lacks {', '.join(lacking)}, which the objective needs: export one with these layers"
         )

@@ -1,40 +1,40 @@
-"""How much memory the machine has to give, and giving back what is not needed. Without PyTorch."""
+"""How much memory of the host this process can use. Without PyTorch."""
 
 import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-# Of a memory controller: its folder, the files with its limit and its use, and what its statistics call the pages of
-# files that it can drop at any time.
+# A memory controller: its folder, the files of its limit and its usage, and the entry of memory.stat with the page
+# cache that the kernel can drop at any time.
 _CGROUP_1 = ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 _CGROUP_2 = ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file")
 
 
 def host_memory(root: Path = Path("/")) -> float:
-    """Bytes that this process may take in all, those it has included; infinite where the system does not tell.
+    """Return the bytes that this process can use, including those it uses already; infinite if unknown.
 
-    What is free by /proc/meminfo, or less where a control group, such as a container's, allows less. Elsewhere
-    than on Linux half of the memory there is: how much is free would change from one moment to the next.
-    `root` is where the file system starts.
+    On Linux that is the available memory of /proc/meminfo, or less if a control group (such as a container's) has a
+    lower limit. On other systems it is half of the physical memory: the available memory changes from one moment to the
+    next. `root` is the root of the file system.
     """
     try:
-        available = _field(root / "proc/meminfo", "MemAvailable:") * 1024
+        available = _entry(root / "proc/meminfo", "MemAvailable:") * 1024
     except (OSError, ValueError):
         return _physical_memory() / 2
-    return min([available, *_cgroup_rooms(root)]) + _resident(root)
+    return min([available, *_cgroup_headroom(root)]) + _resident(root)
 
 
-def _field(path: Path, name: str) -> int:
-    """The number after `name` in a file with a line for each; ValueError where there is none."""
+def _entry(path: Path, name: str) -> int:
+    """Return the number after `name` in a file of "name number" lines; raise ValueError if there is none."""
     for line in path.read_text().splitlines():
         if line.startswith(f"{name} ") or line.startswith(f"{name}\t"):
             return int(line.split()[1])
     raise ValueError(name)
 
 
-def _cgroup_rooms(root: Path) -> Iterator[float]:
-    """What the control groups of this process, and those around them, still allow."""
+def _cgroup_headroom(root: Path) -> Iterator[float]:
+    """Yield the bytes that each control group of this process, and each parent of it, still allows."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -44,18 +44,18 @@ def _cgroup_rooms(root: Path) -> Iterator[float]:
         if controllers not in ("", "memory"):
             continue
         folder, *names = _CGROUP_1 if controllers else _CGROUP_2
-        # Inside a container the path may be that outside, where only its last part, the top, can be seen.
+        # Inside a container the path may be the one outside, of which only the top can be read.
         group = Path(path.lstrip("/"))
         for inner in (group, *group.parents):
             try:
-                yield _room(root / folder / inner, *names)
-            except (OSError, ValueError):  # no such group here, or it has no limit
+                yield _headroom(root / folder / inner, *names)
+            except (OSError, ValueError):  # there is no such group, or it has no limit
                 continue
 
 
-def _room(group: Path, limit: str, usage: str, droppable: str) -> float:
-    allowed = int((group / limit).read_text())  # "max" is no number
-    return allowed - int((group / usage).read_text()) + _field(group / "memory.stat", droppable)
+def _headroom(group: Path, limit: str, usage: str, droppable: str) -> float:
+    allowed = int((group / limit).read_text())  # raises ValueError for "max"
+    return allowed - int((group / usage).read_text()) + _entry(group / "memory.stat", droppable)
 
 
 def _resident(root: Path) -> int:

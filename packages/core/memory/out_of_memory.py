@@ -1,39 +1,33 @@
-"""Turn out-of-memory errors into one sentence. Without PyTorch."""
+"""Recognise errors that mean the memory is exhausted, and raise one error for all of them. Without PyTorch."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from core.errors import StyleTransferError
 
-if TYPE_CHECKING:
-    pass
-
-_EXHAUSTED = re.compile(r"out of memory|not enough memory|allocate memory|ALLOC_FAILED", re.IGNORECASE)
+_MESSAGES = re.compile(r"out of memory|not enough memory|allocate memory|ALLOC_FAILED", re.IGNORECASE)
 
 
 class OutOfMemoryError(StyleTransferError):
-    """The memory did not suffice for what was tried."""
+    """An allocation failed."""
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether it says that the memory does not suffice: a MemoryError, or the RuntimeError that PyTorch makes of it."""
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_EXHAUSTED.search(str(error))))
+    """Return whether `error` means that memory is exhausted: a MemoryError, or such a RuntimeError of PyTorch."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_MESSAGES.search(str(error))))
 
 
 @contextmanager
 def raise_out_of_memory() -> Iterator[None]:
-    """One sentence where the memory does not suffice.
+    """Convert errors of exhausted memory.
 
     Raises:
-        OutOfMemoryError: It does not.
+        OutOfMemoryError: Memory was exhausted in the block.
     """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise OutOfMemoryError(
-            "the memory does not suffice at this size: use a smaller --image-size, --history or --tile-size"
-        ) from error
+        raise OutOfMemoryError("out of memory at this size: reduce --image-size, --history or --tile-size") from error

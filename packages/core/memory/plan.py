@@ -1,4 +1,4 @@
-"""Whether a painting fits into the memory there is, and how to make it fit. Without PyTorch."""
+"""Plan how an image of one size is evaluated within the available memory. Without PyTorch."""
 
 import math
 from collections.abc import Iterator
@@ -15,45 +15,52 @@ if TYPE_CHECKING:
     from core.arrays import Size
     from core.config.transfer_config import TransferConfig
 
-SHARE_TO_PLAN_WITH = 0.9
-"""Of the memory there is, how much to plan with: estimates are what they are, and small blocks leave gaps."""
+PLANNED_SHARE = 0.9
+"""The share of the available memory that plans may use: estimates are inexact, and small blocks leave gaps."""
 
 TILE_SIDES = (4096, 3072, 2048, 1536, 1024, 768, 512, 384, 256, 192, 128)
-"""Tiles to choose from, in pixels. Few sizes, so that a little more or less free memory seldom changes the plan; below
-the last one nearly all work would go into halos."""
+"""Tile sides to choose from, in pixels. With few sides, a little more or less free memory seldom changes the plan; with
+smaller sides most of the work would be halos."""
 
 HISTORY_PENALTY = (1.0, 1.01, 1.04, 1.12, 1.15)
-"""How many times as many evaluations it takes where the history is halved so often."""
+"""Relative number of evaluations to convergence after halving the history 0, 1, 2, … times (measured)."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """The bytes to plan with: of the host, and of the device if it has memory of its own. Unknown ones are infinite."""
+    """The bytes that plans may use: of the host, and of the device if it has its own memory; unknown is infinite."""
 
     host: float
     device: float | None = None
 
     @classmethod
     def of(cls, config: "TransferConfig", host: float, device: float | None = None) -> Self:
-        """Of the bytes that are there; where the network runs, those that `config` allows instead, if it does."""
-        there = config.max_memory or (host if device is None else device)
+        """Return the planned share of the available bytes; `config.max_memory` replaces them where the network runs."""
+        available = config.max_memory or (host if device is None else device)
         if device is None:
-            return cls(SHARE_TO_PLAN_WITH * there)
-        return cls(SHARE_TO_PLAN_WITH * host, SHARE_TO_PLAN_WITH * there)
+            return cls(PLANNED_SHARE * available)
+        return cls(PLANNED_SHARE * host, PLANNED_SHARE * available)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How pictures of one size are painted.
+    """How images of one size are evaluated and optimised.
 
-    `size` is width and height, `tile_size` the most that a side of a tile may have, 0 where the picture fits whole;
-    tiles that are `strips` are as wide as the picture, whatever that is. `history` are the pairs of steps that L-BFGS
-    remembers, and `processes` how many share the tiles. `memory` is about how many bytes it takes where the network
-    runs, and `host_memory` beside that on the host, where the device has room for the tiles but not for the pictures.
-    `insufficient_memory` says what there is too little of, if anything. Of each process `cached_tiles` have room for what their
-    second pass would have to compute again; `work` is how many times as much an evaluation computes as it would for the
-    picture at once. A `retain_freed` plan leaves as much memory again as the network takes, so that what it frees need not be
-    given back. A `checkpoint_first_block` one computes the first layers once more rather than keep what they give.
+    Attributes:
+        size: Width and height of the image.
+        tile_size: Largest side of a tile, or height of a strip; 0 for the whole image.
+        history: Number of curvature pairs of L-BFGS.
+        memory: Estimated bytes where the network runs.
+        host_memory: Estimated bytes on the host, if the device has room for tiles but not for the state of the
+            optimiser; else 0.
+        insufficient_memory: Why no plan fits; None if this one fits.
+        tileable: Whether the style loss can be evaluated in tiles.
+        world_size: Number of ranks that share the tiles.
+        cached_tiles: Tiles of each rank whose activations are saved for the backward pass.
+        work: Work of an evaluation relative to one of the whole image without tiles.
+        retain_freed: Enough headroom to keep freed memory in the process: as much again as the network takes.
+        checkpoint_first_block: Recompute the layers before the first pooling (activation checkpointing).
+        strips: Whether tiles are as wide as the image.
     """
 
     size: "Size"
@@ -62,52 +69,50 @@ class Plan:
     memory: int
     host_memory: int = 0
     insufficient_memory: str | None = None
-    divisible: bool = True
-    processes: int = 1
+    tileable: bool = True
+    world_size: int = 1
     cached_tiles: int = 0
     work: float = 1.0
     retain_freed: bool = False
     checkpoint_first_block: bool = False
     strips: bool = False
 
-    def check_fits_memory(self) -> Self:
-        """The plan itself.
+    def check_fits(self) -> Self:
+        """Return the plan.
 
         Raises:
-            StyleTransferError: The memory does not suffice for it.
+            StyleTransferError: The available memory is too small for it.
         """
         if self.insufficient_memory:
-            raise StyleTransferError(
-                f"{self.insufficient_memory}: use a smaller --image-size, or allow more by --max-memory"
-            )
+            raise StyleTransferError(f"{self.insufficient_memory}: reduce --image-size or raise --max-memory")
         return self
 
     @property
     def on_host(self) -> bool:
-        """Whether the pictures lie on the host although the network runs on a device with memory of its own."""
+        """Whether the state of the optimiser is stored on the host while the network runs on a device."""
         return self.host_memory > 0
 
     @property
     def tiled(self) -> bool:
-        """Whether the picture is cut."""
-        return self.tile_size > 0 or self.processes > 1
+        """Whether the image is divided."""
+        return self.tile_size > 0 or self.world_size > 1
 
     def tiling(self, config: "TransferConfig") -> Tiling:
-        """The tiles; where the picture fits whole, that is the only one."""
-        return tiling_of(config, self.tile_size, self.processes, strips=self.strips)
+        """Return the tiling; an image that is not divided is one tile."""
+        return tiling_of(config, self.tile_size, self.world_size, strips=self.strips)
 
     def to_dict(self) -> dict[str, Any]:
-        """What it makes of a painting, JSON-ready."""
+        """Return what influences the result, as JSON-ready values."""
         names = ("size", "tile_size", "strips", "history", "on_host")
         return {name: getattr(self, name) for name in names}
 
-    def in_smaller_tiles(self) -> Self | None:
-        """The same with tiles half as large, or None where they would be too small, or there can be none.
+    def with_smaller_tiles(self) -> Self | None:
+        """Return a plan with tiles of half the side, or None if they would be too small or cannot be used.
 
-        Nor can there be where several processes share them: the others would still have theirs.
+        With several ranks they cannot be used: the other ranks would keep their tiles.
         """
         side = (self.tile_size or max(self.size)) // 2
-        possible = self.divisible and self.processes == 1 and side >= TILE_SIDES[-1]
+        possible = self.tileable and self.world_size == 1 and side >= TILE_SIDES[-1]
         return replace(self, tile_size=side, cached_tiles=0, retain_freed=False, strips=False) if possible else None
 
 
@@ -117,79 +122,86 @@ def plan_memory(
     config: "TransferConfig",
     memory: Memory,
     precision: str = "fp32",
-    processes: int = 1,
+    world_size: int = 1,
 ) -> Plan:
-    """How to paint at `size` with the least work that fits: whole, else in tiles, or then with a shorter history.
+    """Return the plan with the least work that fits: the whole image, else tiles, else tiles and a shorter history.
 
-    The optimiser's pictures move from the device to the host before the history gets shorter. Where nothing fits, the
-    plan is the most frugal one. `precision` is the one that the network computes in. Several `processes` that share the
-    tiles have the `memory` each.
+    Before the history becomes shorter, the state of the optimiser moves from the device to the host. If nothing fits,
+    the result is the plan that takes the least memory, with `insufficient_memory` set.
+
+    Args:
+        size: Width and height of the image.
+        style_size: Width and height of the largest style image.
+        config: Layers, history, tile size.
+        memory: The available bytes, of each rank.
+        precision: The precision of the network.
+        world_size: Number of ranks that share the tiles.
     """
     available = memory.host if memory.device is None else memory.device
-    sides = _sides(size, config, processes)
-    # Only the fused network is sparing, and of the precisions this is the one that no other computes in.
+    tiles = _tile_choices(size, config, world_size)
+    # Only the fused network supports activation checkpointing, and only the fused network computes in bfloat16.
     checkpointing = (False, True) if precision == "bf16" else (False,)
-    for ways in _ways(config, memory):
+    for states in _state_choices(config, memory):
         plans: list[Plan] = []
-        for (history, on_host), (side, strips), checkpoint_first_block in product(ways, sides, checkpointing):
+        for (history, on_host), (side, strips), checkpoint in product(states, tiles, checkpointing):
             state = state_memory(size, config, history)
-            there = RUNTIME_MEMORY + state if on_host else 0
-            way = ExecutionStrategy(size, config, side, precision, processes, checkpoint_first_block, strips)
-            network = way.memory(style_size)
-            here = RUNTIME_MEMORY + network + (0 if on_host else state)
-            if here <= available and there <= memory.host:
-                kept, taken = way.max_cached_tiles(available - here)
+            host = RUNTIME_MEMORY + state if on_host else 0
+            strategy = ExecutionStrategy(size, config, side, precision, world_size, checkpoint, strips)
+            network = strategy.memory(style_size)
+            needed = RUNTIME_MEMORY + network + (0 if on_host else state)
+            if needed <= available and host <= memory.host:
+                cached, taken = strategy.max_cached_tiles(available - needed)
                 plans.append(
                     Plan(
                         size,
                         side,
                         history,
-                        here + taken,
-                        there,
-                        divisible=config.tileable,
-                        processes=processes,
-                        cached_tiles=kept,
-                        work=way.work(kept),
-                        retain_freed=here + taken + network + taken <= available,
-                        checkpoint_first_block=checkpoint_first_block,
+                        needed + taken,
+                        host,
+                        tileable=config.tileable,
+                        world_size=world_size,
+                        cached_tiles=cached,
+                        work=strategy.work(cached),
+                        retain_freed=needed + taken + network + taken <= available,
+                        checkpoint_first_block=checkpoint,
                         strips=strips,
                     )
                 )
         if plans:
             return min(plans, key=lambda plan: plan.work * relative_evaluations(plan.history, config.history))
-    needed, found = (here, available) if here > available else (there, memory.host)
-    insufficient_memory = (
-        f"{size[0]}x{size[1]} px take about {format_size(needed)} of memory at the least, and {format_size(found)} "
-        "can be taken"
+    needed, limit = (needed, available) if needed > available else (host, memory.host)
+    insufficient = (
+        f"{size[0]}x{size[1]} px needs at least {format_size(needed)} of memory, but only {format_size(limit)} is "
+        "available"
     )
-    return Plan(size, side, history, here, there, insufficient_memory, config.tileable, processes)
+    return Plan(size, side, history, needed, host, insufficient, config.tileable, world_size)
 
 
 def estimate_memory(size: "Size", config: "TransferConfig") -> int:
-    """About how many bytes painting at this size takes, the whole picture at once, from a style of the same size."""
+    """Return the estimated bytes to evaluate a whole image of this size, with a style image of the same size."""
     return plan_memory(size, size, config.with_options(max_memory=0, tile_size=0), Memory(math.inf)).memory
 
 
 def relative_evaluations(history: int, wanted: int) -> float:
-    """How many times as many evaluations a run takes with this history as with the one that is `wanted`."""
+    """Return the number of evaluations with this history, relative to the number with the `wanted` one."""
     halvings = round(math.log2(wanted / history))
     return HISTORY_PENALTY[min(halvings, len(HISTORY_PENALTY) - 1)]
 
 
-def _sides(size: "Size", config: "TransferConfig", processes: int) -> list[tuple[int, bool]]:
-    """Tile sizes to choose from, and whether they are those of strips.
+def _tile_choices(size: "Size", config: "TransferConfig", world_size: int) -> list[tuple[int, bool]]:
+    """Return the tile sizes to choose from, each with whether the tiles are strips.
 
-    Of those that make the same work the first one is the best. Features of strips need not be laid out anew.
+    Of choices with equal work the first is the best. The features of strips need not be copied.
     """
     if config.tile_size:
         return [(config.tile_size, False)]
     smaller = [side for side in TILE_SIDES if side < max(size) and config.tileable]
-    strips = [side for side in smaller if side < size[1] and processes == 1]
+    strips = [side for side in smaller if side < size[1] and world_size == 1]
     return [(0, False), *((side, True) for side in strips), *((side, False) for side in smaller)]
 
 
-def _ways(config: "TransferConfig", memory: Memory) -> Iterator[list[tuple[int, bool]]]:
-    """Histories to choose from, and whether the pictures lie on the host; later ones if earlier do not fit."""
+def _state_choices(config: "TransferConfig", memory: Memory) -> Iterator[list[tuple[int, bool]]]:
+    """Yield lists of (history, on host) to choose from; the next list applies if nothing in the last one fits."""
     histories = [config.history]
     while config.optimizer == "lbfgs" and histories[-1] > 1:
         histories.append(histories[-1] // 2)

@@ -1,8 +1,8 @@
-"""How a picture is cut into tiles: what each owns, and what it reads around that. Without PyTorch.
+"""Divide images into tiles, each read with a halo. Without PyTorch.
 
-A tile owns a rectangle of the picture, and of the features at every layer those that lie there. It reads a halo as
-well, so deep that all the features it owns come out as in the whole picture: zeros are padded where the picture ends,
-and nowhere else. Whatever is cut starts on a multiple of the network's total stride, where pooling windows start.
+A tile is a rectangle of the image, and at every layer the rectangle of features that corresponds to it. It is read with
+a halo that is deep enough for its features to be the same as in the whole image: zeros are padded only at the border of
+the image. All cuts are on multiples of the total stride of the network, where pooling windows start.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ Slices = tuple[slice, slice]
 
 
 class Segment(NamedTuple):
-    """A part of a side of the picture, in pixels: what a tile owns, inside what it reads, inside the whole side."""
+    """The extent of a tile along one side of the image, in pixels: without halo, with halo, and the whole side."""
 
     start: int
     stop: int
@@ -27,25 +27,25 @@ class Segment(NamedTuple):
 
     @property
     def length_read(self) -> int:
-        """How many pixels the tile reads along the side."""
+        """The length in pixels, with halo."""
         return self.read_stop - self.read_start
 
     def placed(self, stride: int) -> slice:
-        """Where the features it owns, at a layer of that stride, lie among those of the picture."""
+        """Return the positions of the tile among the features of the image, at a layer of that stride."""
         return slice(self.start // stride, self.stop // stride)
 
     def owned(self, stride: int) -> slice:
-        """Where they lie among the features of what the tile reads."""
+        """Return the positions of the tile without halo among the features of the tile with halo."""
         first = self.read_start // stride
         return slice(self.start // stride - first, self.stop // stride - first)
 
     def share(self, stride: int) -> float:
-        """Which part of all features along the side it owns."""
+        """Return the share of the tile in the features along the side."""
         return (self.stop // stride - self.start // stride) / (self.side // stride)
 
 
 class Tile(NamedTuple):
-    """A rectangle of the picture. One without `weight` counts for nothing: only its shapes are wanted."""
+    """A rectangle of the image. With `weight` 0 it contributes nothing: only the shapes of its results are used."""
 
     rows: Segment
     columns: Segment
@@ -53,108 +53,114 @@ class Tile(NamedTuple):
 
     @property
     def pixels_read(self) -> int:
-        """How many pixels it reads."""
+        """The number of pixels, with halo."""
         return self.rows.length_read * self.columns.length_read
 
     @property
     def read(self) -> Slices:
-        """The pixels it reads."""
+        """The pixels of the image that the tile reads, with halo."""
         return slice(*self.rows[2:4]), slice(*self.columns[2:4])
 
     def placed(self, stride: int) -> Slices:
-        """Where the features it owns, at a layer of that stride, lie among those of the picture."""
+        """Return the positions of the tile among the features of the image, at a layer of that stride."""
         return self.rows.placed(stride), self.columns.placed(stride)
 
     def owned(self, stride: int) -> Slices:
-        """Where they lie among the features of what it reads."""
+        """Return the positions of the tile without halo among the features of the tile with halo."""
         return self.rows.owned(stride), self.columns.owned(stride)
 
     def share(self, stride: int) -> float:
-        """Which part of all positions at that layer it owns."""
+        """Return the weighted share of the tile in all positions of that layer."""
         return self.weight * self.rows.share(stride) * self.columns.share(stride)
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """How pictures are cut for some layers of a network, sizes in pixels.
+    """How images are divided for some layers of a network.
 
-    `strides` are those of the layers, by name. Cuts lie on multiples of `step`. A tile owns at most `side` a side, or
-    `step`, and the last one of a row or column what division leaves over as well; it reads at most `halo` more at
-    each end. Tiles that are `strips` are as wide as the picture. Where several `processes` share a picture, it is cut
-    so that the busiest of them has the least to read.
+    Attributes:
+        strides: The strides of the layers, by name.
+        step: Cuts are on multiples of this, in pixels.
+        halo: How many pixels a tile reads beyond each of its sides, at most.
+        side: The largest side of a tile in pixels, but at least `step`; the last tile of a row or column also contains
+            the remainder of the division.
+        world_size: The number of ranks that share the tiles. Images are divided so that the rank with the most work
+            reads the fewest pixels.
+        strips: Whether tiles are as wide as the image.
     """
 
     strides: Mapping[str, int]
     step: int
     halo: int
     side: int
-    processes: int = 1
+    world_size: int = 1
     strips: bool = False
 
     @classmethod
-    def of(cls, arch: str, taps: Sequence[str], side: int, processes: int = 1, *, strips: bool = False) -> Self:
-        """The tiling with tiles of `side` for `taps` of `arch`, for as many `processes`.
+    def of(cls, arch: str, taps: Sequence[str], side: int, world_size: int = 1, *, strips: bool = False) -> Self:
+        """Return the tiling for `taps` of the architecture `arch`.
 
-        Each 3x3 convolution reads one of its own input's positions further; the halo is the sum of these up to the
-        deepest tap, rounded up to the next cut.
+        Each 3x3 convolution reads one position of its own input beyond its output. The halo is the sum of these
+        positions in pixels, up to the deepest tap, rounded up to a multiple of `step`.
 
         Raises:
-            UsageError: There is no such architecture or layer, or none is named.
+            UsageError: There is no such architecture or layer, or `taps` is empty.
         """
         plan = truncated(arch, taps)
         wanted = {canonical_layer_name(tap, arch) for tap in taps}
         strides = {layer.name: layer.stride for layer in plan if layer.name in wanted}
         step = plan[-1].stride
         reach = sum(layer.stride for layer in plan if layer.kind == "conv")
-        return cls(strides, step, -(-reach // step) * step, side, processes, strips)
+        return cls(strides, step, -(-reach // step) * step, side, world_size, strips)
 
     def tiles(self, size: tuple[int, int]) -> tuple[Tile, ...]:
-        """The tiles of a picture (width, height), row by row: together they own every feature exactly once."""
+        """Return the tiles of an image (width, height), row by row; every feature belongs to exactly one of them."""
         columns, rows = self._cut(size)
         return tuple(Tile(row, column) for row in rows for column in columns)
 
     def share(self, size: tuple[int, int], rank: int) -> tuple[Tile, ...]:
-        """Those of the tiles that are for the process of that rank, from 0; together the processes have each once.
+        """Return the tiles of one rank, counted from 0; every tile belongs to exactly one rank.
 
-        Where a picture is too small for that, it is a tile without weight, for all processes add up the same shapes.
+        If there are fewer tiles than ranks, the rank gets a tile of weight 0, for all ranks must reduce tensors of the
+        same shapes.
         """
         tiles = self.tiles(size)
-        return tiles[rank :: self.processes] or (tiles[0]._replace(weight=0.0),)
+        return tiles[rank :: self.world_size] or (tiles[0]._replace(weight=0.0),)
 
     def grid(self, size: tuple[int, int]) -> tuple[int, int]:
-        """How many tiles lie side by side, and on top of each other."""
+        """Return the numbers of columns and rows of tiles."""
         columns, rows = self._cut(size)
         return len(columns), len(rows)
 
     def largest(self, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Width and height of the most that a tile owns, and of the most that one reads."""
+        """Return width and height of the largest tile, without and with halo."""
         sides = self._cut(size)
         width, height = (max(part.stop - part.start for part in parts) for parts in sides)
         return (width, height), (_longest_read(sides[0]), _longest_read(sides[1]))
 
     def _cut(self, size: tuple[int, int]) -> tuple[list[Segment], list[Segment]]:
-        """The columns and the rows: the fewest that are short enough, or more to keep all processes busy."""
+        """Return the columns and the rows: the fewest that are small enough, or more to give every rank a tile."""
         width, height = size
-        across = [self._segments(width, 1)] if self.strips else self._ways(width)
-        sides = [[(_longest_read(parts), parts) for parts in ways] for ways in (across, self._ways(height))]
-        (_, columns), (_, rows) = min(product(*sides), key=self._delay)
+        across = [self._segments(width, 1)] if self.strips else self._candidates(width)
+        sides = [[(_longest_read(parts), parts) for parts in cuts] for cuts in (across, self._candidates(height))]
+        (_, columns), (_, rows) = min(product(*sides), key=self._cost)
         return columns, rows
 
-    def _delay(self, way: Sequence[tuple[int, list[Segment]]]) -> tuple[int, int]:
-        """How many processes have no tile, and how many pixels the busiest one reads, at the most."""
-        (width, columns), (height, rows) = way
+    def _cost(self, cut: Sequence[tuple[int, list[Segment]]]) -> tuple[int, int]:
+        """Return the number of ranks without a tile, and an upper bound of the pixels that one rank reads."""
+        (width, columns), (height, rows) = cut
         tiles = len(columns) * len(rows)
-        return max(0, self.processes - tiles), -(-tiles // self.processes) * width * height
+        return max(0, self.world_size - tiles), -(-tiles // self.world_size) * width * height
 
-    def _ways(self, side: int) -> list[list[Segment]]:
-        """How a side may be cut: for one process into the fewest parts, for several into up to one more for each."""
+    def _candidates(self, side: int) -> list[list[Segment]]:
+        """Return the divisions of a side to choose from: into the fewest segments, or up to one more for each rank."""
         steps = max(1, side // self.step)
         fewest = -(-steps // max(1, self.side // self.step))
-        most = min(steps, fewest + self.processes - 1)
+        most = min(steps, fewest + self.world_size - 1)
         return [self._segments(side, count) for count in range(fewest, most + 1)]
 
     def _segments(self, side: int, count: int) -> list[Segment]:
-        """Parts of about equal length, for the longest one takes the most memory."""
+        """Divide a side into segments of about equal length: the longest one takes the most memory."""
         steps = max(1, side // self.step)
         cuts = [self.step * (number * steps // count) for number in range(count)] + [side]
         return [

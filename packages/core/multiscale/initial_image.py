@@ -15,15 +15,18 @@ from core.styles import StyleExemplar
 
 
 def initial_image(content: Pixels, exemplars: Sequence[StyleExemplar], config: TransferConfig) -> Pixels:
-    """What the run starts from: (1, 3, H, W) of the size of `content`, in [0, 1].
+    """Return the image (1, 3, H, W) in [0, 1] that a run starts from, with the size of `content`.
 
-    `config.init` names it, or is the path of a picture, which is resized to fit. Noise is uniform, from
-    `config.seed`.
+    `config.init` names it, or is the path of an image, which is resized. Noise is uniform, seeded by `config.seed`.
+
+    Raises:
+        UsageError: `config.init` is neither a known name nor an image file.
     """
     if config.init == "content":
         return content
     if config.init == "matched":
-        # The content hardly minds the colours, so a start in those of the style would decide them at any strength.
+        # The content loss hardly depends on colours, so a full match would give the colours of the style at any
+        # strength.
         matched = color_matched_image(content, exemplars)
         share = 1.0 if config.strength is None else min(1.0, 2 * config.strength)
         return matched if share == 1 else (1 - share) * content + share * matched
@@ -33,27 +36,29 @@ def initial_image(content: Pixels, exemplars: Sequence[StyleExemplar], config: T
         return (1 - share) * content + share * noise
     if not Path(config.init).is_file():
         raise UsageError(
-            f"--init is {config.init!r}, which is no file: expected content, matched, noise, blend, or a picture"
+            f"--init is {config.init!r}, and there is no such file: expected content, matched, noise, blend, or an "
+            "image file"
         )
     return resize(read_image(config.init, name="--init").pixels, (content.shape[3], content.shape[2]))
 
 
 def color_matched_image(content: Pixels, exemplars: Sequence[StyleExemplar]) -> Pixels:
-    """`content` in the colours and contrasts of the styles, mixed as they are wanted at each pixel."""
-    mixed, total = np.zeros_like(content), np.zeros_like(content[:, :1])
+    """Return `content` (1, 3, H, W) with the colours and contrasts of the styles, blended by weights and masks."""
+    blended, total = np.zeros_like(content), np.zeros_like(content[:, :1])
     for exemplar in exemplars:
         share = np.float32(exemplar.weight) * (np.ones_like(total) if exemplar.mask is None else exemplar.mask)
-        mixed += share * match_color_bands(content, exemplar.pictures[0])
+        blended += share * match_color_bands(content, exemplar.images[0])
         total += share
-    nowhere = total <= 0
-    matched: Pixels = np.where(nowhere, content, mixed / np.where(nowhere, 1, total))
+    without_style = total <= 0
+    matched: Pixels = np.where(without_style, content, blended / np.where(without_style, 1, total))
     return matched
 
 
 def upsample_with_detail(coarse: Pixels, start: Pixels) -> Pixels:
-    """The coarse painting at the size of `start`, with the details of `start` that it is too small to hold.
+    """Return `coarse` at the size of `start`, with the detail of `start` that `coarse` is too small to represent.
 
-    Enlarging alone gives a blurred picture, whose style is further off than that of `start` ever was.
+    Both are (1, 3, H, W) in [0, 1]. An upsampled image without this detail is blurred, and its style loss is larger
+    than that of `start`.
     """
     height, width = start.shape[2:]
     small = resample(start, (coarse.shape[3], coarse.shape[2]))

@@ -1,7 +1,7 @@
-"""What is optimised, where that is not the whole picture: only its luminance, or only some of its regions.
+"""What is optimised: the whole image, its luminance alone, or only the regions where a style applies.
 
-The optimiser sees an array; the network sees what the canvas makes of it, and a user gets what it delivers. All of it
-is NumPy, but for what runs at every evaluation, which is arithmetic that NumPy arrays and torch tensors share.
+Everything here is NumPy, except for the objective of the parameters, which uses arithmetic that NumPy arrays and torch
+tensors share.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,93 +11,91 @@ from typing import Self
 import numpy as np
 
 from core.arrays import Array, Pixels
-from core.image.color import _luma
+from core.image.color import luma
 from core.optim.types import Evaluation, Objective
 from core.styles import StyleExemplar
 
 
 @dataclass(frozen=True, eq=False)
 class Parametrization:
-    """How the array that is optimised becomes a picture.
+    """Maps the optimised parameters to the network input and to the output image.
 
-    `photograph` is the content (1, 3, H, W). With `luminance` the array is (1, 1, H, W), the brightness alone: the
-    network sees it in grey, and the picture has the photograph's colours (Gatys et al., Preserving Color in Neural
-    Artistic Style Transfer, arXiv 1606.05897). Where `paintable`, (1, 1, H, W) in [0, 1], is less than 1, so much of
-    the photograph shows through; None paints everywhere.
+    Attributes:
+        content_image: The content image (1, 3, H, W).
+        luminance_only: The parameters are the luminance (1, 1, H, W). The network reads a grey image, and the output
+            has the colours of the content image (Gatys et al., Preserving Color in Neural Artistic Style Transfer,
+            arXiv 1606.05897). Otherwise the parameters are the image (1, 3, H, W).
+        mask: How much of the output is optimised, (1, 1, H, W) in [0, 1]; the rest is the content image. None for 1
+            everywhere.
     """
 
-    photograph: Pixels
-    luminance: bool = False
-    paintable: Pixels | None = None
+    content_image: Pixels
+    luminance_only: bool = False
+    mask: Pixels | None = None
 
     @classmethod
-    def of(cls, photograph: Pixels, exemplars: Sequence[StyleExemplar], *, luminance: bool) -> Self:
-        """The canvas for these styles: painted only where one of them is wanted."""
+    def of(cls, content_image: Pixels, exemplars: Sequence[StyleExemplar], *, luminance_only: bool) -> Self:
+        """Return the parametrization for these styles: only the union of their masks is optimised."""
         masks = [exemplar.mask for exemplar in exemplars]
         present = [mask for mask in masks if mask is not None]
         everywhere = len(present) < len(masks)
-        return cls(photograph, luminance, None if everywhere else np.maximum.reduce(present))
+        return cls(content_image, luminance_only, None if everywhere else np.maximum.reduce(present))
 
     @property
     def content(self) -> Pixels:
-        """The photograph as the network sees it."""
-        return self._grey(self.photograph) if self.luminance else self.photograph
+        """The content image (1, 3, H, W) as the network reads it."""
+        return self.to_network_input(self.content_image)
 
-    def style(self, pixels: Pixels) -> Pixels:
-        """A style (1, 3, h, w) as the network sees it: for luminance grey, as bright and contrasty as the photograph.
+    def style_to_network_input(self, pixels: Pixels) -> Pixels:
+        """Return a style image (1, 3, h, w) as the network reads it.
 
-        As in arXiv 1606.05897.
+        For luminance: a grey image with the mean and deviation of the luminance of the content image (arXiv
+        1606.05897).
         """
-        if not self.luminance:
+        if not self.luminance_only:
             return pixels
-        own, other = _luma(pixels), _luma(self.photograph)
+        own, other = luma(pixels), luma(self.content_image)
         matched = (own - own.mean()) * (other.std() / max(float(own.std()), 1e-6)) + other.mean()
         return np.repeat(matched.clip(0, 1), 3, axis=1)
 
-    def array(self, pixels: Pixels) -> Pixels:
-        """What is optimised of a picture (1, 3, H, W)."""
-        return _luma(pixels) if self.luminance else pixels
+    def to_parameters(self, pixels: Pixels) -> Pixels:
+        """Return the parameters of an image (1, 3, H, W)."""
+        return luma(pixels) if self.luminance_only else pixels
 
-    def deliver(self, array: Pixels) -> Pixels:
-        """The picture (1, 3, H, W) in [0, 1] that the array stands for."""
-        array = self._composed(array)
-        if not self.luminance:
-            return array
-        colours = self.photograph - _luma(self.photograph)
-        return (array + colours).clip(0, 1)
+    def to_image(self, parameters: Pixels) -> Pixels:
+        """Return the image (1, 3, H, W) in [0, 1] of the parameters."""
+        if self.mask is not None:
+            parameters = parameters * self.mask + self._fixed_part()
+        if not self.luminance_only:
+            return parameters
+        chrominance = self.content_image - luma(self.content_image)
+        return (parameters + chrominance).clip(0, 1)
 
-    def seen(self, pixels: Pixels) -> Pixels:
-        """What the network sees of a picture that was delivered."""
-        return self._grey(pixels) if self.luminance else pixels
+    def to_network_input(self, pixels: Pixels) -> Pixels:
+        """Return an image (1, 3, H, W) as the network reads it: grey for luminance, else unchanged."""
+        return np.repeat(luma(pixels), 3, axis=1) if self.luminance_only else pixels
 
-    def wrap(self, objective: Objective, to_array: Callable[[Pixels], Array]) -> Objective:
-        """The objective as a function of the array; `to_array` brings NumPy arrays to where it computes."""
-        if not self.luminance and self.paintable is None:
+    def compose_with(self, objective: Objective, to_array: Callable[[Pixels], Array]) -> Objective:
+        """Return `objective` as a function of the parameters; `to_array` moves NumPy arrays to where it computes."""
+        if not self.luminance_only and self.mask is None:
             return objective
-        share = to_array(np.ones((1, 1, 1, 1), np.float32) if self.paintable is None else self.paintable)
-        rest = to_array(self._rest())
-        planes = to_array(np.ones((1, 3, 1, 1), np.float32)) if self.luminance else 1
+        share = to_array(np.ones((1, 1, 1, 1), np.float32) if self.mask is None else self.mask)
+        fixed = to_array(self._fixed_part())
+        planes = to_array(np.ones((1, 3, 1, 1), np.float32)) if self.luminance_only else 1
 
-        def evaluate(array: Array) -> Evaluation:
-            there = objective((array * share + rest) * planes)
-            gradient = there.gradient
-            if self.luminance:
+        def evaluate(parameters: Array) -> Evaluation:
+            found = objective((parameters * share + fixed) * planes)
+            gradient = found.gradient
+            if self.luminance_only:
                 gradient = gradient[:, 0:1] + gradient[:, 1:2] + gradient[:, 2:3]
-            return Evaluation(there.loss, gradient * share, there.parts)
+            return Evaluation(found.loss, gradient * share, found.parts)
 
         return evaluate
 
-    def _composed(self, array: Pixels) -> Pixels:
-        return array if self.paintable is None else array * self.paintable + self._rest()
-
-    def _rest(self) -> Pixels:
-        """What shows of the photograph whatever is painted."""
-        photograph = self.array(self.photograph)
-        if self.paintable is None:
-            return np.zeros_like(photograph)
-        rest: Pixels = photograph * (1 - self.paintable)
-        return rest
-
-    @staticmethod
-    def _grey(pixels: Pixels) -> Pixels:
-        return np.repeat(_luma(pixels), 3, axis=1)
+    def _fixed_part(self) -> Pixels:
+        """Return the part of the parameters that is not optimised: the content image outside the mask."""
+        content = self.to_parameters(self.content_image)
+        if self.mask is None:
+            return np.zeros_like(content)
+        fixed: Pixels = content * (1 - self.mask)
+        return fixed

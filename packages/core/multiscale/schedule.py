@@ -1,4 +1,4 @@
-"""From coarse to fine: the sizes a picture is painted at, and how long at each. NumPy and Pillow only."""
+"""The coarse-to-fine schedule: the sizes at which an image is optimised, and the evaluations at each."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,12 +13,18 @@ from core.network.architecture import MIN_SIDE
 
 @dataclass(frozen=True)
 class Scale:
-    """One size of the painting, those of the styles' pictures beside it (width, height), and its share of the run.
+    """One level of the pyramid.
 
-    `content_weight_scale` multiplies the content weights here. A feature of a picture at half the size sees four
-    times as much of the scene, so the content is held by a quarter of the features, each of which blurs what
-    the finest scale is to show; the area ratio restores the balance. Without it the coarse scales trade small
-    things away for style, and the fine ones do not bring them back.
+    `content_weight_scale` multiplies the content weights. At half the size of the image a feature covers four times as
+    much of the scene, so a quarter of the features represent the content, and each averages over detail of the finest
+    scale. The ratio of the areas compensates for that. Without it the style removes small objects at coarse scales,
+    and fine scales do not restore them.
+
+    Attributes:
+        size: Width and height of the image.
+        style_sizes: Width and height of every style image.
+        evaluations: Evaluations of the objective at this scale.
+        content_weight_scale: Factor of the content weights.
     """
 
     size: Size
@@ -28,60 +34,66 @@ class Scale:
 
     @property
     def style_size(self) -> Size:
-        """The largest of the styles' pictures."""
+        """Width and height of the largest style image."""
         return max(self.style_sizes, key=math.prod)
 
 
 def build_schedule(content: Size, styles: Sequence[Size], config: TransferConfig) -> tuple[Scale, ...]:
-    """The scales of a run, coarse to fine, for pictures of these sizes.
+    """Return the scales of a run, coarse to fine, for a content image and style images of these sizes.
 
-    Every scale gets an equal share of the evaluations. Unless told how many, the run starts at the coarsest
-    scale whose long side is at least `config.min_scale_size`: below, the layers that hold the content no longer
-    see what is in it, and the style wins.
+    Every scale gets an equal share of the evaluations. If `config.scales` is 0, the first scale is the coarsest one
+    whose long side is at least `config.min_scale_size`: below it, the deep layers do not recognise the content, and the
+    style replaces it.
+
+    Raises:
+        UsageError: An image is smaller than the network can process.
     """
     size = fit_size(content, config.image_size, config.image_size_side)
     fitted = [fit_size(style, config.image_size, config.image_size_side) for style in styles]
-    style_sizes = [_shrink(style, 1 / config.style_scale) for style in fitted]
-    if (least := min(map(min, style_sizes))) < MIN_SIDE:
-        raise UsageError(f"--style-scale {config.style_scale:g} makes a style {least} px small: use a larger one")
-    shrinkages = list(_shrinkages(size, style_sizes, config))[: config.iterations]
-    share, rest = divmod(config.iterations, len(shrinkages))
+    style_sizes = [_divided(style, 1 / config.style_scale) for style in fitted]
+    if (shortest := min(map(min, style_sizes))) < MIN_SIDE:
+        raise UsageError(
+            f"--style-scale {config.style_scale:g} reduces a style image to a side of {shortest} px, below the minimum "
+            f"of {MIN_SIDE}: use a larger value"
+        )
+    divisors = list(_divisors(size, style_sizes, config))[: config.iterations]
+    share, remainder = divmod(config.iterations, len(divisors))
     return tuple(
         Scale(
-            _shrink(size, by),
-            tuple(_shrink(style, by) for style in style_sizes),
-            share + (rest if by == 1 else 0),
-            content_weight_scale=by**2,
+            _divided(size, divisor),
+            tuple(_divided(style, divisor) for style in style_sizes),
+            share + (remainder if divisor == 1 else 0),
+            content_weight_scale=divisor**2,
         )
-        for by in reversed(shrinkages)
+        for divisor in reversed(divisors)
     )
 
 
-def _shrinkages(size: Size, style_sizes: Sequence[Size], config: TransferConfig) -> Iterator[float]:
-    """By how much to divide the sizes, from 1 up, one for each scale."""
-    yield 1.0
-    scale = 1
-    while scale != config.scales:
-        by = config.scale_factor**scale
-        long_side = max(_shrink(size, by))
-        shortest = min(min(_shrink(other, by)) for other in (size, *style_sizes))
-        if shortest < MIN_SIDE or (config.scales == 0 and long_side < config.min_scale_size):
-            return
-        yield by
-        scale += 1
-
-
-def _shrink(size: Size, by: float) -> Size:
-    width, height = size
-    return round(width / by), round(height / by)
-
-
-def fraction_done(scales: Sequence[Scale], evaluations: int) -> float:
-    """The share of the run's work, pixels times evaluations, that so many evaluations are."""
+def fraction_done(schedule: Sequence[Scale], evaluations: int) -> float:
+    """Return the fraction of the work of a run, in pixels times evaluations, after that many evaluations."""
     done = total = 0
-    for scale in scales:
+    for scale in schedule:
         here = min(max(evaluations, 0), scale.evaluations)
         done += here * math.prod(scale.size)
         total += scale.evaluations * math.prod(scale.size)
         evaluations -= scale.evaluations
     return done / total
+
+
+def _divisors(size: Size, style_sizes: Sequence[Size], config: TransferConfig) -> Iterator[float]:
+    """Yield the divisor of the sizes for each scale, from 1 upwards."""
+    yield 1.0
+    scale = 1
+    while scale != config.scales:
+        divisor = config.scale_factor**scale
+        long_side = max(_divided(size, divisor))
+        shortest = min(min(_divided(other, divisor)) for other in (size, *style_sizes))
+        if shortest < MIN_SIDE or (config.scales == 0 and long_side < config.min_scale_size):
+            return
+        yield divisor
+        scale += 1
+
+
+def _divided(size: Size, divisor: float) -> Size:
+    width, height = size
+    return round(width / divisor), round(height / divisor)

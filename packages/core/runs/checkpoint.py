@@ -1,4 +1,4 @@
-"""A run kept in a file as it goes on, so that one that was killed can go on from there. Without PyTorch."""
+"""Checkpoints: the state of a run in a file, to resume from. Without PyTorch."""
 
 import json
 import math
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.arrays import Pixels
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.files import replacing
@@ -22,76 +23,95 @@ from core.runs.record import differences
 if TYPE_CHECKING:
     from core.runs.progress import Progress
 
-FORMAT = "style-transfer checkpoint 4"
-CHECKPOINT_INTERVAL = 30.0
-"""Seconds from one checkpoint to the next, unless told otherwise."""
+FORMAT = "style-transfer checkpoint"
+VERSION = "4"
 
-LEAST_PAUSE = 10
-"""Between two checkpoints passes at least this many times what the first of them took: large pictures take long."""
+INITIAL = "initial parameters"
+"""The name of the tensor that the scale started from."""
+
+CHECKPOINT_INTERVAL = 30.0
+"""Default number of seconds between two checkpoints."""
+
+MIN_PAUSE_RATIO = 10
+"""The pause between two checkpoints is at least this many times the time to write one: large images take long."""
 
 
 @dataclass(frozen=True)
-class Saved:
-    """Where a run stood: the scale's number, and the evaluations over all scales and over those before this one.
+class SavedRun:
+    """The state of a run that a checkpoint holds.
 
-    `losses` are those of the steps before the last, and `seconds` what it all took.
+    Attributes:
+        scale: Number of the scale, from 1.
+        evaluations: Evaluations over all scales.
+        evaluations_before: Evaluations over the earlier scales.
+        seconds: Duration of the run so far.
+        losses: The losses after every step but the last.
     """
 
     scale: int
     evaluations: int
-    used_before: int
+    evaluations_before: int
     seconds: float
     losses: list[dict[str, Any]]
     _path: Path
     _numbers: Mapping[str, Any]
 
     def read_step(self) -> Step:
-        """The last step, with NumPy's arrays; read anew each time, so that nothing else keeps them in memory."""
+        """Read the last step, with NumPy arrays; every call reads the file, so that no copy stays in memory."""
         with _opened(self._path) as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+            names = [name for name in file.keys() if name != INITIAL]  # noqa: SIM118 - it is no mapping
+            tensors = {name: file.get_tensor(name) for name in names}
         return Step(image=tensors.pop("image"), arrays=tensors, **self._numbers)
+
+    def read_initial(self) -> Pixels:
+        """Read the parameters that the scale started from."""
+        with _opened(self._path) as file:
+            initial: Pixels = file.get_tensor(INITIAL)
+        return initial
 
 
 class Checkpoint:
-    """The file that keeps a run: a safetensors file, written whole or not at all, at most every so many seconds.
+    """A safetensors file with the state of a run, replaced as a whole every `every` seconds.
 
-    It holds the pictures the optimiser goes on from as tensors (1, 3, H, W), and in its metadata the numbers, the
-    losses so far, the configuration, the checksums of the pictures, and the versions. A run that goes on from it
-    takes the steps that it would have taken: on the same CPU and with the same plan for its memory, bit for bit.
-
-    Raises:
-        UsageError: `every` is no number of seconds.
+    It contains the arrays of the optimiser as tensors, and in its metadata the numbers of the optimiser, the losses so
+    far, the configuration, the checksums of the images and the versions. On the same CPU and with the same memory plan,
+    a resumed run takes the same steps as an uninterrupted one, bit for bit.
     """
 
     def __init__(self, path: str | PathLike[str], every: float = CHECKPOINT_INTERVAL) -> None:
+        """Create a checkpoint at `path`.
+
+        Raises:
+            UsageError: `every` is not a number of seconds.
+        """
         if not (math.isfinite(every) and every >= 0):
             raise UsageError(f"--checkpoint-every is {every}: expected a number of seconds of at least 0")
         self.path, self.every = Path(path), every
         self._about: dict[str, Any] = {}
         self._due = math.inf
 
-    def open(self, config: TransferConfig, about: Mapping[str, Any]) -> Saved | None:
-        """Where the run stands that is described, by its configuration and the entries of its record, if it has begun.
+    def open(self, config: TransferConfig, about: Mapping[str, Any]) -> SavedRun | None:
+        """Return the saved state of the run with `config` and the record entries `about`, or None if there is no file.
 
         Raises:
-            UsageError: The file holds another run, or is damaged.
+            UsageError: The file belongs to another run, has another format, or is damaged.
         """
         self._about = json.loads(json.dumps({**about, "config": config.to_dict()}))
         self._due = time.perf_counter() + self.every
         if not self.path.exists():
             return None
-        kept = _read(self.path)
-        if found := differences(config, self._about, kept["about"]):
+        saved = _read(self.path)
+        if found := differences(config, self._about, saved["about"]):
             raise UsageError(
-                f"checkpoint {self.path} is of a run that differs in {', '.join(found)}: "
-                "give the same pictures and options, or another file"
+                f"checkpoint {self.path} belongs to a run that differs in {', '.join(found)}: use the same images and "
+                "options, or another file"
             )
-        where = {name: kept[name] for name in ("scale", "evaluations", "seconds", "losses")}
-        used_before = kept["evaluations"] - kept["step"]["evaluations"]
-        return Saved(**where, used_before=used_before, _path=self.path, _numbers=kept["step"])
+        entries = {name: saved[name] for name in ("scale", "evaluations", "seconds", "losses")}
+        before = saved["evaluations"] - saved["step"]["evaluations"]
+        return SavedRun(**entries, evaluations_before=before, _path=self.path, _numbers=saved["step"])
 
-    def keep(self, progress: "Progress", losses: Sequence[Mapping[str, Any]], *, now: bool = False) -> None:
-        """Write where the run stands, if it is time or has to be `now`; `losses` are those of all its steps.
+    def save(self, progress: "Progress", losses: Sequence[Mapping[str, Any]], *, now: bool = False) -> None:
+        """Write the state of the run if the interval has passed, or `now`; `losses` are those of all its steps.
 
         Raises:
             StyleTransferError: The file cannot be written.
@@ -100,7 +120,7 @@ class Checkpoint:
         if started < self._due and not now:
             return
         step = progress.numpy_step
-        kept = {
+        entries = {
             "about": self._about,
             "scale": progress.scale,
             "evaluations": progress.evaluations,
@@ -108,35 +128,42 @@ class Checkpoint:
             "losses": list(losses[:-1]),
             "step": {name: getattr(step, name) for name in ("evaluations", "loss", "parts", "numbers")},
         }
-        _write(self.path, kept, {"image": step.image, **step.arrays})
+        _write(self.path, entries, {"image": step.image, INITIAL: progress.initial_parameters, **step.arrays})
         finished = time.perf_counter()
-        self._due = finished + max(self.every, LEAST_PAUSE * (finished - started))
+        self._due = finished + max(self.every, MIN_PAUSE_RATIO * (finished - started))
 
     def remove(self) -> None:
-        """Delete the file: the run is finished and its painting saved."""
+        """Delete the file."""
         self.path.unlink(missing_ok=True)
 
 
-def _write(path: Path, kept: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
+def _write(path: Path, entries: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
     from safetensors.numpy import save_file
 
     arrays = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     checksums = {name: zlib.crc32(array.data) for name, array in arrays.items()}
+    state = json.dumps({**entries, "crc32": checksums})
     with replacing(path) as temporary:
-        save_file(arrays, temporary, {"format": FORMAT, "kept": json.dumps({**kept, "crc32": checksums})})
+        save_file(arrays, temporary, {"format": f"{FORMAT} {VERSION}", "state": state})
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """What was kept beside the arrays, which are as they were written; a file that holds anything else is refused."""
+    """Return the entries beside the arrays, after a check of the arrays against their checksums."""
     with _opened(path) as file:
         metadata = file.metadata() or {}
-        if metadata.get("format") != FORMAT:
-            raise UsageError(f"{path} is no checkpoint of this program: give another file")
-        kept: dict[str, Any] = json.loads(metadata["kept"])
+        found = metadata.get("format", "")
+        if not found.startswith(FORMAT):
+            raise UsageError(f"{path} is not a checkpoint of this program: choose another file")
+        if found != f"{FORMAT} {VERSION}":
+            raise UsageError(
+                f"checkpoint {path} has format {found.removeprefix(FORMAT).strip()}, and this version of the program "
+                f"reads format {VERSION}: remove the file, or resume with the version that wrote it"
+            )
+        state: dict[str, Any] = json.loads(metadata["state"])
         checksums = {name: zlib.crc32(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
-    if kept["crc32"] != checksums:
-        raise UsageError(f"checkpoint {path} is damaged: remove it, or give another file")
-    return kept
+    if state["crc32"] != checksums:
+        raise UsageError(f"checkpoint {path} is damaged: remove it, or choose another file")
+    return state
 
 
 @contextmanager
@@ -149,4 +176,4 @@ def _opened(path: Path) -> Iterator[Any]:
     except (OSError, SafetensorError, ValueError) as error:
         if isinstance(error, UsageError):
             raise
-        raise UsageError(f"checkpoint {path} cannot be read ({error}): remove it, or give another file") from error
+        raise UsageError(f"checkpoint {path} cannot be read ({error}): remove it, or choose another file") from error

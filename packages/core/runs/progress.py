@@ -8,20 +8,28 @@ from typing import Any
 
 import PIL.Image
 
-from core.arrays import Pixels, Size
-from core.backends.base import Backend
-from core.image.writing import quantise, to_image, write_image
+from core.arrays import Array, Pixels, Size
+from core.image.writing import quantize, to_image, write_image
 from core.multiscale.parametrization import Parametrization
 from core.optim.types import Evaluation, Objective, Step
-from core.runs.record import embedded
+from core.runs.record import record_for_embedding
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands after a step, with the best picture of this scale so far.
+    """The state of a run after a step, with the best image of the present scale so far.
 
-    `fraction` is the share of the whole work done, by pixels and evaluations, in (0, 1]. `resumed` says that an
-    earlier run took the step, and left it in a checkpoint.
+    Attributes:
+        scale: Number of the scale, from 1.
+        scales: Number of scales.
+        size: Width and height of the image at this scale.
+        evaluations: Evaluations so far, over all scales.
+        total_evaluations: Evaluations of the whole run.
+        loss: The loss of the image.
+        parts: The weighted terms of the loss, by name.
+        seconds: Time since the start; for a resumed run, with the time of the earlier run.
+        fraction: The fraction of the work done, in pixels times evaluations, in (0, 1].
+        resumed: Whether this is the step of an earlier run that the checkpoint holds.
     """
 
     scale: int
@@ -35,32 +43,39 @@ class Progress:
     fraction: float
     resumed: bool
     _step: Step = field(repr=False)
-    _engine: Backend = field(repr=False)
+    _initial: Pixels = field(repr=False)
     _objective: Objective = field(repr=False)
-    _canvas: Parametrization = field(repr=False)
+    _parametrization: Parametrization = field(repr=False)
+    _to_array: Callable[[Pixels], Array] = field(repr=False)
+    _to_pixels: Callable[[Array], Pixels] = field(repr=False)
 
     @cached_property
     def pixels(self) -> Pixels:
-        """The picture so far, (1, 3, H, W) RGB in [0, 1], at the size of this scale."""
-        return self._canvas.deliver(self._engine.to_pixels(self._step.image))
+        """The image so far, (1, 3, H, W) RGB in [0, 1], at the size of this scale."""
+        return self._parametrization.to_image(self._to_pixels(self._step.image))
 
     @cached_property
     def image(self) -> PIL.Image.Image:
-        """The picture so far, with 8 bits a channel."""
+        """The image so far, with 8 bits per channel."""
         return to_image(self.pixels)
 
-    def delivered(self, bit_depth: int) -> Evaluation:
-        """The objective at the picture as a file of that depth holds it."""
-        seen = self._canvas.seen(quantise(self.pixels, bit_depth))
-        return self._objective(self._engine.to_array(seen))
+    def delivered_loss(self, bit_depth: int) -> Evaluation:
+        """Evaluate the objective at the image as a file with that many bits per channel stores it."""
+        saved = self._parametrization.to_network_input(quantize(self.pixels, bit_depth))
+        return self._objective(self._to_array(saved))
 
     @property
     def numpy_step(self) -> Step:
-        """The step that the optimiser took, and can go on from, its arrays NumPy's."""
-        return self._step.converted(self._engine.to_pixels)
+        """The step of the optimiser, with NumPy arrays, to continue from."""
+        return self._step.converted(self._to_pixels)
+
+    @property
+    def initial_parameters(self) -> Pixels:
+        """The parameters that the scale started from; the targets of some style losses depend on them."""
+        return self._initial
 
     def losses(self) -> dict[str, Any]:
-        """The numbers alone, JSON-ready."""
+        """Return the numbers, JSON-ready."""
         return {
             "scale": self.scale,
             "evaluations": self.evaluations,
@@ -71,12 +86,18 @@ class Progress:
 
 
 Callback = Callable[[Progress], bool | None]
-"""Called after every step; the run stops, and delivers what it has, once it returns True."""
+"""Called after every step. If it returns True, the run ends and returns the image so far."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """A painting: (1, 3, H, W) RGB in [0, 1], the content's alpha if it had one, and how it came about."""
+    """The output of a run.
+
+    Attributes:
+        pixels: The image (1, 3, H, W), RGB in [0, 1].
+        alpha: The alpha channel of the content image (1, 1, H, W) in [0, 1], if it has one.
+        record: The run record (see `core.runs.record`).
+    """
 
     pixels: Pixels = field(repr=False)
     alpha: Pixels | None = field(repr=False)
@@ -84,7 +105,7 @@ class Result:
 
     @cached_property
     def image(self) -> PIL.Image.Image:
-        """The painting with 8 bits a channel, RGB or RGBA."""
+        """The image with 8 bits per channel, RGB or RGBA."""
         return to_image(self.pixels, self.alpha)
 
     @property
@@ -93,7 +114,7 @@ class Result:
         return list(self.record["losses"])
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the painting, its record inside; the name's ending chooses the format."""
+        """Write the image with its run record; the extension of `path` determines the format."""
         config = self.record["config"]
         write_image(
             path,
@@ -101,5 +122,5 @@ class Result:
             alpha=self.alpha,
             bit_depth=config["bit_depth"],
             quality=config["quality"],
-            record=embedded(self.record),
+            record=record_for_embedding(self.record),
         )

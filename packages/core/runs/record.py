@@ -1,4 +1,4 @@
-"""How a painting came about: as JSON beside it and inside it, and from there back into a configuration."""
+"""The run record: how an image was made, as JSON in the image file or beside it."""
 
 import hashlib
 import json
@@ -27,32 +27,37 @@ DISTRIBUTION = "style-transfer-toolkit"
 def make_record(
     config: TransferConfig,
     *,
-    content: Mapping[str, Any],
-    styles: Sequence[Mapping[str, Any]],
+    inputs: Mapping[str, Any],
     backend: Mapping[str, Any],
-    scales: Sequence[Scale],
+    schedule: Sequence[Scale],
     losses: Sequence[Mapping[str, Any]],
     delivered: Evaluation,
     stopped: bool,
     seconds: float,
 ) -> dict[str, Any]:
-    """Everything needed to run it again and to judge it, as JSON-ready values.
+    """Return the record of a run, JSON-ready: what is needed to repeat the run and to judge its result.
 
-    `delivered` is the loss of the picture as its file holds it, rounded to its bit depth; the losses are those
-    of the steps before that.
+    Args:
+        config: The options.
+        inputs: The images, from `describe_inputs`.
+        backend: From `core.backends.base.Backend.describe`.
+        schedule: The scales.
+        losses: The losses after every step.
+        delivered: The objective at the image as its file stores it.
+        stopped: Whether the run ended early.
+        seconds: Duration of the run.
     """
     return {
         "program": DISTRIBUTION,
         "version": _version(),
         "config": config.to_dict(),
-        "content": dict(content),
-        "styles": [dict(style) for style in styles],
-        "engine": dict(backend),
+        **inputs,
+        "backend": dict(backend),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "numpy": np.__version__,
         "pillow": PIL.__version__,
-        "scales": [asdict(scale) for scale in scales],
+        "scales": [asdict(scale) for scale in schedule],
         "stopped": stopped,
         "delivered": {"loss": delivered.loss, **delivered.parts},
         "seconds": round(seconds, 3),
@@ -60,27 +65,76 @@ def make_record(
     }
 
 
-def describe_image(source: ImageSource, pixels: Pixels) -> dict[str, Any]:
-    """Which picture it was: its path and the checksum of the file, or of its pixels where there is no file."""
+def describe_inputs(
+    content: ImageSource, pixels: Pixels, styles: Sequence[Style], exemplars: Sequence[StyleExemplar]
+) -> dict[str, Any]:
+    """Return the entries "content" and "styles" of a record; `pixels` and `exemplars` are the images that were read."""
+    return {
+        "content": _describe_image(content, pixels),
+        "styles": [_describe_style(style, exemplar) for style, exemplar in zip(styles, exemplars, strict=True)],
+    }
+
+
+def differences(config: TransferConfig, about: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
+    """Return how a run differs from that of `record`: options as flags, images, backend.
+
+    `about` holds the entries "content", "styles" and "backend" of the run that must be equal; a missing entry is not
+    compared. Paths are not compared, checksums are.
+    """
+    record = upgraded(record)
+    found = config.differences(record["config"])
+    for name, what in (("content", "the content image"), ("styles", "the styles")):
+        if name in about and _without_paths(about[name]) != _without_paths(record[name]):
+            found.append(what)
+    if "backend" in about:
+        for name, what in (("name", "the backend"), ("weights", "the weights")):
+            if about["backend"].get(name) != record["backend"].get(name):
+                found.append(what)
+    return found
+
+
+def upgraded(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `record` with the present names; version 0.1 named the backend "engine" and the images "pictures"."""
+    record = dict(record)
+    if "engine" in record:
+        engine = dict(record.pop("engine"))
+        record["backend"] = {"name": engine.pop("engine", None), **engine}
+    if "styles" in record:
+        record["styles"] = [
+            {("images" if name == "pictures" else name): value for name, value in style.items()}
+            for style in record["styles"]
+        ]
+    return record
+
+
+def record_for_embedding(record: Mapping[str, Any]) -> str:
+    """Return the record as JSON for an image file, without the losses of every step."""
+    return json.dumps({key: value for key, value in record.items() if key != "losses"})
+
+
+def write_record(path: str | PathLike[str], record: Mapping[str, Any]) -> None:
+    """Write the whole record as JSON; the file is complete or not written at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _describe_image(source: ImageSource, pixels: Pixels) -> dict[str, Any]:
+    """Return the path of an image and the checksum of its file, or of its pixels where there is no file."""
     if isinstance(source, str | PathLike):
         path = Path(source)
-        found: dict[str, Any] = {
-            "path": str(path.resolve()),
-            "sha256": sha256_of(path),
-        }
+        found: dict[str, Any] = {"path": str(path.resolve()), "sha256": sha256_of(path)}
     else:
         found = {"path": None, "sha256": hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()}
     return found | {"size": size_of(pixels)}
 
 
-def describe_style(style: Style, exemplar: StyleExemplar) -> dict[str, Any]:
-    """Which pictures a style consists of, and how it was wanted."""
+def _describe_style(style: Style, exemplar: StyleExemplar) -> dict[str, Any]:
     region = None
     if style.region is not None and exemplar.mask is not None:
-        region = describe_image(style.region, exemplar.mask)
+        region = _describe_image(style.region, exemplar.mask)
     return {
-        "pictures": [
-            describe_image(source, pixels) for source, pixels in zip(style.pictures, exemplar.pictures, strict=True)
+        "images": [
+            _describe_image(source, pixels) for source, pixels in zip(style.images, exemplar.images, strict=True)
         ],
         "weight": style.weight,
         "region": region,
@@ -88,37 +142,10 @@ def describe_style(style: Style, exemplar: StyleExemplar) -> dict[str, Any]:
     }
 
 
-def differences(config: TransferConfig, about: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
-    """What keeps the run of `record` from being this one: options as flags, pictures, the engine.
-
-    `about` holds the entries "content", "styles" and "engine" of this run's own record, as far as they are to be the
-    same, JSON-ready or not. Where the files lie does not matter, what is in them does.
-    """
-    found = config.differences(record["config"])
-    for name, what in (("content", "the content picture"), ("styles", "the styles")):
-        if name in about and _without_paths(about[name]) != _without_paths(record[name]):
-            found.append(what)
-    for name in ("engine", "weights"):
-        if "engine" in about and about["engine"].get(name) != record["engine"].get(name):
-            found.append(f"the {name}")
-    return found
-
-
 def _without_paths(described: Any) -> Any:
     if isinstance(described, Mapping):
         return {key: _without_paths(value) for key, value in described.items() if key != "path"}
     return [_without_paths(value) for value in described] if isinstance(described, list | tuple) else described
-
-
-def embedded(record: Mapping[str, Any]) -> str:
-    """The record as it goes into a picture: without the losses of every step."""
-    return json.dumps({key: value for key, value in record.items() if key != "losses"})
-
-
-def write_record(path: str | PathLike[str], record: Mapping[str, Any]) -> None:
-    """Write the whole record as JSON, all at once or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def _version() -> str:

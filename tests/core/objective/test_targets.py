@@ -1,4 +1,6 @@
-"""Several styles and their regions in the objective, whole and in tiles."""
+"""Targets of several styles and regions, of the whole image and in tiles."""
+
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -9,9 +11,13 @@ from core.errors import UsageError
 from core.memory.tiling import Tiling
 from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import load_weights
-from core.objective.losses import gram, moments
-from core.objective.objective import ReferenceObjective, Targets, compute_targets
-from core.objective.tiled import TiledFeatures, TiledObjective, compute_tiled_targets
+from core.objective.gram import gram
+from core.objective.reference import ReferenceObjective
+from core.objective.targets import compute_targets
+from core.objective.tiled import TiledObjective
+from core.objective.tiled_features import TiledFeatures
+from core.objective.types import Targets
+from core.objective.wasserstein import moments
 from core.objective.weights import LossWeights
 from core.styles import StyleExemplar
 
@@ -24,7 +30,7 @@ def extractor() -> VGGFeatures:
     return load_vgg_features(load_weights("vgg19"), TAPS).double()
 
 
-def picture(seed: int, height: int = 37, width: int = 45) -> Tensor:
+def image_of(seed: int, height: int = 37, width: int = 45) -> Tensor:
     return torch.rand((1, 3, height, width), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
@@ -34,29 +40,35 @@ def left(share: float = 1.0) -> Tensor:
     return mask
 
 
-def terms(**options: object) -> LossWeights:
+def targets_of(
+    extractor: VGGFeatures, content: Tensor, exemplars: Sequence[StyleExemplar], weights: LossWeights
+) -> Targets:
+    return compute_targets(TiledFeatures.whole(extractor, "vgg19", TAPS), content, exemplars, weights)
+
+
+def weights_of(**options: object) -> LossWeights:
     return LossWeights.of(TransferConfig(**(OPTIONS | options)), activation_scale=57.6)
 
 
 def parts(
-    extractor: VGGFeatures, styles: Tensor | list[StyleExemplar], image: Tensor, **options: object
+    extractor: VGGFeatures, styles: Sequence[StyleExemplar], image: Tensor, **options: object
 ) -> dict[str, Tensor]:
-    weights = terms(**options)
-    return ReferenceObjective(extractor, compute_targets(extractor, picture(1), styles, weights), weights).parts(image)
+    weights = weights_of(**options)
+    return ReferenceObjective(extractor, targets_of(extractor, image_of(1), styles, weights), weights).parts(image)
 
 
-def test_a_mixture_of_styles_is_the_mixture_of_their_losses(extractor: VGGFeatures) -> None:
-    first, second, image = picture(2, 40, 30), picture(3, 30, 52), picture(4)
-    alone = [parts(extractor, style, image)["style"] for style in (first, second)]
+def test_the_loss_of_several_styles_is_the_weighted_mean_of_their_losses(extractor: VGGFeatures) -> None:
+    first, second, image = image_of(2, 40, 30), image_of(3, 30, 52), image_of(4)
+    alone = [parts(extractor, [StyleExemplar((style,))], image)["style"] for style in (first, second)]
     mixed = parts(extractor, [StyleExemplar((first,), 3), StyleExemplar((second,), 1)], image)["style"]
     assert mixed.item() == pytest.approx((0.75 * alone[0] + 0.25 * alone[1]).item())
 
 
-def test_pictures_of_one_style_are_averaged_by_area(extractor: VGGFeatures) -> None:
-    first, second = picture(2, 32, 32), picture(3, 32, 64)
+def test_statistics_of_the_images_of_one_style_are_averaged_by_area(extractor: VGGFeatures) -> None:
+    first, second = image_of(2, 32, 32), image_of(3, 32, 64)
     for loss, statistic in (("gram", gram), ("wasserstein", moments)):
-        weights = terms(style_loss=loss)
-        targets = compute_targets(extractor, picture(1), [StyleExemplar((first, second))], weights)
+        weights = weights_of(style_loss=loss)
+        targets = targets_of(extractor, image_of(1), [StyleExemplar((first, second))], weights)
         alone = [statistic(extractor(style)["relu1_1"]) for style in (first, second)]
         expected = (alone[0] + 2 * alone[1]) / 3
         found = targets.styles[0].statistics["relu1_1"]
@@ -69,9 +81,9 @@ def test_pictures_of_one_style_are_averaged_by_area(extractor: VGGFeatures) -> N
             assert torch.allclose(root @ root, covariance, atol=1e-8 * float(covariance.abs().max()))
 
 
-def test_a_region_is_judged_by_what_is_in_it(extractor: VGGFeatures) -> None:
-    """relu1_1 has every pixel: the Gram matrix of the left half is that of the masked picture, whatever is outside."""
-    style, image = picture(2), picture(4)
+def test_a_region_is_compared_by_the_features_inside_it(extractor: VGGFeatures) -> None:
+    """relu1_1 has one position per pixel, so the masked Gram matrix equals that of the left half of the features."""
+    style, image = image_of(2), image_of(4)
     only = {"style_layers": "relu1_1", "style_weight": 1}
     found = parts(extractor, [StyleExemplar((style,), mask=left())], image, **only)["style"]
     features = extractor(image)["relu1_1"][..., :24]
@@ -81,19 +93,19 @@ def test_a_region_is_judged_by_what_is_in_it(extractor: VGGFeatures) -> None:
 
 
 @pytest.mark.parametrize("loss", ["gram", "wasserstein"])
-def test_a_mask_of_any_even_brightness_is_everywhere(extractor: VGGFeatures, loss: str) -> None:
-    style, image = picture(2), picture(4)
+def test_a_uniform_mask_applies_to_the_whole_image(extractor: VGGFeatures, loss: str) -> None:
+    style, image = image_of(2), image_of(4)
     even = StyleExemplar((style,), 1, torch.full((1, 1, 37, 45), 1.0, dtype=torch.float64))
-    expected = parts(extractor, style, image, style_loss=loss)["style"].item()
+    expected = parts(extractor, [StyleExemplar((style,))], image, style_loss=loss)["style"].item()
     assert parts(extractor, [even], image, style_loss=loss)["style"].item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("loss", ["gram", "wasserstein", "sliced-wasserstein"])
 def test_the_gradient_of_regions_against_finite_differences(extractor: VGGFeatures, loss: str) -> None:
-    weights = terms(style_loss=loss)
-    styles = [StyleExemplar((picture(2), picture(5, 20, 33))), StyleExemplar((picture(3),), 2, left(0.6))]
-    objective = ReferenceObjective(extractor, compute_targets(extractor, picture(1), styles, weights), weights)
-    image, direction, step = picture(4), picture(6) - 0.5, 1e-6
+    weights = weights_of(style_loss=loss)
+    styles = [StyleExemplar((image_of(2), image_of(5, 20, 33))), StyleExemplar((image_of(3),), 2, left(0.6))]
+    objective = ReferenceObjective(extractor, targets_of(extractor, image_of(1), styles, weights), weights)
+    image, direction, step = image_of(4), image_of(6) - 0.5, 1e-6
     slope = (objective(image + step * direction).loss - objective(image - step * direction).loss) / (2 * step)
     assert (objective(image).gradient * direction).sum().item() == pytest.approx(slope, rel=1e-4)
 
@@ -101,30 +113,30 @@ def test_the_gradient_of_regions_against_finite_differences(extractor: VGGFeatur
 @pytest.mark.parametrize("loss", ["gram", "wasserstein"])
 @pytest.mark.parametrize("tile", [16, 24])
 def test_tiles_give_the_same_with_styles_and_regions(extractor: VGGFeatures, loss: str, tile: int) -> None:
-    weights = terms(style_loss=loss, tv_weight=3)
-    styles = [StyleExemplar((picture(2), picture(5, 20, 33)), 2), StyleExemplar((picture(3),), 1, left(0.6))]
+    weights = weights_of(style_loss=loss, tv_weight=3)
+    styles = [StyleExemplar((image_of(2), image_of(5, 20, 33)), 2), StyleExemplar((image_of(3),), 1, left(0.6))]
     tiled = TiledFeatures(extractor, Tiling.of("vgg19", TAPS, tile), torch.device("cpu"))
-    image = picture(4)
-    whole = ReferenceObjective(extractor, compute_targets(extractor, picture(1), styles, weights), weights)(image)
-    found = TiledObjective(tiled, compute_tiled_targets(tiled, picture(1), styles, weights), weights)(image)
+    image = image_of(4)
+    whole = ReferenceObjective(extractor, targets_of(extractor, image_of(1), styles, weights), weights)(image)
+    found = TiledObjective(tiled, compute_targets(tiled, image_of(1), styles, weights), weights)(image)
     assert len(tiled.tiles(image)) > 1
     assert found.loss == pytest.approx(whole.loss, rel=1e-12)
     assert float((found.gradient - whole.gradient).norm() / whole.gradient.norm()) < 1e-11
 
 
-def test_a_region_that_no_layer_sees_is_refused(extractor: VGGFeatures) -> None:
+def test_a_region_that_is_empty_at_a_layer_is_refused(extractor: VGGFeatures) -> None:
     speck = torch.zeros(1, 1, 37, 45, dtype=torch.float64)
-    speck[..., 36, 44] = 0.03  # the last row and column, which the poolings round away
-    with pytest.raises(UsageError, match="region is too small"):
-        compute_targets(extractor, picture(1), [StyleExemplar((picture(2),), 1, speck)], terms())
+    speck[..., 36, 44] = 0.03  # the last row and column, which the poolings discard
+    with pytest.raises(UsageError, match="too small or too dark"):
+        targets_of(extractor, image_of(1), [StyleExemplar((image_of(2),), 1, speck)], weights_of())
 
 
-def test_targets_hold_one_region_for_all_styles_that_are_everywhere(extractor: VGGFeatures) -> None:
-    found: Targets = compute_targets(
+def test_styles_of_the_whole_image_share_one_region(extractor: VGGFeatures) -> None:
+    found: Targets = targets_of(
         extractor,
-        picture(1),
-        [StyleExemplar((picture(2),)), StyleExemplar((picture(3),)), StyleExemplar((picture(4),), 1, left())],
-        terms(),
+        image_of(1),
+        [StyleExemplar((image_of(2),)), StyleExemplar((image_of(3),)), StyleExemplar((image_of(4),), 1, left())],
+        weights_of(),
     )
     assert [style.region for style in found.styles] == [0, 0, 1]
     assert [style.weight for style in found.styles] == pytest.approx([0.5, 0.5, 24 / 45])

@@ -1,4 +1,4 @@
-"""Tile by tile the objective is what it is on the whole picture: targets, losses and gradients, at any size."""
+"""In tiles, the targets, losses and gradients are those of the whole image, at any size."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,15 @@ import torch
 from torch import Tensor
 
 from core.config.transfer_config import TransferConfig
-from core.memory.buffers import ActivationBufferPool
+from core.memory.allocator import ActivationBufferPool, MemoryPolicy
 from core.memory.tiling import Tiling
 from core.network.fused import FusedVGG
 from core.network.vgg import VGGFeatures
-from core.objective.objective import ReferenceObjective, Targets, compute_targets
-from core.objective.tiled import TiledFeatures, TiledObjective, compute_tiled_targets
+from core.objective.reference import ReferenceObjective
+from core.objective.targets import compute_targets
+from core.objective.tiled import TiledObjective
+from core.objective.tiled_features import TiledFeatures
+from core.objective.types import Targets
 from core.objective.weights import LossWeights
 from core.styles import StyleExemplar
 from support.networks import CPU, SHALLOW, network, picture, relative
@@ -25,6 +28,14 @@ def tiled(extractor: VGGFeatures, side: int) -> TiledFeatures:
     return TiledFeatures(extractor, Tiling.of(extractor.arch, extractor.taps, side), CPU)
 
 
+def whole(extractor: VGGFeatures) -> TiledFeatures:
+    return TiledFeatures.whole(extractor, extractor.arch, extractor.taps)
+
+
+def exemplars(style: Tensor) -> list[StyleExemplar]:
+    return [StyleExemplar((style,))]
+
+
 def assert_same_objective(
     config: TransferConfig,
     size: tuple[int, int],
@@ -32,15 +43,17 @@ def assert_same_objective(
     *,
     dtype: torch.dtype = torch.float64,
     limit: float | None = None,
-    style: Tensor | Sequence[StyleExemplar] | None = None,
+    styles: Sequence[StyleExemplar] | None = None,
 ) -> None:
     limit = limit or LIMITS[config.style_loss]
-    extractor, terms = network(config, dtype), LossWeights.of(config, 57.6)
-    style = picture(2, 75, 58).square().to(dtype) if style is None else style
+    extractor, weights = network(config, dtype), LossWeights.of(config, 57.6)
+    styles = exemplars(picture(2, 75, 58).square().to(dtype)) if styles is None else styles
     content, image = picture(1, *size).to(dtype), picture(3, *size).to(dtype)
-    expected = ReferenceObjective(extractor, compute_targets(extractor, content, style, terms), terms)(image)
+    expected = ReferenceObjective(extractor, compute_targets(whole(extractor), content, styles, weights), weights)(
+        image
+    )
     tiles = tiled(extractor, side)
-    found = TiledObjective(tiles, compute_tiled_targets(tiles, content, style, terms), terms)(image)
+    found = TiledObjective(tiles, compute_targets(tiles, content, styles, weights), weights)(image)
     assert found.loss == pytest.approx(expected.loss, rel=limit)
     assert dict(found.parts) == pytest.approx(dict(expected.parts), rel=limit)
     assert relative(found.gradient, expected.gradient) <= limit
@@ -48,22 +61,21 @@ def assert_same_objective(
 
 @pytest.mark.parametrize("pooling", ["max", "average"])
 @pytest.mark.parametrize("style_loss", ["gram", "wasserstein"])
-def test_the_gradient_with_tiles_in_the_midst(style_loss: str, pooling: str) -> None:
+def test_the_gradient_with_tiles_away_from_the_border(style_loss: str, pooling: str) -> None:
     config = TransferConfig(**SHALLOW, style_loss=style_loss, pooling=pooling, tv_weight=3)
     assert_same_objective(config, (67, 53), 16)
 
 
 def test_the_gradient_with_strips() -> None:
-    """Of which features are read where they lie."""
     config, (width, height) = TransferConfig(**SHALLOW, tv_weight=3), (53, 67)
-    extractor, terms = FusedVGG(network(config), torch.float64), LossWeights.of(config, 57.6)
+    extractor, weights = FusedVGG(network(config), torch.float64), LossWeights.of(config, 57.6)
     content, style, image = picture(1, width, height), picture(2, 75, 58), picture(3, width, height)
-    whole = TiledFeatures(extractor, Tiling.of("vgg19", extractor.taps, 400), CPU)
+    untiled = TiledFeatures.whole(extractor, "vgg19", extractor.taps)
     strips = TiledFeatures(extractor, Tiling.of("vgg19", extractor.taps, 16, strips=True), CPU)
     assert len(strips.tiles(image)) == 4
     expected, found = (
-        TiledObjective(tiles, compute_tiled_targets(tiles, content, style, terms), terms)(image)
-        for tiles in (whole, strips)
+        TiledObjective(tiles, compute_targets(tiles, content, exemplars(style), weights), weights)(image)
+        for tiles in (untiled, strips)
     )
     assert found.loss == pytest.approx(expected.loss, rel=1e-12)
     assert relative(found.gradient, expected.gradient) <= 1e-12
@@ -72,7 +84,7 @@ def test_the_gradient_with_strips() -> None:
 @pytest.mark.parametrize(
     ("size", "side"),
     [((16, 16), 16), ((209, 17), 48), ((19, 223), 64), ((47, 31), 400)],
-    ids=["one tile", "thin", "upright", "a tile larger than the picture"],
+    ids=["one tile", "thin", "upright", "a tile larger than the image"],
 )
 def test_the_gradient_through_the_default_layers(size: tuple[int, int], side: int) -> None:
     assert_same_objective(TransferConfig(tv_weight=1), size, side)
@@ -92,7 +104,7 @@ def test_any_layers_and_weights(layers: dict[str, str], size: tuple[int, int]) -
 
 
 class Counted:
-    """An extractor that counts how often it is asked."""
+    """An extractor that counts its calls."""
 
     def __init__(self, extractor: VGGFeatures) -> None:
         self.extractor, self.times = extractor, 0
@@ -102,42 +114,41 @@ class Counted:
         return self.extractor(image)
 
 
-def test_what_is_kept_is_not_computed_again_and_changes_nothing() -> None:
+def test_cached_tiles_are_computed_once_and_give_the_same_result() -> None:
     config, size = TransferConfig(**SHALLOW, tv_weight=3), (67, 53)
-    extractor, terms = network(config), LossWeights.of(config, 57.6)
+    extractor, weights = network(config), LossWeights.of(config, 57.6)
     tiling, counted = Tiling.of("vgg19", extractor.taps, 16), Counted(extractor)
     tiles = TiledFeatures(counted, tiling, CPU)
-    targets = compute_tiled_targets(tiles, picture(1, *size), picture(2, 75, 58), terms)
+    targets = compute_targets(tiles, picture(1, *size), exemplars(picture(2, 75, 58)), weights)
     image, number = picture(3, *size), len(tiling.tiles(size))
     assert number > 5
-    plain = TiledObjective(tiles, targets, terms)(image)
-    for kept in (1, 5, number, number + 1):
+    plain = TiledObjective(tiles, targets, weights)(image)
+    for cached in (1, 5, number, number + 1):
         counted.times = 0
-        found = TiledObjective(tiles, targets, terms, kept)(image)
-        assert counted.times == number + max(0, number - kept)
+        found = TiledObjective(tiles, targets, weights, MemoryPolicy(cached_tiles=cached))(image)
+        assert counted.times == number + max(0, number - cached)
         assert found.loss == plain.loss
         assert torch.equal(found.gradient, plain.gradient)
 
 
 @pytest.mark.parametrize("checkpoint_first_block", [False, True])
-def test_a_workspace_changes_nothing(checkpoint_first_block: bool) -> None:
-    """Not even where evaluations and tiles that are not kept take the places of others."""
+def test_buffers_give_the_same_result(checkpoint_first_block: bool) -> None:
+    """Even where the buffers of a tile are used again by other tiles and evaluations."""
     config, size = TransferConfig(**SHALLOW), (67, 53)
-    extractor, terms = FusedVGG(network(config, torch.float32), torch.bfloat16), LossWeights.of(config, 57.6)
+    extractor, weights = FusedVGG(network(config, torch.float32), torch.bfloat16), LossWeights.of(config, 57.6)
     tiles = TiledFeatures(extractor, Tiling.of("vgg19", extractor.taps, 16), CPU)
-    targets = compute_tiled_targets(tiles, picture(1, *size).float(), picture(2, 75, 58).float(), terms)
-    plain = TiledObjective(tiles, targets, terms)
-    for kept in (0, 3, 100):
-        found = TiledObjective(
-            tiles, targets, terms, kept, checkpoint_first_block=checkpoint_first_block, workspace=ActivationBufferPool()
-        )
+    targets = compute_targets(tiles, picture(1, *size).float(), exemplars(picture(2, 75, 58).float()), weights)
+    plain = TiledObjective(tiles, targets, weights)
+    for cached in (0, 3, 100):
+        policy = MemoryPolicy(cached, checkpoint_first_block, buffers=ActivationBufferPool())
+        found = TiledObjective(tiles, targets, weights, policy)
         for seed in (3, 4):
             image = picture(seed, *size).float()
             assert found(image).loss == plain(image).loss
             assert torch.equal(found(image).gradient, plain(image).gradient)
 
 
-def test_the_content_lies_as_the_painting_will() -> None:
+def test_content_features_have_the_layout_of_evaluations() -> None:
     config, image = TransferConfig(**SHALLOW), picture(1, 67, 53).float()
     plain = network(config, torch.float32)
     tiling = Tiling.of("vgg19", plain.taps, 16)
@@ -145,17 +156,18 @@ def test_the_content_lies_as_the_painting_will() -> None:
         (plain, torch.contiguous_format),
         (FusedVGG(plain, torch.float32), torch.channels_last),
     ):
-        found = compute_tiled_targets(TiledFeatures(extractor, tiling, CPU), image, image, LossWeights.of(config, 57.6))
+        features, weights = TiledFeatures(extractor, tiling, CPU), LossWeights.of(config, 57.6)
+        found = compute_targets(features, image, exemplars(image), weights)
         assert found.content["relu3_1"].is_contiguous(memory_format=layout)
 
 
-def test_vgg16_too() -> None:
+def test_vgg16() -> None:
     assert_same_objective(TransferConfig(arch="vgg16", tv_weight=1), (211, 18), 48)
 
 
-def test_content_or_style_alone() -> None:
-    for weights in ({"content_weight": 0}, {"style_weight": 0}, {"content_weight": 0, "style_weight": 0}):
-        assert_same_objective(TransferConfig(**(SHALLOW | weights), tv_weight=1), (45, 38), 16)
+def test_content_or_style_without_weight() -> None:
+    for options in ({"content_weight": 0}, {"style_weight": 0}, {"content_weight": 0, "style_weight": 0}):
+        assert_same_objective(TransferConfig(**(SHALLOW | options), tv_weight=1), (45, 38), 16)
 
 
 @pytest.mark.parametrize("style_loss", ["gram", "wasserstein"])
@@ -166,24 +178,24 @@ def test_styles_with_weights_and_regions(style_loss: str) -> None:
         StyleExemplar((picture(6, 45, 45).square(),), 1.5, ramp),
         StyleExemplar((picture(7, 30, 70).sqrt(),), 0.3, 1 - ramp),
     )
-    assert_same_objective(TransferConfig(**SHALLOW, style_loss=style_loss), (67, 53), 16, style=styles)
+    assert_same_objective(TransferConfig(**SHALLOW, style_loss=style_loss), (67, 53), 16, styles=styles)
 
 
 @pytest.mark.parametrize("style_loss", ["gram", "wasserstein"])
-def test_single_precision_agrees_to_its_digits(style_loss: str) -> None:
+def test_float32_agrees_to_its_precision(style_loss: str) -> None:
     config = TransferConfig(style_loss=style_loss)
     assert_same_objective(config, (200, 50), 64, dtype=torch.float32, limit=1e-5)
 
 
-def test_the_targets_are_those_of_the_whole_pictures() -> None:
+def test_targets_equal_those_of_whole_images() -> None:
     config = TransferConfig(**SHALLOW, style_loss="wasserstein")
-    extractor, terms = network(config), LossWeights.of(config, 57.6)
+    extractor, weights = network(config), LossWeights.of(config, 57.6)
     content, style = picture(1, 67, 53), picture(2, 90, 41)
-    expected = compute_targets(extractor, content, style, terms)
-    found = compute_tiled_targets(tiled(extractor, 16), content, style, terms)
+    expected = compute_targets(whole(extractor), content, exemplars(style), weights)
+    found = compute_targets(tiled(extractor, 16), content, exemplars(style), weights)
     assert found.content.keys() == expected.content.keys()
     for name, value in tensors(expected).items():
-        # The root of a covariance magnifies rounding where there is hardly any variance.
+        # The square root of a covariance magnifies rounding errors where the variance is small.
         assert relative(tensors(found)[name], value) < 1e-7, name
 
 
@@ -194,9 +206,9 @@ def tensors(targets: Targets) -> dict[str, Tensor]:
     }
 
 
-def test_no_more_than_a_tile_and_its_halo_is_read_at_once() -> None:
+def test_at_most_one_tile_with_its_halo_is_read_at_a_time() -> None:
     config, seen = TransferConfig(**SHALLOW), list[int]()
-    extractor, terms = network(config, torch.float32), LossWeights.of(config, 57.6)
+    extractor, weights = network(config, torch.float32), LossWeights.of(config, 57.6)
 
     def watched(pixels: Tensor) -> dict[str, Tensor]:
         seen.append(pixels.shape[2] * pixels.shape[3])
@@ -204,7 +216,8 @@ def test_no_more_than_a_tile_and_its_halo_is_read_at_once() -> None:
 
     tiles = TiledFeatures(watched, Tiling.of("vgg19", extractor.taps, 16), CPU)
     image = picture(1, 90, 75).float()
-    objective = TiledObjective(tiles, compute_tiled_targets(tiles, image, image.square(), terms), terms)
+    targets = compute_targets(tiles, image, exemplars(image.square()), weights)
+    objective = TiledObjective(tiles, targets, weights)
     objective(image)
     _, (width, height) = tiles.tiling.largest((90, 75))
     assert max(seen) == width * height < 90 * 75

@@ -1,0 +1,123 @@
+"""Register the style losses and the facts about them that are needed without importing PyTorch.
+
+The configuration, help texts, the memory plan, records and exporters learn of a loss from its specification here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class StyleLossSpec:
+    """The specification of a style loss.
+
+    Attributes:
+        name: Value of --style-loss.
+        implementation: Class that computes the loss, as "module:Class".
+        help: What the loss compares, as a noun phrase for the help of --style-loss.
+        tileable: Whether the loss can be evaluated tile by tile.
+        activation_power: Power of the scale of the activations in proportion to which the loss grows.
+        statistic_size: Function that maps a number of channels C to the number of float32 values in the statistic of
+            a layer with C channels; None if the loss is not tileable.
+        exportable: Whether the loss can be exported as part of an objective artifact.
+        sync_free: Whether the loss is evaluated on CUDA without host synchronisation.
+        position_targets: Whether the loss has a target for every position, which depends on the content image and on
+            the image that a scale starts from. Such a loss is not tileable.
+        stochastic: Whether the loss samples positions anew for every evaluation. Such a loss is not tileable and needs
+            --optimizer adam.
+    """
+
+    name: str
+    implementation: str
+    help: str
+    tileable: bool
+    activation_power: int
+    statistic_size: Callable[[int], int] | None = None
+    exportable: bool = False
+    sync_free: bool = False
+    position_targets: bool = False
+    stochastic: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that a tileable loss has a statistic of known size, which is the same for all tiles."""
+        if self.tileable and (self.position_targets or self.stochastic):
+            raise UsageError(
+                f"style loss {self.name!r} is tileable, but its targets depend on positions: set tileable to False"
+            )
+        if self.tileable and self.statistic_size is None:
+            raise UsageError(f"style loss {self.name!r} is tileable but has no statistic_size: add a function of C")
+
+
+STYLE_LOSSES: dict[str, StyleLossSpec] = {}
+"""The registered style losses by name."""
+
+
+def register_style_loss(spec: StyleLossSpec) -> None:
+    """Add a style loss to `STYLE_LOSSES`; registering the same implementation again replaces its specification.
+
+    Raises:
+        UsageError: Another implementation has this name.
+    """
+    known = STYLE_LOSSES.get(spec.name)
+    if known is not None and known.implementation != spec.implementation:
+        raise UsageError(
+            f"style loss {spec.name!r} is already implemented by {known.implementation}: choose another name for "
+            f"{spec.implementation}"
+        )
+    STYLE_LOSSES[spec.name] = spec
+
+
+def style_loss_spec(name: str) -> StyleLossSpec:
+    """Return the specification of a registered style loss.
+
+    Raises:
+        UsageError: There is no such loss.
+    """
+    if name not in STYLE_LOSSES:
+        raise UsageError(f"unknown style loss {name!r}: expected one of {', '.join(STYLE_LOSSES)}")
+    return STYLE_LOSSES[name]
+
+
+def style_loss_names() -> tuple[str, ...]:
+    """Return the names of all registered style losses."""
+    return tuple(STYLE_LOSSES)
+
+
+def style_loss_help() -> str:
+    """Return the help of --style-loss, with one phrase for each registered loss."""
+    return "Style loss: " + "; ".join(f"'{spec.name}' ({spec.help})" for spec in STYLE_LOSSES.values()) + "."
+
+
+register_style_loss(
+    StyleLossSpec(
+        name="gram",
+        implementation="core.objective.gram:GramLoss",
+        help="Gram matrices",
+        tileable=True,
+        activation_power=4,
+        statistic_size=lambda channels: channels**2,
+        exportable=True,
+        sync_free=True,
+    )
+)
+register_style_loss(
+    StyleLossSpec(
+        name="wasserstein",
+        implementation="core.objective.wasserstein:WassersteinLoss",
+        help="Wasserstein distance of the means and covariances",
+        tileable=True,
+        activation_power=2,
+        statistic_size=lambda channels: channels * (channels + 1),
+    )
+)
+register_style_loss(
+    StyleLossSpec(
+        name="sliced-wasserstein",
+        implementation="core.objective.sliced_wasserstein:SlicedWassersteinLoss",
+        help="sliced Wasserstein distance of the full distributions, slower",
+        tileable=False,
+        activation_power=2,
+    )
+)

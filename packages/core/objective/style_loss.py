@@ -1,0 +1,89 @@
+"""What a style loss is: a statistic of the features of a layer, a target made of style images, and a distance.
+
+Each style loss is one class in one module. `core.config.style_losses` registers it under its name, with what the
+configuration and the memory plan must know of it without importing PyTorch.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from core.config.style_losses import style_loss_spec
+
+
+@dataclass(frozen=True)
+class TargetContext:
+    """Features (1, C, h, w) of the layer that a target is for, at the present scale.
+
+    Only losses registered with `position_targets` get them: `content` are those of the content image and `image` those
+    of the image that the optimisation of the scale starts from. Other losses get None.
+    """
+
+    content: Tensor | None = None
+    image: Tensor | None = None
+
+
+class StyleLoss(ABC):
+    """The distance between the style of an image and that of style images, at one layer.
+
+    The loss of an image is `loss(statistic(features), target)`. Its gradient with respect to the features is computed
+    in two parts: autograd differentiates `loss`, and `backward` is the backward of `statistic`.
+
+    A loss that is registered as `tileable` has a statistic that is a mean over the positions, so that the statistics
+    of tiles, weighted by their shares of the positions, add up to that of the whole image. Otherwise images are
+    evaluated whole, and the statistic may have any shape.
+    """
+
+    @abstractmethod
+    def statistic(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the statistic of features (1, C, h, w).
+
+        `mask` (1, 1, h, w), with mean 1, weights the positions.
+        """
+
+    @abstractmethod
+    def target(self, statistics: Sequence[Tensor], areas: Sequence[int], context: TargetContext) -> Tensor:
+        """Return the target made of the statistics of the style images of one style.
+
+        `areas` are the numbers of pixels of these images. Targets are computed anew at every scale.
+        """
+
+    @abstractmethod
+    def loss(self, statistic: Tensor, target: Tensor) -> Tensor:
+        """Return the loss as a scalar tensor, differentiable by autograd with respect to `statistic`."""
+
+    @abstractmethod
+    def backward(self, grad: Tensor, features: Tensor, grad_statistic: Tensor, mask: Tensor | None = None) -> None:
+        """Accumulate dL/dfeatures into `grad` (1, C, h, w), given dL/dstatistic."""
+
+    def at_step(self, step: int) -> Self:
+        """Return the loss for the evaluation number `step`.
+
+        Losses registered as `stochastic` sample positions anew for every step, with a generator seeded by `step`, so
+        that a resumed run samples the same positions.
+        """
+        return self
+
+
+@cache
+def load_style_loss(name: str) -> StyleLoss:
+    """Import and create the style loss that is registered under `name`.
+
+    Raises:
+        UsageError: No loss has that name.
+    """
+    module, _, class_name = style_loss_spec(name).implementation.partition(":")
+    loss: StyleLoss = getattr(import_module(module), class_name)()
+    return loss
+
+
+def mean_over_images(statistics: Sequence[Tensor], areas: Sequence[int]) -> Tensor:
+    """Return the mean of the statistics of several images, weighted by their areas."""
+    weighted = [area / sum(areas) * statistic for area, statistic in zip(areas, statistics, strict=True)]
+    return torch.stack(weighted).sum(0)

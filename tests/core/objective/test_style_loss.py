@@ -1,0 +1,153 @@
+"""A style loss is added from one file: the command line, configuration, plan, checkpoints and record accept it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from core.config.style_losses import STYLE_LOSSES
+from core.config.transfer_config import TransferConfig
+from core.errors import UsageError
+from core.memory.tiling import Tiling
+from core.objective.style_loss import StyleLoss, TargetContext, load_style_loss
+from core.objective.targets import compute_targets
+from core.objective.tiled import TiledObjective
+from core.objective.tiled_features import TiledFeatures
+from core.objective.weights import LossWeights
+from core.runs.checkpoint import Checkpoint
+from core.runs.progress import Progress
+from core.style_transfer import stylize
+from core.styles import StyleExemplar
+from core.transfer import app
+from support.images import pixels_of
+from support.networks import CPU, SHALLOW, network, picture
+from support.toy_losses import SPECS, ChannelMeans, NearestNeighbours, SampledMeans, register
+
+SMALL = {"image_size": 64, "iterations": 6, "device": "cpu"}
+
+
+@pytest.fixture(autouse=True)
+def toy_losses(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in list(STYLE_LOSSES):
+        monkeypatch.setitem(STYLE_LOSSES, name, STYLE_LOSSES[name])
+    register()
+    yield
+    for spec in SPECS:
+        STYLE_LOSSES.pop(spec.name, None)
+
+
+@pytest.mark.parametrize("loss", [ChannelMeans(), NearestNeighbours(), SampledMeans(3)])
+def test_backward_is_the_gradient_of_the_statistic(loss: StyleLoss) -> None:
+    features = torch.rand(1, 4, 6, 5, dtype=torch.float64, requires_grad=True)
+    statistic = loss.statistic(features)
+    weights = torch.rand_like(statistic)
+    (expected,) = torch.autograd.grad((statistic * weights).sum(), features)
+    found = torch.zeros_like(features)
+    with torch.no_grad():
+        loss.backward(found, features.detach(), weights)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("name", ["channel-means", "nearest-neighbours"])
+def test_the_command_line_runs_a_loss_from_one_file(
+    name: str, tiny_vgg: None, content_path: Path, style_path: Path, tmp_path: Path
+) -> None:
+    output, record = tmp_path / "out.png", tmp_path / "out.json"
+    arguments = ["--content", content_path, "--style", style_path, "--output", output, "--record", record]
+    options = ["--image-size", 64, "--iterations", 6, "--device", "cpu", "--style-loss", name, "--init", "content"]
+    ran = CliRunner().invoke(app, [str(argument) for argument in (*arguments, *options)])
+    assert ran.exit_code == 0, ran.output
+    written = json.loads(record.read_text())
+    assert written["config"]["style_loss"] == name
+    assert written["losses"][-1]["style"] < written["losses"][0]["style"]
+    assert pixels_of(output).shape == (43, 64, 3)
+
+
+def test_help_lists_a_loss_that_a_module_registers() -> None:
+    program = "from support.toy_losses import register; register(); from core.transfer import app; app(['--help'])"
+    tests = Path(__file__).parents[2]
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tests, env=_environment(tests), check=True
+    )
+    assert "channel-means" in ran.stdout
+
+
+def test_tiles_of_a_tileable_loss_add_up() -> None:
+    config = TransferConfig(**SHALLOW, style_loss="channel-means")
+    extractor, weights = network(config), LossWeights.of(config, 57.6)
+    content, image, style = picture(1, 96, 80), picture(3, 96, 80), picture(2, 75, 58)
+    found = []
+    for side in (16, 512):
+        features = TiledFeatures(extractor, Tiling.of(extractor.arch, extractor.taps, side), CPU)
+        targets = compute_targets(features, content, [StyleExemplar((style,))], weights)
+        found.append(TiledObjective(features, targets, weights)(image))
+    tiles, whole = found
+    assert tiles.loss == pytest.approx(whole.loss, rel=1e-12)
+    torch.testing.assert_close(tiles.gradient, whole.gradient)
+
+
+@pytest.mark.parametrize("name", ["nearest-neighbours", "sampled-means"])
+def test_a_loss_that_cannot_be_tiled_is_refused_with_tiles(name: str) -> None:
+    with pytest.raises(UsageError, match="--tile-size"):
+        TransferConfig(style_loss=name, tile_size=64, optimizer="adam")
+
+
+def test_position_targets_are_computed_anew_at_every_scale(
+    tiny_vgg: None, content_path: Path, style_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    target = NearestNeighbours.target
+
+    def recorded(self: NearestNeighbours, statistics: list, areas: list, context: TargetContext) -> torch.Tensor:
+        assert context.content is not None and context.image is not None
+        assert context.content.shape == context.image.shape
+        sizes.append(tuple(context.content.shape[2:]))
+        return target(self, statistics, areas, context)
+
+    monkeypatch.setattr(NearestNeighbours, "target", recorded)
+    load_style_loss.cache_clear()
+    stylize(content_path, style_path, TransferConfig(style_loss="nearest-neighbours", scales=2, **SMALL))
+    assert sizes[0] == (22, 32) and sizes[5] == (43, 64)
+
+
+def test_lbfgs_refuses_a_loss_that_samples_positions() -> None:
+    with pytest.raises(UsageError, match="--optimizer adam"):
+        TransferConfig(style_loss="sampled-means", optimizer="lbfgs")
+
+
+@pytest.mark.parametrize(
+    "options", [{"style_loss": "sampled-means", "optimizer": "adam"}, {"style_loss": "nearest-neighbours"}]
+)
+def test_a_resumed_run_ends_bit_for_bit_as_an_uninterrupted_one(
+    options: dict[str, str], tiny_vgg: None, content_path: Path, style_path: Path, tmp_path: Path
+) -> None:
+    config = TransferConfig(**SMALL, **options, scales=2)
+    whole = stylize(content_path, style_path, config)
+
+    def stop(progress: Progress) -> bool:
+        return progress.evaluations >= 4
+
+    path = tmp_path / "run.safetensors"
+    stylize(content_path, style_path, config, callback=stop, checkpoint=Checkpoint(path))
+    resumed = stylize(content_path, style_path, config, checkpoint=Checkpoint(path))
+    assert np.array_equal(resumed.pixels, whole.pixels)
+
+
+def test_stochastic_losses_differ_from_step_to_step() -> None:
+    features = torch.rand(1, 4, 6, 5)
+    first, second = (SampledMeans().at_step(step).statistic(features) for step in (1, 2))
+    assert not torch.equal(first, second)
+    assert torch.equal(first, SampledMeans().at_step(1).statistic(features))
+
+
+def _environment(tests: Path) -> dict[str, str]:
+    import os
+
+    paths = [str(tests), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "COLUMNS": "120"}

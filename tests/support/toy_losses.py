@@ -1,0 +1,111 @@
+"""Style losses that the tests add from this one file, one of each kind that `StyleLoss` supports."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.config.style_losses import StyleLossSpec, register_style_loss
+from core.objective.reductions import mean_square
+from core.objective.style_loss import StyleLoss, TargetContext, mean_over_images
+
+
+class ChannelMeans(StyleLoss):
+    """Mean squared difference of the means of the channels; can be tiled."""
+
+    def statistic(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+        return (features if mask is None else features * mask).mean((2, 3))
+
+    def target(self, statistics: Sequence[Tensor], areas: Sequence[int], context: TargetContext) -> Tensor:
+        return mean_over_images(statistics, areas)
+
+    def loss(self, statistic: Tensor, target: Tensor) -> Tensor:
+        return mean_square(statistic - target)
+
+    def backward(self, grad: Tensor, features: Tensor, grad_statistic: Tensor, mask: Tensor | None = None) -> None:
+        grad_position = grad_statistic[..., None, None] / features[0, 0].numel()
+        grad += grad_position if mask is None else grad_position * mask
+
+
+class NearestNeighbours(StyleLoss):
+    """Replace the content feature at every position by the nearest style feature, and compare with that."""
+
+    def statistic(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+        return features.flatten(2)
+
+    def target(self, statistics: Sequence[Tensor], areas: Sequence[int], context: TargetContext) -> Tensor:
+        assert context.content is not None and context.image is not None
+        candidates = torch.cat(list(statistics), 2)[0].T
+        wanted = (context.content + context.image).flatten(2)[0].T / 2
+        return candidates[torch.cdist(wanted, candidates).argmin(1)].T[None]
+
+    def loss(self, statistic: Tensor, target: Tensor) -> Tensor:
+        return mean_square(statistic - target)
+
+    def backward(self, grad: Tensor, features: Tensor, grad_statistic: Tensor, mask: Tensor | None = None) -> None:
+        grad += grad_statistic.reshape(grad.shape)
+
+
+@dataclass(frozen=True)
+class SampledMeans(StyleLoss):
+    """The means of the channels over positions that are sampled anew for every step."""
+
+    step: int = 0
+
+    def statistic(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+        return features.flatten(2)[..., self._positions(features)].mean(2)
+
+    def target(self, statistics: Sequence[Tensor], areas: Sequence[int], context: TargetContext) -> Tensor:
+        return mean_over_images(statistics, areas)
+
+    def loss(self, statistic: Tensor, target: Tensor) -> Tensor:
+        return mean_square(statistic - target)
+
+    def backward(self, grad: Tensor, features: Tensor, grad_statistic: Tensor, mask: Tensor | None = None) -> None:
+        positions = self._positions(features)
+        flat = torch.zeros_like(grad).flatten(2)
+        flat[..., positions] = (grad_statistic / len(positions)).unsqueeze(2)
+        grad += flat.reshape(grad.shape)
+
+    def at_step(self, step: int) -> "SampledMeans":
+        return SampledMeans(step)
+
+    def _positions(self, features: Tensor) -> Tensor:
+        count = features[0, 0].numel()
+        generator = torch.Generator().manual_seed(self.step)
+        return torch.randperm(count, generator=generator)[: max(1, count // 2)]
+
+
+SPECS = (
+    StyleLossSpec(
+        name="channel-means",
+        implementation="support.toy_losses:ChannelMeans",
+        help="means of the channels",
+        tileable=True,
+        activation_power=2,
+        statistic_size=lambda channels: channels,
+    ),
+    StyleLossSpec(
+        name="nearest-neighbours",
+        implementation="support.toy_losses:NearestNeighbours",
+        help="nearest style features",
+        tileable=False,
+        activation_power=2,
+        position_targets=True,
+    ),
+    StyleLossSpec(
+        name="sampled-means",
+        implementation="support.toy_losses:SampledMeans",
+        help="means over sampled positions",
+        tileable=False,
+        activation_power=2,
+        stochastic=True,
+    ),
+)
+
+
+def register() -> None:
+    """Register the losses."""
+    for spec in SPECS:
+        register_style_loss(spec)
