@@ -162,7 +162,8 @@ def web(
     Any web server can serve it, for example `python -m export serve`.
     """
     with report_errors():
-        from export.web.page import size_of, write_page
+        from export.web.folder import size_of
+        from export.web.page import write_page
 
         write_page(output, objective, runtime=onnxruntime_web, examples=examples)
         typer.echo(f"{output}: a page, {size_of(output)}; open it with python -m export serve {output}")
