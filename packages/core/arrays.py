@@ -1,4 +1,4 @@
-"""NumPy's arrays and PyTorch's, treated alike without importing PyTorch."""
+"""Array types, and operations on NumPy arrays and torch tensors alike that do not import PyTorch."""
 
 from typing import Any
 
@@ -6,30 +6,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = Any
-"""A NumPy array or a torch tensor, floating point, of any shape: a picture is (1, 3, H, W)."""
-
-
-def empty(shape: tuple[int, ...], like: Array) -> Array:
-    """An array of that shape, of the kind and type of `like` and where that lies, whose values are yet to be set."""
-    return np.empty(shape, like.dtype) if isinstance(like, np.ndarray) else like.new_empty(shape)
-
-
-def converted(values: np.ndarray, like: Array) -> Array:
-    """A few numbers as an array of the kind and type of `like`."""
-    return values.astype(like.dtype) if isinstance(like, np.ndarray) else like.new_tensor(values.tolist())
-
-
-def on_host(array: Array) -> np.ndarray:
-    """A few numbers, as NumPy's in double precision."""
-    return np.array(array.tolist(), np.float64)
-
+"""A floating-point NumPy array or torch tensor of any shape; an image is (1, 3, H, W)."""
 
 Pixels = NDArray[np.float32]
-"""(1, C, H, W)."""
+"""An image, alpha channel or mask (1, C, H, W)."""
+
 Size = tuple[int, int]
 """Width and height in pixels."""
 
 
 def size_of(pixels: Pixels) -> Size:
-    """Width and height of (1, C, H, W)."""
+    """Return the width and height of (1, C, H, W)."""
     return pixels.shape[3], pixels.shape[2]
+
+
+def empty(shape: tuple[int, ...], like: Array) -> Array:
+    """Return an uninitialised array with the type, data type and device of `like`."""
+    return np.empty(shape, like.dtype) if isinstance(like, np.ndarray) else like.new_empty(shape)
+
+
+def converted(values: np.ndarray, like: Array) -> Array:
+    """Return `values`, a small array, with the type, data type and device of `like`."""
+    return values.astype(like.dtype) if isinstance(like, np.ndarray) else like.new_tensor(values.tolist())
+
+
+def on_host(array: Array) -> np.ndarray:
+    """Return a small array as a NumPy array in float64."""
+    return np.array(array.tolist(), np.float64)

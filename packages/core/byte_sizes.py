@@ -1,4 +1,4 @@
-"""Amounts of memory as people write them: "6GB", "1.5 GiB", "500 MB"."""
+"""Parse and format numbers of bytes such as "6GB", "1.5 GiB" or "500 MB"."""
 
 import re
 
@@ -6,10 +6,12 @@ _SIZE = re.compile(r"([\d.]+(?:e[+-]?\d+)?)\s*(?:([kmgt])(i?))?b?", re.IGNORECAS
 
 
 def parse_size(text: str | float) -> int:
-    """The bytes in a number, with or without a unit: GB and G for 10⁹ of them, GiB for 2³⁰; "none" is 0.
+    """Return a number of bytes from a number with an optional unit; "none" is 0.
+
+    Units are case-insensitive and the final B is optional: GB and G are 10^9 bytes, GiB and Gi are 2^30.
 
     Raises:
-        ValueError: It is something else.
+        ValueError: The text is not a size.
     """
     if str(text).strip().lower() == "none":
         return 0
@@ -22,5 +24,5 @@ def parse_size(text: str | float) -> int:
 
 
 def format_size(count: float) -> str:
-    """A number of bytes for people: "1.3 GiB"."""
+    """Return a number of bytes as text in GiB, such as "1.3 GiB"."""
     return f"{count / 2**30:.1f} GiB"

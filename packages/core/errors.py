@@ -1,16 +1,16 @@
-"""The two ways a run can go wrong, each told in one sentence: what came, what was expected, what to do."""
+"""The exceptions of the toolkit. Their message is one sentence: what is wrong, the value, and what to do."""
 
 
 class StyleTransferError(Exception):
-    """Something failed that the caller could not know: weights out of reach, a full disk, a missing device.
+    """A failure that the caller could not prevent, such as unavailable weights, a full disk or a missing device.
 
-    The command lines print the sentence and exit with `exit_status`.
+    The command lines print the message and exit with `exit_status`.
     """
 
     exit_status = 1
 
 
 class UsageError(StyleTransferError, ValueError):
-    """What the caller passed cannot work: a missing picture, an unknown layer, a negative weight."""
+    """An invalid argument, such as a missing image, an unknown layer or a negative weight."""
 
     exit_status = 2

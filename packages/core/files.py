@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and the check, before minutes of work, that they can be written."""
+"""Write files atomically, check in advance that they can be written, and compute checksums."""
 
 import hashlib
 import os
@@ -13,13 +13,14 @@ from core.errors import StyleTransferError, UsageError
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary file beside `path`, renamed onto it once the block ends, and removed if the block fails.
+    """Yield a temporary path beside `path` that replaces it when the block ends and is removed if the block fails.
 
-    Whoever looks at `path` sees the old file or the new one, never half of one. The temporary file has the
-    same ending, a hidden name and the permissions of any new file. Missing folders are made, links kept.
+    Another program that opens `path` reads the complete old file or the complete new one. The temporary file has the
+    suffix of `path`, a hidden name and default permissions. Missing folders are created. If `path` is a symbolic link,
+    its target is replaced.
 
     Raises:
-        StyleTransferError: An `OSError` came up: no space, no permission, an encoder that gave up.
+        StyleTransferError: `path` is not a file, or the system or an encoder raised `OSError`, such as for a full disk.
     """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{uuid.uuid4().hex}{target.suffix}")
@@ -27,7 +28,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise StyleTransferError(f"{path} is a folder or a device, not a file: choose another name")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch(exist_ok=False)  # unlike the files of tempfile, which only their owner may read
+        temporary.touch(exist_ok=False)  # tempfile would make it readable by its owner only
         yield temporary
         temporary.replace(target)
     except OSError as error:
@@ -39,14 +40,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def check_writable(path: str | os.PathLike[str], *, inputs: Sequence[object] = ()) -> Path:
-    """Try whether a file can be written at `path`, and leave no trace of having tried.
+    """Check that a file can be written at `path`, without leaving a file behind, and return it as a `Path`.
 
     Args:
-        path: The file to be written; neither it nor its folder needs to exist.
-        inputs: What must not be overwritten. Those that are paths count.
+        path: The file; neither the file nor its folder needs to exist.
+        inputs: Files that must not be overwritten; elements that are not paths are ignored.
 
     Raises:
-        UsageError: It is a folder or one of `inputs`, or its folder cannot be made or written to.
+        UsageError: `path` is a folder, a device or one of `inputs`, or its folder cannot be created or written to.
     """
     path = Path(path)
     target = Path(os.path.realpath(path))
@@ -55,13 +56,15 @@ def check_writable(path: str | os.PathLike[str], *, inputs: Sequence[object] = (
             raise UsageError(f"{path} is a folder: name a file in it")
         for other in inputs:
             if isinstance(other, str | os.PathLike) and _same_file(target, Path(other)):
-                raise UsageError(f"{path} is another file of this run, which would be lost: choose another name")
+                raise UsageError(
+                    f"refusing to overwrite {path}, which this run also reads or writes: choose another name"
+                )
         if target.exists():
             _try_existing(path, target)
         ancestor = next(folder for folder in target.parents if folder.exists())
         if not ancestor.is_dir():
             raise UsageError(f"cannot write {path}: {ancestor} is a file, not a folder; choose another folder")
-        # Permissions alone do not tell: root passes every check, and then the disk is mounted read-only.
+        # Checking permissions is not enough: root has all of them, and the file system may be mounted read-only.
         with tempfile.NamedTemporaryFile(dir=ancestor, prefix="."):
             pass
     except OSError as error:
@@ -76,23 +79,23 @@ def sha256_of(path: Path) -> str:
 
 
 def reason(error: OSError) -> str:
-    """What the system said, without the number and the path that Python puts around it."""
+    """Return the message of the operating system, without the error number and the path that `str` would add."""
     return error.strerror or str(error)
 
 
 def _try_existing(path: Path, target: Path) -> None:
     if not target.is_file():
         raise UsageError(f"{path} is a device, not a file: choose another name")
-    with target.open("ab"):  # a renaming would not respect a file that is write-protected
+    with target.open("ab"):  # replacing would succeed for a write-protected file
         pass
 
 
 def _same_file(target: Path, other: Path) -> bool:
     if target.exists() and other.exists():
-        return target.samefile(other)  # through hard links as well
+        return target.samefile(other)  # also true for hard links
     return target == Path(os.path.realpath(other))
 
 
 def _remove(temporary: Path) -> None:
-    with suppress(OSError):  # what went wrong before is the better message
+    with suppress(OSError):  # must not hide the error that ended the block
         temporary.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from core.memory.out_of_memory import raise_out_of_memory
 from core.memory.plan import Plan
 from core.multiscale.initial_image import initial_image, upsample_with_detail
 from core.multiscale.parametrization import Parametrization
-from core.multiscale.preparation import normalise_strength, prepare
+from core.multiscale.preparation import normalize_strength, prepare
 from core.multiscale.schedule import Scale, build_schedule, fraction_done
 from core.optim.types import Step
 from core.runs.checkpoint import Checkpoint, SavedRun
@@ -133,8 +133,8 @@ def run_scales(
             start = to_array(initial)
         image = parametrization.to_network_input(parametrization.to_image(initial))
         objective = backend.objective(parametrization.content, prepared, plan, image=image)
-        objective = normalise_strength(objective, parametrization, prepared, to_array, scale, config)
-        steps = backend.minimise(
+        objective = normalize_strength(objective, parametrization, prepared, to_array, scale, config)
+        steps = backend.minimize(
             objective,
             partial(parametrization.compose_with, to_array=to_array),
             start,

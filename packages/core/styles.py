@@ -1,4 +1,4 @@
-"""What a painting is to look like: one picture or several, how much of each, and where. NumPy and Pillow only."""
+"""Styles: one or more style images with a loss weight, a region and a crop."""
 
 import re
 from collections.abc import Sequence
@@ -12,11 +12,8 @@ from PIL import Image
 
 from core.arrays import Pixels, Size, size_of
 from core.errors import UsageError
-from core.image.reading import ImageSource, describe_source, open_image, read_image, read_size
-from core.image.resize import resample
-
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-"""What counts as a picture in a folder."""
+from core.image.reading import IMAGE_SUFFIXES, ImageSource, list_images, read_image, read_mask, read_size
+from core.image.resize import resize
 
 _WEIGHT = re.compile(r"(?P<path>.+):(?P<weight>[0-9.]+(?:e-?[0-9]+)?)")
 _CROP = re.compile(r"(?P<path>.+)@(?P<box>\d+,\d+,\d+,\d+)")
@@ -27,80 +24,84 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Style:
-    """A manner of painting.
+    """A style as the user specifies it.
 
-    `pictures` count as one: their statistics are averaged by area. `weight` is relative to that of the other styles.
-    `region` is a picture of any size whose brightness says where the style is wanted, white for fully; None for
-    everywhere. `crop` is the part of every picture that counts.
+    Attributes:
+        images: Style images; their statistics are averaged, weighted by area.
+        weight: Weight relative to the other styles of the run.
+        region: Mask of any size: white where the style is applied, black where it is not; None for everywhere.
+        crop: Part of every image that is used; None for all of it.
 
     Raises:
-        UsageError: There is no picture, or the weight is not positive.
+        UsageError: There is no image, or the weight is not positive.
     """
 
-    pictures: tuple[ImageSource, ...]
+    images: tuple[ImageSource, ...]
     weight: float = 1.0
     region: ImageSource | None = None
     crop: Box | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work."""
-        if not self.pictures:
-            raise UsageError("a style without a picture was given: name at least one")
+        """Check the number of images and the weight."""
+        if not self.images:
+            raise UsageError("a style has no image: give at least one")
         if not 0 < self.weight < float("inf"):
             raise UsageError(f"the weight of a style is {self.weight:g}: expected a positive number")
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From `PATH[@LEFT,TOP,WIDTH,HEIGHT][:WEIGHT]`, the path a picture or a folder of pictures.
+        """Parse `PATH[@LEFT,TOP,WIDTH,HEIGHT][:WEIGHT]`, where PATH is an image file or a folder of images.
 
-        A path that exists as it stands is taken as it stands, whatever its name ends in.
+        Text that is the path of an existing file is not split, even if it ends like a crop or a weight.
 
         Raises:
-            UsageError: It is an empty folder, or the weight is no positive number.
+            UsageError: The folder contains no image, or the weight is not a positive number.
         """
         weight, crop = 1.0, None
         if not Path(text).exists() and (match := _WEIGHT.fullmatch(text)):
-            text, weight = match["path"], _number(match["weight"])
+            text, weight = match["path"], _parse_weight(match["weight"])
         if not Path(text).exists() and (match := _CROP.fullmatch(text)):
             left, top, width, height = map(int, match["box"].split(","))
             text, crop = match["path"], (left, top, width, height)
-        return cls(_pictures(Path(text)), weight, None, crop)
+        return cls(_images_at(Path(text)), weight, None, crop)
 
     @property
     def name(self) -> str:
-        """What a file painted in it may be called after."""
-        first = self.pictures[0]
+        """A name for output files: that of the image file, or of the folder if there are several images."""
+        first = self.images[0]
         if not isinstance(first, str | PathLike):
             return "style"
-        return Path(first).stem if len(self.pictures) == 1 else Path(first).parent.name
+        return Path(first).stem if len(self.images) == 1 else Path(first).parent.name
 
 
 StyleSource = ImageSource | Style | Sequence[Style]
-"""What `stylize` takes: a picture, a style, or several."""
+"""The `style` argument of `stylize`: an image, a style, or several styles."""
 
 
 @dataclass(frozen=True, eq=False)
 class StyleExemplar:
-    """A style at the size it is compared at.
+    """A style with its images and mask loaded, as the objective uses it.
 
-    `pictures` are (1, 3, h, w) RGB in [0, 1], each of its own size; `mask` is (1, 1, H, W) in [0, 1] at the size of the
-    painting, None for everywhere. All are NumPy arrays, or tensors where PyTorch computes with them.
+    Attributes:
+        images: (1, 3, h, w) RGB in [0, 1] each, of any sizes: NumPy arrays, or torch tensors inside a PyTorch backend.
+        weight: Weight relative to the other styles.
+        mask: (1, 1, H, W) in [0, 1], at the size of the output image inside an objective; None for everywhere.
     """
 
-    pictures: tuple[Any, ...]
+    images: tuple[Any, ...]
     weight: float = 1.0
     mask: Any | None = None
 
-    def masked(self, size: Size) -> Self:
-        """The same with its mask at another size: averaged over area where smaller, so that it covers as much."""
-        return self if self.mask is None else replace(self, mask=resize_mask(self.mask, size))
+    def with_mask_size(self, size: Size) -> Self:
+        """Return the exemplar with its mask resized to (width, height)."""
+        return self if self.mask is None else replace(self, mask=resize(self.mask, size))
 
 
 def as_styles(source: StyleSource) -> tuple[Style, ...]:
-    """The styles that `stylize` was given.
+    """Return the `style` argument of `stylize` as a tuple of styles.
 
     Raises:
-        UsageError: There are none.
+        UsageError: The sequence is empty.
     """
     if isinstance(source, Style):
         return (source,)
@@ -113,28 +114,28 @@ def as_styles(source: StyleSource) -> tuple[Style, ...]:
 
 
 def as_exemplars(style: Pixels | Sequence[StyleExemplar]) -> tuple[StyleExemplar, ...]:
-    """The manners an engine was given; a picture alone is one."""
+    """Return exemplars as a tuple; an image (1, 3, h, w) becomes one exemplar."""
     return (StyleExemplar((style,)),) if isinstance(style, np.ndarray) else tuple(style)
 
 
 def read_style(style: Style) -> StyleExemplar:
-    """The style's pictures and mask as they are, at their own sizes.
+    """Read the images and the mask of a style at their own sizes.
 
     Raises:
-        UsageError: A picture cannot be read, the crop lies outside it, or the region is black throughout.
+        UsageError: An image cannot be read, the crop exceeds it, or the region mask is entirely black.
     """
-    pictures = tuple(_cropped(read_image(source, name="style").pixels, style.crop) for source in style.pictures)
-    mask = None if style.region is None else _read_mask(style.region)
-    return StyleExemplar(pictures, style.weight, mask)
+    images = tuple(_crop(read_image(source, name="style").pixels, style.crop) for source in style.images)
+    mask = None if style.region is None else read_mask(style.region)
+    return StyleExemplar(images, style.weight, mask)
 
 
 def style_sizes(style: Style) -> tuple[Size, ...]:
-    """The sizes of the pictures that count, as far as headers tell.
+    """Return the sizes of the images of a style after cropping, from the headers of files where possible.
 
     Raises:
-        UsageError: A picture cannot be read, or the crop lies outside it.
+        UsageError: An image cannot be read, or the crop exceeds it.
     """
-    sizes = tuple(read_size(source, name="style") for source in style.pictures)
+    sizes = tuple(read_size(source, name="style") for source in style.images)
     if style.crop is None:
         return sizes
     for size in sizes:
@@ -142,25 +143,21 @@ def style_sizes(style: Style) -> tuple[Size, ...]:
     return (style.crop[2:],) * len(sizes)
 
 
-def resize_mask(mask: Pixels, size: Size) -> Pixels:
-    """A mask (1, 1, H, W) at another size (width, height), in [0, 1]."""
-    return resample(mask, size).clip(0, 1)
-
-
 def assign_regions(styles: Sequence[Style], regions: Sequence[str]) -> tuple[Style, ...]:
-    """The styles with their regions, each named as `MASK=STYLE` after the style's path or its place, from 1.
+    """Return the styles with the regions of `--region MASK=STYLE`.
 
-    A style that no `--style` named is added.
+    STYLE is the path of a style or its position, counted from 1. A path that matches no style without a region adds a
+    style.
 
     Raises:
-        UsageError: A region is not of that form.
+        UsageError: A region is not of the form MASK=STYLE.
     """
     assigned = list(styles)
     for region in regions:
         mask, equals, name = region.partition("=")
         if not (mask and equals and name):
             raise UsageError(f"--region is {region!r}: expected MASK=STYLE, such as sky.png=starry.jpg")
-        at = next((i for i, style in enumerate(assigned) if _is_called(style, i, name) and style.region is None), None)
+        at = next((i for i, style in enumerate(assigned) if style.region is None and _matches(style, i, name)), None)
         if at is None:
             assigned.append(replace(Style.parse(name), region=mask))
         else:
@@ -168,50 +165,38 @@ def assign_regions(styles: Sequence[Style], regions: Sequence[str]) -> tuple[Sty
     return tuple(assigned)
 
 
-def _is_called(style: Style, at: int, name: str) -> bool:
-    return name == str(at + 1) or style.pictures == Style.parse(name).pictures
+def _matches(style: Style, index: int, name: str) -> bool:
+    return name == str(index + 1) or style.images == Style.parse(name).images
 
 
-def _number(text: str) -> float:
+def _parse_weight(text: str) -> float:
     try:
         return float(text)
     except ValueError:
         raise UsageError(f"the weight of a style is {text}: expected a positive number") from None
 
 
-def _pictures(path: Path) -> tuple[ImageSource, ...]:
+def _images_at(path: Path) -> tuple[ImageSource, ...]:
     if not path.is_dir():
         return (str(path),)
-    found = sorted(str(entry) for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES)
+    found = list_images(path)
     if not found:
-        raise UsageError(f"the folder {path} holds no pictures: expected files ending in {', '.join(SUFFIXES)}")
-    return tuple(found)
+        raise UsageError(f"folder {path} contains no images: expected files ending in {', '.join(IMAGE_SUFFIXES)}")
+    return tuple(map(str, found))
 
 
 def _check_crop(crop: Box, size: Size) -> None:
     left, top, width, height = crop
     if left + width > size[0] or top + height > size[1] or min(width, height) < 1:
         raise UsageError(
-            f"the crop {left},{top},{width},{height} does not lie in a style of {size[0]}x{size[1]} px: give left, "
-            "top, width and height within it"
+            f"the crop {left},{top},{width},{height} exceeds the style image of {size[0]}x{size[1]} px: give left, "
+            "top, width and height inside it"
         )
 
 
-def _cropped(pixels: Pixels, crop: Box | None) -> Pixels:
+def _crop(pixels: Pixels, crop: Box | None) -> Pixels:
     if crop is None:
         return pixels
     _check_crop(crop, size_of(pixels))
     left, top, width, height = crop
     return pixels[..., top : top + height, left : left + width]
-
-
-def _read_mask(source: ImageSource) -> Pixels:
-    """Brightness of the picture as (1, 1, H, W); of one with transparency, what is transparent counts as black."""
-    if isinstance(source, np.ndarray):
-        source = Image.fromarray(source if source.dtype == np.uint8 else np.uint8(255 * np.asarray(source)))
-    with open_image(source, describe_source(source, "region")) as image:
-        grey_alpha = np.asarray(image.convert("RGBA").convert("LA"), np.float32) / 255
-    mask: Pixels = np.ascontiguousarray((grey_alpha[..., 0] * grey_alpha[..., 1])[None, None])
-    if not mask.any():
-        raise UsageError("a region is black throughout, so its style would be nowhere: paint white where it is wanted")
-    return mask

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from core.artifacts.manifest import Format, Manifest, Precision, read_manifest
-from core.cli.config_file import resolve
+from core.cli.command import Command
+from core.cli.config_file import resolve_config
 from core.cli.errors import report_errors
 from core.cli.options import config_options
 from core.config.transfer_config import TransferConfig
@@ -62,7 +63,7 @@ def extractor(
     written unless it equals PyTorch's own float64 to within rounding.
     """
     with report_errors():
-        config, _ = resolve(options)
+        config, _ = resolve_config(options)
         kind = format or _format_by_name(output)
         check_writable(output, inputs=(config.weights,))
         from core.network.weights import load_weights
@@ -85,7 +86,7 @@ def objective(output: Output, sha256: Checksum = True, **options: Any) -> None:
     Nothing is written unless it equals PyTorch to within rounding.
     """
     with report_errors():
-        config, _ = resolve(options)
+        config, _ = resolve_config(options)
         if _format_by_name(output) != "onnx":
             raise UsageError(f"an objective is an ONNX file and {output} is not named like one: end it in .onnx")
         check_writable(output, inputs=(config.weights,))
@@ -97,7 +98,7 @@ def objective(output: Output, sha256: Checksum = True, **options: Any) -> None:
         announce(output, export_objective(output, weights, *layers, pooling=config.pooling, checksum=sha256), sha256)
 
 
-app.command()(run)
+app.command(cls=Command)(run)
 
 
 @app.command()

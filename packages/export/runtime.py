@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from core.artifacts.manifest import Manifest, read_manifest
-from core.cli.config_file import read_options, resolve
+from core.cli.config_file import read_options, resolve_config
 from core.cli.errors import report_errors
 from core.cli.options import (
     ConfigFile,
@@ -72,9 +72,9 @@ def run(
         _check_needs_no_torch(extractor)
         options |= {"objective": str(objective), "extractor": str(extractor)}
         options |= _settled(manifest, _said(preset, config))
-        choices, pictures = resolve(options, preset=preset, config_file=config, epochs=epochs, cuda=cuda)
+        choices, pictures = resolve_config(options, preset=preset, config_file=config, epochs=epochs, cuda=cuda)
         job = resolve_paths(content, style, region, output, pictures, choices, record=record)
-        run_to_files(job, choices, record=record, quiet=quiet, progress=progress)
+        run_to_files(job, choices, quiet=quiet, progress=progress)
 
 
 def _said(preset: str | None, config_file: Path | None) -> dict[str, Any]:

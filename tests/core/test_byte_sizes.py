@@ -18,15 +18,15 @@ from core.byte_sizes import format_size, parse_size
         ("none", 0),
     ],
 )
-def test_sizes_as_people_write_them(text: str | int, expected: int) -> None:
+def test_parse_size_accepts_units(text: str | int, expected: int) -> None:
     assert parse_size(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "lots", "-1GB", "6 XB", "1.2.3GB", "GB", True, "nan", "inf"])
-def test_what_is_no_size(text: str | bool) -> None:
+def test_parse_size_refuses_other_text(text: str | bool) -> None:
     with pytest.raises(ValueError):
         parse_size(text)
 
 
-def test_told() -> None:
+def test_format_size_is_in_gib() -> None:
     assert format_size(1.5 * 2**30) == "1.5 GiB"

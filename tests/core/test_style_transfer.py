@@ -1,4 +1,4 @@
-"""The Python API on small real runs."""
+"""The Python API in small runs with the real network."""
 
 import json
 from pathlib import Path
@@ -9,78 +9,77 @@ import torch
 from PIL import Image
 
 from core import Progress, Result, TransferConfig, UsageError
-from core import style_transfer as stylize
+from core import stylize
 from core.backends.device import choose_device
 from core.backends.torch_backend import TorchBackend
 from core.cli.config_file import read_options
 from core.errors import StyleTransferError
 from core.image.reading import read_image
-from core.image.writing import quantise
+from core.image.resize import resize
+from core.image.writing import quantize
 from core.memory.out_of_memory import raise_out_of_memory
-from core.styles import Style
+from core.styles import Style, StyleExemplar
 from support.images import pixels_of
 
 QUICK = TransferConfig(image_size=64, iterations=6)
 
 
 @pytest.fixture(scope="module")
-def painted(content_path: Path, style_path: Path) -> Result:
+def result(content_path: Path, style_path: Path) -> Result:
     return stylize(content_path, style_path, QUICK)
 
 
-def test_it_paints(painted: Result, content_path: Path) -> None:
-    assert painted.image.size == (64, 43)
-    assert painted.pixels.shape == (1, 3, 43, 64)
-    losses = [step["loss"] for step in painted.losses]
+def test_the_loss_decreases(result: Result, content_path: Path) -> None:
+    assert result.image.size == (64, 43)
+    assert result.pixels.shape == (1, 3, 43, 64)
+    losses = [step["loss"] for step in result.losses]
     assert losses[-1] < 0.7 * losses[0]
-    assert painted.losses[-1]["evaluations"] == 6
+    assert result.losses[-1]["evaluations"] == 6
 
 
-def test_paths_images_and_arrays_give_the_same_painting(painted: Result, content_path: Path, style_path: Path) -> None:
+def test_paths_images_and_arrays_give_the_same_result(result: Result, content_path: Path, style_path: Path) -> None:
     images = stylize(Image.open(content_path), Image.open(style_path), QUICK)
     arrays = stylize(pixels_of(content_path), pixels_of(style_path), QUICK)
-    np.testing.assert_array_equal(images.pixels, painted.pixels)
-    np.testing.assert_array_equal(arrays.pixels, painted.pixels)
+    np.testing.assert_array_equal(images.pixels, result.pixels)
+    np.testing.assert_array_equal(arrays.pixels, result.pixels)
 
 
 def test_the_delivered_loss_is_that_of_the_saved_file(
-    painted: Result, content_path: Path, style_path: Path, tmp_path: Path
+    result: Result, content_path: Path, style_path: Path, tmp_path: Path
 ) -> None:
-    painted.save(tmp_path / "painting.png")
-    saved = read_image(tmp_path / "painting.png").pixels
-    np.testing.assert_allclose(saved, quantise(painted.pixels), atol=1e-7)
+    result.save(tmp_path / "output.png")
+    saved = read_image(tmp_path / "output.png").pixels
+    np.testing.assert_allclose(saved, quantize(result.pixels), atol=1e-7)
     backend = TorchBackend(QUICK)
     content, style = (read_image(path).pixels for path in (content_path, style_path))
-    from core.image.resize import resize
+    plan = backend.plan((64, 43), (58, 64))
+    objective = backend.objective(resize(content, (64, 43)), [StyleExemplar((resize(style, (58, 64)),))], plan)
+    assert objective(torch.from_numpy(saved)).loss == pytest.approx(result.record["delivered"]["loss"], rel=1e-5)
 
-    objective = backend.objective(resize(content, (64, 43)), resize(style, (58, 64)))
-    assert objective(torch.from_numpy(saved)).loss == pytest.approx(painted.record["delivered"]["loss"], rel=1e-5)
 
-
-def test_a_bounded_run_delivers_less_loss_than_torchs_lbfgs_clamped_at_the_end(
+def test_the_delivered_loss_is_below_that_of_torch_lbfgs_with_clamping(
     content_path: Path, style_path: Path
 ) -> None:
-    from core.image.resize import resize
-
     config = TransferConfig(image_size=64, iterations=40, init="content")
-    ours = stylize(content_path, style_path, config).record["delivered"]["loss"]
+    projected = stylize(content_path, style_path, config).record["delivered"]["loss"]
     backend = TorchBackend(config)
     content = torch.from_numpy(resize(read_image(content_path).pixels, (64, 43)))
-    objective = backend.objective(content.numpy(), resize(read_image(style_path).pixels, (58, 64)))
+    style = StyleExemplar((resize(read_image(style_path).pixels, (58, 64)),))
+    objective = backend.objective(content.numpy(), [style], backend.plan((64, 43), (58, 64)))
     image = content.clone().requires_grad_(True)
     optimiser = torch.optim.LBFGS([image], max_iter=40, max_eval=40, history_size=100)
 
     def closure() -> float:
-        here = objective(image)
-        image.grad = here.gradient
-        return here.loss
+        found = objective(image)
+        image.grad = found.gradient
+        return found.loss
 
     optimiser.step(closure)
-    theirs = objective(torch.from_numpy(quantise(image.detach().numpy().clip(0, 1)))).loss
-    assert ours < theirs
+    clamped = objective(torch.from_numpy(quantize(image.detach().numpy().clip(0, 1)))).loss
+    assert projected < clamped
 
 
-def test_the_callback_sees_every_step_and_can_stop(content_path: Path, style_path: Path) -> None:
+def test_the_callback_gets_every_step_and_can_stop(content_path: Path, style_path: Path) -> None:
     seen: list[Progress] = []
 
     def stop_at_three(progress: Progress) -> bool:
@@ -104,17 +103,17 @@ def test_scales_run_from_coarse_to_fine(content_path: Path, style_path: Path) ->
     assert result.losses[-1]["evaluations"] == 6
 
 
-def test_stopped_on_a_coarse_scale_it_has_the_final_size(content_path: Path, style_path: Path) -> None:
+def test_a_run_stopped_at_a_coarse_scale_has_the_final_size(content_path: Path, style_path: Path) -> None:
     result = stylize(content_path, style_path, QUICK.with_options(scales=2), callback=lambda progress: True)
     assert result.image.size == (64, 43)
 
 
-def test_adam_paints_too(content_path: Path, style_path: Path) -> None:
+def test_adam_lowers_the_loss(content_path: Path, style_path: Path) -> None:
     losses = stylize(content_path, style_path, QUICK.with_options(optimizer="adam", averaging=0.9)).losses
     assert losses[-1]["loss"] < losses[0]["loss"]
 
 
-def test_the_same_seed_gives_the_same_painting(content_path: Path, style_path: Path) -> None:
+def test_the_same_seed_gives_the_same_result(content_path: Path, style_path: Path) -> None:
     config = QUICK.with_options(init="noise", seed=3, iterations=4)
     first, second = (stylize(content_path, style_path, config) for _ in range(2))
     other = stylize(content_path, style_path, config.with_options(seed=4))
@@ -122,7 +121,7 @@ def test_the_same_seed_gives_the_same_painting(content_path: Path, style_path: P
     assert np.abs(first.pixels - other.pixels).mean() > 0.01
 
 
-def test_alpha_is_carried_through(content_path: Path, style_path: Path, tmp_path: Path) -> None:
+def test_alpha_is_preserved(content_path: Path, style_path: Path, tmp_path: Path) -> None:
     with Image.open(content_path) as opaque:
         cut = opaque.convert("RGBA")
     cut.putalpha(Image.linear_gradient("L").resize(cut.size))
@@ -133,29 +132,29 @@ def test_alpha_is_carried_through(content_path: Path, style_path: Path, tmp_path
     assert np.abs(alpha.astype(int) - expected).max() <= 4
 
 
-def test_the_record_runs_again_bit_for_bit(
-    painted: Result, content_path: Path, style_path: Path, tmp_path: Path
+def test_a_record_repeats_the_run_bit_for_bit(
+    result: Result, content_path: Path, style_path: Path, tmp_path: Path
 ) -> None:
-    painted.save(tmp_path / "painting.png")
-    options = read_options(tmp_path / "painting.png")
+    result.save(tmp_path / "output.png")
+    options = read_options(tmp_path / "output.png")
     assert (options.pop("content"), options.pop("style")) == (str(content_path), (Style((str(style_path),)),))
     again = stylize(content_path, style_path, TransferConfig.from_options(options))
-    np.testing.assert_array_equal(again.pixels, painted.pixels)
+    np.testing.assert_array_equal(again.pixels, result.pixels)
 
 
-def test_the_record_says_what_was_used(painted: Result) -> None:
-    record = json.loads(json.dumps(painted.record))
+def test_the_record_holds_inputs_versions_and_losses(result: Result) -> None:
+    record = json.loads(json.dumps(result.record))
     assert record["config"]["image_size"] == 64
     assert record["content"]["size"] == [96, 64]
-    assert len(record["content"]["sha256"]) == len(record["engine"]["weights"]["sha256"]) == 64
-    assert record["engine"]["torch"] == torch.__version__
+    assert len(record["content"]["sha256"]) == len(record["backend"]["weights"]["sha256"]) == 64
+    assert record["backend"]["torch"] == torch.__version__
     assert record["delivered"]["loss"] == pytest.approx(
         record["delivered"]["content"] + record["delivered"]["style"], rel=1e-5
     )
     assert record["seconds"] > 0
 
 
-def test_a_device_that_is_not_there_is_one_sentence() -> None:
+def test_a_missing_device_is_one_sentence() -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
     with pytest.raises(StyleTransferError, match="finds no cuda device on this machine: use --device auto"):
@@ -164,17 +163,17 @@ def test_a_device_that_is_not_there_is_one_sentence() -> None:
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_paints_what_the_cpu_paints(content_path: Path, style_path: Path) -> None:
+def test_cuda_gives_the_loss_of_the_cpu(content_path: Path, style_path: Path) -> None:
     on_cpu, on_cuda = (stylize(content_path, style_path, QUICK.with_options(device=kind)) for kind in ("cpu", "cuda"))
-    assert on_cuda.record["engine"]["device"].startswith("cuda")
+    assert on_cuda.record["backend"]["device"].startswith("cuda")
     assert on_cuda.record["delivered"]["loss"] == pytest.approx(on_cpu.record["delivered"]["loss"], rel=0.02)
 
 
-def test_memory_that_does_not_suffice_is_one_sentence() -> None:
-    with pytest.raises(StyleTransferError, match="use a smaller --image-size"), raise_out_of_memory():
+def test_exhausted_memory_is_one_sentence() -> None:
+    with pytest.raises(StyleTransferError, match="reduce --image-size"), raise_out_of_memory():
         torch.empty(2**60)
 
 
-def test_a_missing_picture_is_refused(style_path: Path) -> None:
+def test_a_missing_image_is_refused(style_path: Path) -> None:
     with pytest.raises(UsageError, match=r"content .*missing\.jpg"):
         stylize("missing.jpg", style_path, QUICK)

@@ -214,6 +214,6 @@ def test_the_same_export_gives_the_same_file(tmp_path: Path) -> None:
 
 
 def test_weights_that_end_too_early_leave_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"do not hold conv2_2\.weight"):
+    with pytest.raises(UsageError, match=r"lack conv2_2\.weight"):
         export_extractor(tmp_path / "e.pt", he_weights(), ["relu3_1"], format="torchscript")
     assert list(tmp_path.iterdir()) == []

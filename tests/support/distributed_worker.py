@@ -1,4 +1,4 @@
-"""What one of several processes does in `test_ranks.py`: `torchrun distributed_worker.py TASK FOLDER`; leaves RANK.json."""
+"""One rank of `tests/core/test_distributed.py`: `torchrun distributed_worker.py TASK FOLDER` writes RANK.json."""
 
 import json
 import sys
@@ -15,15 +15,17 @@ from core.config.transfer_config import TransferConfig
 from core.distributed import ProcessGroup, all_reduced_bytes, process_group
 from core.errors import StyleTransferError
 from core.memory.tiling import Tiling
-from core.objective.objective import ReferenceObjective, compute_targets
-from core.objective.tiled import TiledFeatures, TiledObjective, compute_tiled_targets
+from core.objective.reference import ReferenceObjective
+from core.objective.targets import compute_targets
+from core.objective.tiled import TiledObjective
+from core.objective.tiled_features import TiledFeatures
 from core.objective.weights import LossWeights
 from core.styles import StyleExemplar
 from support.networks import CPU, SHALLOW, network, picture, relative
 
 
 class Counted:
-    """Stands for `torch.distributed.all_reduce`, and counts the bytes that go through it."""
+    """Replaces `torch.distributed.all_reduce` and counts the bytes that it reduces."""
 
     def __init__(self) -> None:
         self.bytes, self._all_reduce = 0, torch.distributed.all_reduce
@@ -37,15 +39,16 @@ class Counted:
 def compare(
     group: ProcessGroup, counted: Counted, config: TransferConfig, size: tuple[int, int], side: int
 ) -> dict[str, Any]:
-    """The objective of all processes, in float64, against that of this one alone on the whole picture."""
-    extractor, terms = network(config), LossWeights.of(config, 57.6)
+    """Compare the objective of all ranks, in float64, with that of the whole image on this rank."""
+    extractor, weights = network(config), LossWeights.of(config, 57.6)
     ramp = torch.linspace(0, 1, size[0], dtype=torch.float64).expand(1, 1, size[1], size[0])
     styles = (StyleExemplar((picture(4, 40, 50),), 0.7), StyleExemplar((picture(6, 45, 45).square(),), 1.5, ramp))
     content, image = picture(1, *size), picture(3, *size)
-    expected = ReferenceObjective(extractor, compute_targets(extractor, content, styles, terms), terms)(image)
-    tiling = Tiling.of(config.arch, extractor.taps, side, group.count)
+    whole = TiledFeatures.whole(extractor, config.arch, extractor.taps)
+    expected = ReferenceObjective(extractor, compute_targets(whole, content, styles, weights), weights)(image)
+    tiling = Tiling.of(config.arch, extractor.taps, side, group.world_size)
     tiles = TiledFeatures(extractor, tiling, CPU, group)
-    objective = TiledObjective(tiles, compute_tiled_targets(tiles, content, styles, terms), terms)
+    objective = TiledObjective(tiles, compute_targets(tiles, content, styles, weights), weights)
     before = counted.bytes
     found = objective(image)
     return {
@@ -53,7 +56,7 @@ def compare(
         "parts": max(abs(found.parts[name] / value - 1) for name, value in expected.parts.items()),
         "gradient": relative(found.gradient, expected.gradient),
         "bytes": counted.bytes - before,
-        "told": all_reduced_bytes(size, config, regions=2),
+        "predicted": all_reduced_bytes(size, config, regions=2),
         "tiles": sum(tile.weight for tile in tiling.share(size, group.rank)),
     }
 
@@ -80,19 +83,19 @@ def agreements(group: ProcessGroup) -> dict[str, Any]:
     image = picture(1, 5, 5).float()
     other = image + group.rank * torch.finfo(torch.float32).eps
     return {
-        "least": group.least([group.rank, -group.rank]),
-        "any": [group.any(group.rank == 1), group.any(False)],
-        "same picture": refusal(lambda: group.require_same_image(image)),
-        "other picture": refusal(lambda: group.require_same_image(other)),
-        "same start": refusal(lambda: group.require_same_start(7)),
-        "other start": refusal(lambda: group.require_same_start(7 * group.rank)),
+        "min": group.all_reduce_min([group.rank, -group.rank]),
+        "any": [group.any_rank(group.rank == 1), group.any_rank(False)],
+        "same image": refusal(lambda: group.check_same_image(image)),
+        "other image": refusal(lambda: group.check_same_image(other)),
+        "same start": refusal(lambda: group.check_same_start(7)),
+        "other start": refusal(lambda: group.check_same_start(7 * group.rank)),
     }
 
 
 def failing(group: ProcessGroup) -> dict[str, Any]:
     if group.rank == 1:
         raise StyleTransferError("the disk of this machine is full")
-    group.any(False)
+    group.any_rank(False)
     return {}
 
 

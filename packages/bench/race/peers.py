@@ -19,7 +19,7 @@ from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.image.reading import read_image
 from core.image.resize import resize
-from core.image.writing import check_output, quantise, write_image
+from core.image.writing import check_output, quantize, write_image
 from core.multiscale.schedule import build_schedule
 from core.network.weights import load_weights
 
@@ -172,8 +172,8 @@ def _make_task(
     content_picture, style_picture = read_image(content, name="content"), read_image(style, name="style")
     final = build_schedule(content_picture.size, [style_picture.size], config)[-1]
     weights = load_weights(config.arch, config.weights, progress=True)
-    small_content = quantise(resize(content_picture.pixels, final.size))
-    small_style = quantise(resize(style_picture.pixels, final.style_size))
+    small_content = quantize(resize(content_picture.pixels, final.size))
+    small_style = quantize(resize(style_picture.pixels, final.style_size))
     return Task(small_content, small_style, config, weights, evaluations)
 
 

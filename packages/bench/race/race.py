@@ -11,7 +11,7 @@ from bench.machine import exactly, synchronise
 from bench.race.task import Snapshot, Task
 from core.arrays import Pixels
 from core.errors import StyleTransferError
-from core.image.writing import quantise
+from core.image.writing import quantize
 from core.network.weight_files import first_line
 
 Referee = Callable[[Pixels], Mapping[str, float]]
@@ -72,7 +72,7 @@ class Racer:
         return self._judge(snapshot) if snapshot.evaluations >= self._due else None
 
     def _judge(self, snapshot: Snapshot) -> Point:
-        self.picture = quantise(snapshot.deliver())
+        self.picture = quantize(snapshot.deliver())
         parts = dict(self._referee(self.picture))
         loss = math.fsum(parts.values())
         if not math.isfinite(loss):

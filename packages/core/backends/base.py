@@ -39,7 +39,7 @@ class Backend(Protocol):
         """
         ...
 
-    def minimise(
+    def minimize(
         self,
         objective: WeightedObjective,
         compose: Callable[[Objective], Objective],

@@ -18,7 +18,7 @@ from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.memory.plan import Memory, Plan, plan_memory
 from core.objective.weights import LossWeights
-from core.optim.minimise import minimise
+from core.optim.minimize import minimize
 from core.optim.types import Evaluation, Objective, Step, WeightedObjective
 from core.styles import StyleExemplar
 
@@ -93,7 +93,7 @@ class OnnxBackend:
                 targets[GRAM.format(tap)] = targets.get(GRAM.format(tap), 0) + share
         return OnnxObjective(self._session, self.manifest, targets, self.weights)
 
-    def minimise(
+    def minimize(
         self,
         objective: WeightedObjective,
         compose: Callable[[Objective], Objective],
@@ -104,7 +104,7 @@ class OnnxBackend:
         resumable: bool,
     ) -> Iterator[Step]:
         """Minimise the objective and yield every step (see `core.backends.base.Backend`)."""
-        return minimise(
+        return minimize(
             compose(objective), start, evaluations=evaluations, config=self._config, history=plan.history
         )
 

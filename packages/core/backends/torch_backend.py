@@ -27,7 +27,7 @@ from core.objective.tiled import TiledObjective
 from core.objective.tiled_features import TiledFeatures
 from core.objective.types import Targets
 from core.objective.weights import LossWeights
-from core.optim.minimise import minimise
+from core.optim.minimize import minimize
 from core.optim.types import Evaluation, Objective, Step, WeightedObjective
 from core.styles import StyleExemplar
 
@@ -95,7 +95,7 @@ class TorchBackend:
 
         return TorchObjective(execution, execution.run(compute), self.weights)
 
-    def minimise(
+    def minimize(
         self,
         objective: WeightedObjective,
         compose: Callable[[Objective], Objective],
@@ -114,7 +114,7 @@ class TorchBackend:
 
             deferred = compose(replace(objective, deferred=True))
             return lbfgs_cuda.lbfgs(deferred, start, evaluations=evaluations, history=plan.history)
-        return minimise(
+        return minimize(
             compose(objective), start, evaluations=evaluations, config=self._config, history=plan.history
         )
 

@@ -1,4 +1,4 @@
-"""Options from TOML files, run records and images that carry a record."""
+"""The configuration of a run from flags, a preset, and a file: TOML, a run record, or an image with its record."""
 
 import json
 import tomllib
@@ -11,55 +11,72 @@ from core.config.presets import EVALUATIONS_PER_EPOCH, preset_options
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.files import reason
-from core.image.reading import read_record
+from core.image.embedded_record import read_record
 from core.styles import Style, assign_regions
 
-PICTURES = ("content", "style", "output")
-"""What a `--config` file may name beside the options of `TransferConfig`, a preset, and the `region` of styles."""
+PATH_KEYS = ("content", "style", "output")
+"""Keys of a `--config` file that name images. The other keys are `preset`, `region` and those of `TransferConfig`."""
+
+
+def resolve_config(
+    flags: Mapping[str, Any],
+    *,
+    preset: str | None = None,
+    config_file: Path | None = None,
+    epochs: int | None = None,
+    cuda: bool = False,
+) -> tuple[TransferConfig, dict[str, Any]]:
+    """Merge the sources of options: flags override the file, the file overrides the preset.
+
+    Args:
+        flags: Values of the command line by the names of `TransferConfig`; None where an option is not given.
+        preset: A name in `core.config.presets`.
+        config_file: A file for `read_options`.
+        epochs: Length of the run in epochs, instead of the flag `iterations`.
+        cuda: Run on CUDA, instead of the flag `device`.
+
+    Returns:
+        The configuration, and the file's values of `PATH_KEYS`.
+
+    Raises:
+        UsageError: A value is invalid, two flags exclude each other, or the file cannot be read.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    if epochs is not None:
+        _require_absent(given, "iterations", "--epochs")
+        if epochs < 1:
+            raise UsageError(f"--epochs is {epochs}: expected a whole number of at least 1")
+        given["iterations"] = epochs * EVALUATIONS_PER_EPOCH
+    if cuda:
+        _require_absent(given, "device", "--cuda")
+        given["device"] = "cuda"
+    options = preset_options(preset) if preset else {}
+    options |= read_options(config_file) if config_file else {}
+    paths = {name: options.pop(name) for name in PATH_KEYS if name in options}
+    return TransferConfig.from_options(options | given), paths
 
 
 def read_options(path: str | PathLike[str]) -> dict[str, Any]:
-    """The options in a TOML file, in a JSON record, or in a picture that carries its record.
+    """Read the options in a TOML file, a run record (JSON), or an image that contains its run record.
 
-    Returns keys of `TransferConfig` and of `PICTURES`, the styles as `core.styles.Style`; a preset named in the file
-    is already taken apart.
+    Returns:
+        Values by the names of `TransferConfig` and `PATH_KEYS`. A preset in the file is replaced by its options, and
+        "style" is a tuple of `core.styles.Style` with their regions.
 
     Raises:
-        UsageError: There is no such file, or nothing to be understood in it.
+        UsageError: The file cannot be read or parsed, or an option in it is unknown or invalid.
     """
     path = Path(path)
     options = _parse(path)
     if isinstance(options.get("config"), dict):
-        options = options["config"] | _recorded(options)
+        options = options["config"] | _paths_in_record(options)
     options = {key.replace("-", "_"): value for key, value in options.items()}
     preset = options.pop("preset", None)
     options = (preset_options(preset) if preset else {}) | options
     if "style" in options or "region" in options:
-        options["style"] = _styles(options.pop("style", ()), options.pop("region", ()))
-    TransferConfig.from_options({key: value for key, value in options.items() if key not in PICTURES})
+        options["style"] = _parse_styles(options.pop("style", ()), options.pop("region", ()))
+    TransferConfig.from_options({key: value for key, value in options.items() if key not in PATH_KEYS})
     return options
-
-
-def _recorded(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The pictures that a record names and that were files."""
-    pictures = {"content": record.get("content", {}).get("path")}
-    styles = [
-        Style(
-            tuple(picture["path"] for picture in style["pictures"]),
-            style["weight"],
-            style["region"] and style["region"]["path"],
-            style["crop"] and tuple(style["crop"]),
-        )
-        for style in record.get("styles", ())
-        if all(picture["path"] for picture in style["pictures"])
-    ]
-    return {name: where for name, where in pictures.items() if where} | ({"style": styles} if styles else {})
-
-
-def _styles(given: Any, regions: Any) -> tuple[Style, ...]:
-    """From what a file says: texts as on the command line, one or several."""
-    texts, masks = ([value] if isinstance(value, str) else value for value in (given, regions))
-    return assign_regions([one if isinstance(one, Style) else Style.parse(str(one)) for one in texts], masks)
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -72,40 +89,37 @@ def _parse(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(f"cannot read --config {path}: {reason(error)}") from error
     except ValueError as error:
-        raise UsageError(f"--config {path} cannot be understood: {error}") from error
+        raise UsageError(f"cannot parse --config {path}: {error}") from error
     if not isinstance(options, dict):
-        raise UsageError(f"--config {path} holds no options: expected a TOML file, a record, or a picture with one")
+        raise UsageError(
+            f"--config {path} contains no options: expected a TOML file, a run record, or an image with a run record"
+        )
     return options
 
 
-def resolve(
-    given: Mapping[str, Any],
-    *,
-    preset: str | None = None,
-    config_file: Path | None = None,
-    epochs: int | None = None,
-    cuda: bool = False,
-) -> tuple[TransferConfig, dict[str, Any]]:
-    """The configuration, and the pictures a file names: defaults, then preset, then file, then flags.
-
-    Raises:
-        UsageError: Something cannot be understood, or two flags contradict each other.
-    """
-    flags = {name: value for name, value in given.items() if value is not None}
-    if epochs is not None:
-        _exclusive("--epochs", "iterations", flags)
-        if epochs < 1:
-            raise UsageError(f"--epochs is {epochs}: expected a whole number of at least 1")
-        flags["iterations"] = epochs * EVALUATIONS_PER_EPOCH
-    if cuda:
-        _exclusive("--cuda", "device", flags)
-        flags["device"] = "cuda"
-    options = preset_options(preset) if preset else {}
-    options |= read_options(config_file) if config_file else {}
-    pictures = {name: options.pop(name) for name in PICTURES if name in options}
-    return TransferConfig.from_options(options | flags), pictures
+def _paths_in_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content image and the styles of a run record; an image that was not a file has no path there."""
+    content = record.get("content", {}).get("path")
+    styles = [
+        Style(
+            tuple(image["path"] for image in style["pictures"]),
+            style["weight"],
+            style["region"] and style["region"]["path"],
+            style["crop"] and tuple(style["crop"]),
+        )
+        for style in record.get("styles", ())
+        if all(image["path"] for image in style["pictures"])
+    ]
+    return ({"content": content} if content else {}) | ({"style": styles} if styles else {})
 
 
-def _exclusive(flag: str, other: str, flags: Mapping[str, Any]) -> None:
-    if other in flags:
-        raise UsageError(f"{flag} and --{other} were both given and say the same thing: give one of them")
+def _parse_styles(styles: Any, regions: Any) -> tuple[Style, ...]:
+    """Parse one value or several, written as on the command line; values that are a `Style` stay as they are."""
+    styles, regions = ([value] if isinstance(value, str) else value for value in (styles, regions))
+    parsed = [style if isinstance(style, Style) else Style.parse(str(style)) for style in styles]
+    return assign_regions(parsed, regions)
+
+
+def _require_absent(flags: Mapping[str, Any], name: str, other_flag: str) -> None:
+    if name in flags:
+        raise UsageError(f"{other_flag} and --{name} are mutually exclusive: give one of them")

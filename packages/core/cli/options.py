@@ -1,8 +1,8 @@
-"""What the command lines share: options taken from the configuration, and errors in one sentence."""
+"""Options of the command lines: flags for files and display, and one option per field of `TransferConfig`."""
 
 import inspect
 from collections.abc import Callable
-from functools import wraps
+from functools import update_wrapper
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,18 +12,22 @@ from core.config.options import Option, options_of
 from core.config.presets import PRESETS
 from core.config.transfer_config import TransferConfig
 
+COMMON_PANEL = "Common options"
+FILES_PANEL = "Checkpoint, record and video"
+COMMON_OPTIONS = ("image_size", "strength", "style_scale", "preserve_color", "iterations", "init")
+"""Fields of `TransferConfig` that the help lists first; it lists the others by their groups."""
+
 ContentPath = Annotated[
     Path | None,
-    typer.Option("--content-image-path", "--content", "-c", help="The photograph.", show_default=False),
+    typer.Option("--content", "-c", metavar="FILE", help="Content image.", show_default=False),
 ]
 StylePaths = Annotated[
     list[str] | None,
     typer.Option(
-        "--style-image-path",
         "--style",
         "-s",
         metavar="FILE[@X,Y,W,H][:WEIGHT]",
-        help="The picture, or folder of pictures, to paint it like; several are mixed by their weights.",
+        help="Style image, or a directory of style images. Repeatable; styles are blended by WEIGHT.",
         show_default=False,
     ),
 ]
@@ -32,75 +36,178 @@ Regions = Annotated[
     typer.Option(
         "--region",
         metavar="MASK=STYLE",
-        help="Where a style is wanted: white in the mask. Where no style is, the photograph stays.",
+        help="Apply STYLE only where MASK is white. Repeatable. Unmasked areas keep the content image.",
         show_default=False,
     ),
 ]
 OutputPath = Annotated[
     Path | None,
     typer.Option(
-        "--save-path",
         "--output",
         "-o",
-        help="Where the painting goes; its ending chooses the format.",
-        show_default="CONTENT-STYLE.png here",
+        metavar="FILE",
+        help="Output file; the format follows the extension. \\[default: CONTENT-STYLE.png]",
+        show_default=False,
     ),
 ]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option(help="Options from a TOML file, a record, or a painting that carries one.", show_default=False),
+    typer.Option(
+        metavar="FILE",
+        help="Read options from a TOML file, a run record, or an image that contains its run record.",
+        show_default=False,
+    ),
 ]
-Preset = Annotated[str | None, typer.Option(help=f"Defaults of: {', '.join(PRESETS)}.", show_default=False)]
-RecordPath = Annotated[Path | None, typer.Option(help="Write how it was painted, as JSON.", show_default=False)]
+Preset = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help=f"Use the defaults of {', '.join(PRESETS)}.", show_default=False),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the execution plan without running it.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+ProgressStyle = Annotated[
+    Literal["auto", "json"],
+    typer.Option(
+        "--progress", metavar="auto|json", help="Progress display; 'json' prints one JSON object per step on stdout."
+    ),
+]
+
 CheckpointPath = Annotated[
     Path | None,
     typer.Option(
         "--checkpoint",
-        help="Keep the run in this file: if it is interrupted or killed, the same command goes on from there.",
+        metavar="FILE",
+        help="Checkpoint file. If the run is interrupted, the same command resumes from it.",
+        rich_help_panel=FILES_PANEL,
         show_default=False,
     ),
 ]
-FilmPath = Annotated[
+CheckpointEvery = Annotated[
+    float, typer.Option(metavar="SECONDS", help="Time between checkpoints.", rich_help_panel=FILES_PANEL)
+]
+RecordPath = Annotated[
     Path | None,
     typer.Option(
-        "--film",
-        help="Show how the painting came about, in a .webp or .mp4 file: every step, or one every --save-every. Of a "
-        "run that goes on from a checkpoint, from there.",
+        metavar="FILE",
+        help="Write the run record (config, versions, checksums, losses) as JSON.",
+        rich_help_panel=FILES_PANEL,
         show_default=False,
     ),
 ]
-FilmFps = Annotated[float, typer.Option(help="Frames of the film a second.")]
-CheckpointEvery = Annotated[float, typer.Option(help="Seconds from one checkpoint to the next.")]
+VideoPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--video",
+        metavar="FILE",
+        help="Write a video of the optimisation (.webp or .mp4), one frame per step or per --save-every. "
+        "A resumed run records only the steps after the resume.",
+        rich_help_panel=FILES_PANEL,
+        show_default=False,
+    ),
+]
+VideoFps = Annotated[
+    float, typer.Option(metavar="FLOAT", help="Frames per second of the video.", rich_help_panel=FILES_PANEL)
+]
+
 Epochs = Annotated[
     int | None,
-    typer.Option(help="Length in epochs of 20 evaluations.", rich_help_panel="Optimiser", show_default=False),
+    typer.Option(
+        metavar="INT",
+        help="Length of the run in epochs of 20 evaluations, instead of --iterations.",
+        rich_help_panel=COMMON_PANEL,
+        show_default=False,
+    ),
 ]
 Cuda = Annotated[bool, typer.Option("--cuda", help="Same as --device cuda.", rich_help_panel="Machine")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-ProgressStyle = Annotated[
-    Literal["auto", "json"], typer.Option("--progress", help="'json' prints a line for every step, for programs.")
+
+BatchContents = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--content",
+        "-c",
+        metavar="PATTERN",
+        help="Content images: file, directory or glob. Repeatable.",
+        show_default=False,
+    ),
+]
+BatchStyles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--style",
+        "-s",
+        metavar="PATTERN",
+        help="Style images: file, directory or glob. Repeatable.",
+        show_default=False,
+    ),
+]
+BatchOutput = Annotated[
+    Path,
+    typer.Option("--output", "-o", metavar="DIR", help="Output directory; files are named CONTENT-STYLE.png."),
+]
+Sweeps = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sweep",
+        metavar="OPTION=VALUE,…",
+        help="Run with each value of an option, e.g. strength=0.2,0.5. Repeatable; all combinations are run.",
+        show_default=False,
+    ),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Skip outputs that already exist with the same inputs and options.")
+]
+ContactSheet = Annotated[
+    Path | None,
+    typer.Option(
+        "--contact-sheet",
+        metavar="FILE",
+        help="Write a contact sheet (grid) of all results.",
+        show_default=False,
+    ),
 ]
 
 
-def config_options(*left_out: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A decorator: the command gets one option for every field of `TransferConfig`, but those left out.
+def config_options(*excluded: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that adds one option per field of `TransferConfig` to a command.
 
-    They arrive in its keyword arguments as text, None where not given; `TransferConfig` understands text and
-    refuses in its own words, so that a command line, a file and a program hear the same sentence.
+    The help lists the parameters of the command first, then common options, then the groups of `TransferConfig`.
+    The command receives the values in its keyword arguments, as text, None where an option is not given.
+    `TransferConfig` parses and checks them, so that the command line, a file and a program get the same errors.
+
+    Args:
+        excluded: Fields that get no option.
+    """
+    return lambda command: _ConfigurableCommand(command, excluded)
+
+
+class _ConfigurableCommand:
+    """A command function whose signature, which Typer reads, includes the options.
+
+    Typer reads the signature when the app is called, so an option may depend on what was registered until then.
     """
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        @wraps(command)
-        def wrapper(**given: Any) -> None:
-            command(**given)
+    def __init__(self, command: Callable[..., None], excluded: tuple[str, ...]) -> None:
+        self._command, self._excluded = command, excluded
+        update_wrapper(self, command)
 
-        own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
-        shared = [_parameter(option) for name, option in options_of(TransferConfig).items() if name not in left_out]
-        wrapper.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
-        wrapper.__annotations__ = {p.name: p.annotation for p in (*own, *shared)}
-        return wrapper
+    def __call__(self, **given: Any) -> None:
+        self._command(**given)
 
-    return decorate
+    @property
+    def __signature__(self) -> inspect.Signature:
+        options = {name: one for name, one in options_of(TransferConfig).items() if name not in self._excluded}
+        panels = [None, COMMON_PANEL, FILES_PANEL, *(option.group for option in options.values())]
+        own = inspect.signature(self._command).parameters.values()
+        parameters = [
+            *(_parameter(option) for option in options.values()),
+            *(one.replace(kind=one.KEYWORD_ONLY) for one in own if one.kind is not one.VAR_KEYWORD),
+        ]
+        return inspect.Signature(sorted(parameters, key=lambda one: panels.index(_panel(one))))
+
+
+def _panel(parameter: inspect.Parameter) -> str | None:
+    """Return the heading under which the help lists the parameter, None for the first list."""
+    panel: str | None = parameter.annotation.__metadata__[0].rich_help_panel
+    return panel
 
 
 def _parameter(option: Option) -> inspect.Parameter:
@@ -108,7 +215,7 @@ def _parameter(option: Option) -> inspect.Parameter:
     info = typer.Option(
         option.flag,
         help=option.help + default,  # Typer would put a default of its own in unescaped brackets
-        rich_help_panel=option.group,
+        rich_help_panel=COMMON_PANEL if option.name in COMMON_OPTIONS else option.group,
         metavar=option.metavar,
         show_default=False,
     )

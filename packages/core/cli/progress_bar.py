@@ -1,42 +1,28 @@
-"""How a run is told while it goes on: a bar on a terminal, plain lines elsewhere, JSON lines for programs."""
+"""Progress display of a run: a bar on a terminal, plain lines elsewhere, JSON lines for programs."""
 
 import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Self
 
+from rich import progress as rich_progress
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from core.runs.progress import Callback
-from core.runs.progress import Progress as Painted
+from core.runs.progress import Callback, Progress
 
-PLAIN_LINE_EVERY = 10
-"""Evaluations between two lines of progress where there is no terminal."""
-
-
-class EvaluationInterval:
-    """Says of a step whether the next so many evaluations were full with it: then something is due."""
-
-    def __init__(self, evaluations: int) -> None:
-        self._every, self._last = evaluations, 0
-
-    def __call__(self, step: Painted) -> bool:
-        """Whether it is due; what a resumed run stands at, the earlier one has done."""
-        before, self._last = self._last, step.evaluations
-        return not step.resumed and step.evaluations // self._every > before // self._every
-
-    def half_as_often(self) -> Self:
-        """The same from here on, after twice as many evaluations."""
-        slower = type(self)(2 * self._every)
-        slower._last = self._last
-        return slower
+EVALUATIONS_PER_LINE = 10
+"""Evaluations from one plain line to the next."""
 
 
 @contextmanager
 def show_progress(style: str, quiet: bool) -> Iterator[Callback]:
-    """How a run is told: a bar on a terminal, plain lines elsewhere, both on stderr, or JSON lines on stdout."""
+    """Yield a callback that displays each step of a run.
+
+    Args:
+        style: "json" for one JSON object per step on stdout; "auto" for a bar on stderr if that is a terminal, else
+            plain lines on stderr.
+        quiet: Display nothing, whatever the style.
+    """
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     if quiet:
         yield lambda progress: None
@@ -46,10 +32,10 @@ def show_progress(style: str, quiet: bool) -> Iterator[Callback]:
         with _bar(console) as update:
             yield update
     else:
-        yield _Lines(console)
+        yield _LinePrinter(console)
 
 
-def _print_json(progress: Painted) -> None:
+def _print_json(progress: Progress) -> None:
     line = {
         **progress.losses(),
         "scales": progress.scales,
@@ -63,35 +49,35 @@ def _print_json(progress: Painted) -> None:
 @contextmanager
 def _bar(console: Console) -> Iterator[Callback]:
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[told]}"),
-        TimeRemainingColumn(),
+        rich_progress.TextColumn("{task.description}"),
+        rich_progress.BarColumn(),
+        rich_progress.TextColumn("{task.fields[status]}"),
+        rich_progress.TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True, speed_estimate_period=120) as bar:
-        task = bar.add_task("loading", total=1.0, told="")
+    with rich_progress.Progress(*columns, console=console, transient=True, speed_estimate_period=120) as bar:
+        task = bar.add_task("loading", total=1.0, status="")
 
-        def update(progress: Painted) -> None:
-            where = f"scale {progress.scale}/{progress.scales}  {progress.size[0]}×{progress.size[1]}"
-            bar.update(task, completed=progress.fraction, description=where, told=_told(progress))
+        def update(progress: Progress) -> None:
+            scale = f"scale {progress.scale}/{progress.scales}  {progress.size[0]}×{progress.size[1]}"
+            bar.update(task, completed=progress.fraction, description=scale, status=_format_status(progress))
 
         yield update
 
 
-class _Lines:
+class _LinePrinter:
     def __init__(self, console: Console) -> None:
         self._console, self._next = console, 0
 
-    def __call__(self, progress: Painted) -> None:
+    def __call__(self, progress: Progress) -> None:
         if progress.evaluations < self._next and progress.fraction < 1:
             return
-        self._next = progress.evaluations + PLAIN_LINE_EVERY
-        left = progress.seconds * (1 - progress.fraction) / progress.fraction
-        where = f"scale {progress.scale}/{progress.scales} {progress.size[0]}x{progress.size[1]}"
-        self._console.print(f"{where}  {_told(progress)}  {left:.0f} s left")
+        self._next = progress.evaluations + EVALUATIONS_PER_LINE
+        remaining = progress.seconds * (1 - progress.fraction) / progress.fraction
+        scale = f"scale {progress.scale}/{progress.scales} {progress.size[0]}x{progress.size[1]}"
+        self._console.print(f"{scale}  {_format_status(progress)}  {remaining:.0f} s left")
 
 
-def _told(progress: Painted) -> str:
+def _format_status(progress: Progress) -> str:
     parts = "  ".join(f"{name} {value:.4g}" for name, value in progress.parts.items())
     rate = progress.evaluations / progress.seconds if progress.seconds else 0.0
     return f"{progress.evaluations}/{progress.total_evaluations}  loss {progress.loss:.5g}  {parts}  {rate:.2f}/s"

@@ -1,16 +1,17 @@
-"""One run of a command line, from its files to its files: chosen and checked first, then painted and written."""
+"""One run of a command line: resolve and check its paths, then stylize and write the files."""
 
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 import typer
 
-from core.cli.errors import INTERRUPTED
-from core.cli.progress_bar import EvaluationInterval, show_progress
+from core.cli.errors import EXIT_INTERRUPTED
+from core.cli.interval import EvaluationInterval
+from core.cli.progress_bar import show_progress
 from core.cli.video import Video
 from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
@@ -27,18 +28,29 @@ from core.styles import Style, assign_regions, style_sizes
 
 
 @dataclass(frozen=True)
-class Job:
-    """The files of a run, and the scales it goes through."""
+class RunPaths:
+    """The files that a run reads and writes."""
 
     content: Path
     styles: tuple[Style, ...]
     output: Path
-    scales: tuple[Scale, ...]
+    record: Path | None = None
+    checkpoint: Path | None = None
 
     @property
     def inputs(self) -> tuple[ImageSource | None, ...]:
-        """All pictures it reads."""
-        return self.content, *(source for style in self.styles for source in (*style.pictures, style.region))
+        """All images that the run reads."""
+        return self.content, *(source for style in self.styles for source in (*style.images, style.region))
+
+    @property
+    def files(self) -> tuple[ImageSource | None, ...]:
+        """All files; None for one that is not given."""
+        return *self.inputs, self.output, self.record, self.checkpoint
+
+    def build_schedule(self, config: TransferConfig) -> tuple[Scale, ...]:
+        """Return the scales of the run; reads the sizes of the images from their headers."""
+        style_image_sizes = [size for style in self.styles for size in style_sizes(style)]
+        return build_schedule(read_size(self.content, name="content"), style_image_sizes, config)
 
 
 def resolve_paths(
@@ -51,35 +63,57 @@ def resolve_paths(
     *,
     record: Path | None = None,
     checkpoint: Path | None = None,
-) -> Job:
-    """The files from the command line, else from a file; that they can be read and written is known afterwards.
+) -> RunPaths:
+    """Choose each path from the command line, else from the `--config` file, and check that the run can use it.
+
+    Args:
+        content: The flag `--content`.
+        styles: The flags `--style`, as `Style.parse` reads them.
+        regions: The flags `--region`, each MASK=STYLE.
+        output: The flag `--output`.
+        from_file: The paths in the `--config` file.
+        config: Decides the size and the bit depth of the output.
+        record: The flag `--record`.
+        checkpoint: The flag `--checkpoint`.
 
     Raises:
-        UsageError: A picture is missing or cannot be painted, or a file cannot be written.
+        UsageError: An image is missing, unreadable or too small, or a file cannot be written.
     """
     content = content or from_file.get("content")
     if content is None:
-        raise UsageError("no content picture was named: add --content FILE")
+        raise UsageError("no content image is given: add --content FILE")
     content = Path(content)
     chosen = assign_regions(
         [Style.parse(text) for text in styles] if styles else from_file.get("style", ()), regions or ()
     )
     if not chosen:
-        raise UsageError("no style picture was named: add --style FILE")
+        raise UsageError("no style image is given: add --style FILE")
     output = output or Path(from_file.get("output", f"{content.stem}-{'-'.join(style.name for style in chosen)}.png"))
-    sizes = [size for style in chosen for size in style_sizes(style)]
-    scales = build_schedule(read_size(content, name="content"), sizes, config)
-    job = Job(content, chosen, output, scales)
-    check_output(output, bit_depth=config.bit_depth, inputs=job.inputs, size=scales[-1].size)
+    paths = RunPaths(content, chosen, output, record, checkpoint)
+    size = paths.build_schedule(config)[-1].size
+    check_output(output, bit_depth=config.bit_depth, inputs=paths.inputs, size=size)
     if record:
-        check_writable(record, inputs=[*job.inputs, output])
+        check_writable(record, inputs=[*paths.inputs, output])
     if checkpoint:
-        check_writable(checkpoint, inputs=[*job.inputs, output, record])
-    return job
+        check_writable(checkpoint, inputs=[*paths.inputs, output, record])
+    return paths
+
+
+def open_video(path: Path, paths: RunPaths, config: TransferConfig, fps: float) -> Video:
+    """Return the video of a run; it must overwrite no other file of the run.
+
+    Raises:
+        UsageError: See `Video`.
+    """
+    size = paths.build_schedule(config)[-1].size
+    return Video(path, size, fps=fps, every=config.save_every, inputs=paths.files)
 
 
 class GracefulInterrupt:
-    """Lets the first Ctrl-C (or SIGTERM) end a run at its next step, and the second one at once."""
+    """Context manager that lets a run end at its next step after Ctrl-C or SIGTERM.
+
+    The first signal sets `requested`; the second one raises `KeyboardInterrupt`.
+    """
 
     def __init__(self) -> None:
         self.requested = False
@@ -89,7 +123,7 @@ class GracefulInterrupt:
             raise KeyboardInterrupt
         self.requested = True
 
-    def __enter__(self) -> "GracefulInterrupt":
+    def __enter__(self) -> Self:
         self._previous = {s: signal.signal(s, self._handle) for s in (signal.SIGINT, signal.SIGTERM)}
         return self
 
@@ -99,63 +133,72 @@ class GracefulInterrupt:
 
 
 def run_to_files(
-    job: Job,
+    paths: RunPaths,
     config: TransferConfig,
     *,
-    record: Path | None = None,
     checkpoint: Checkpoint | None = None,
-    film: Video | None = None,
+    video: Video | None = None,
     quiet: bool = False,
     progress: str = "auto",
     group: ProcessGroup = SINGLE_PROCESS,
 ) -> None:
-    """Paint, telling how it goes, and write painting, record and film; Ctrl-C delivers the best picture so far.
+    """Run, display the progress, and write the output image, the run record and the video.
 
-    The checkpoint of a run that came to its end is removed. Of several `group` that paint it together, the first one
-    tells and writes.
+    After an interrupt the best image so far is written and the checkpoint stays; after a complete run the checkpoint
+    is removed. With several ranks only rank 0 displays and writes.
+
+    Raises:
+        typer.Exit: The run was interrupted.
+        StyleTransferError: The run failed, or a file cannot be written.
     """
     if not group.first:
-        _run_worker(job, config, checkpoint, group)
+        _run_worker(paths, config, checkpoint, group)
         return
-    in_between = _SnapshotWriter(job.output, config)
+    write_snapshot = _SnapshotWriter(paths.output, config)
+    silent = quiet or progress == "json"
     with GracefulInterrupt() as interrupt, show_progress(progress, quiet) as show:
 
         def after_step(step: Progress) -> bool:
-            if checkpoint and step.resumed and not quiet and progress != "json":
-                typer.echo(f"going on from {checkpoint.path}, evaluation {step.evaluations}", err=True)
+            if checkpoint and step.resumed and not silent:
+                typer.echo(f"resuming from {checkpoint.path} at evaluation {step.evaluations}", err=True)
             show(step)
-            in_between(step)
-            if film:
-                film.add(step)
+            write_snapshot(step)
+            if video:
+                video.add(step)
             return interrupt.requested
 
-        result = stylize(job.content, job.styles, config, callback=after_step, checkpoint=checkpoint, group=group)
-    result.save(job.output)
-    if record:
-        write_record(record, result.record)
-    if film:
-        film.write(to_image(result.pixels))
+        result = stylize(paths.content, paths.styles, config, callback=after_step, checkpoint=checkpoint, group=group)
+    result.save(paths.output)
+    if paths.record:
+        write_record(paths.record, result.record)
+    if video:
+        video.write(to_image(result.pixels))
     if checkpoint and not result.record["stopped"]:
         checkpoint.remove()
-    if not quiet and progress != "json":
-        typer.echo(_summary(job.output, result))
+    if not silent:
+        typer.echo(_summary(paths.output, result))
     if interrupt.requested or result.record["stopped"]:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(EXIT_INTERRUPTED)
 
 
-def _run_worker(job: Job, config: TransferConfig, checkpoint: Checkpoint | None, group: ProcessGroup) -> None:
-    """Do the share of a process that neither tells nor writes; interrupted or not, it has then done well.
+def _run_worker(paths: RunPaths, config: TransferConfig, checkpoint: Checkpoint | None, group: ProcessGroup) -> None:
+    """Run a rank other than 0: no output, no files, exit status 0 even after an interrupt.
 
-    Were it to exit otherwise, torchrun would end the first one while that still writes.
+    With another status torchrun would end rank 0 while it still writes.
     """
     with GracefulInterrupt() as interrupt:
         stylize(
-            job.content, job.styles, config, callback=lambda _: interrupt.requested, checkpoint=checkpoint, group=group
+            paths.content,
+            paths.styles,
+            config,
+            callback=lambda _: interrupt.requested,
+            checkpoint=checkpoint,
+            group=group,
         )
 
 
 class _SnapshotWriter:
-    """Saves the picture every so many evaluations, as NAME-0050.png beside the output NAME.png."""
+    """Callback that writes the current image every `--save-every` evaluations, as NAME-0050.png beside NAME.png."""
 
     def __init__(self, output: Path, config: TransferConfig) -> None:
         self._output, self._config = output, config
@@ -170,6 +213,6 @@ class _SnapshotWriter:
 
 def _summary(output: Path, result: Result) -> str:
     record = result.record
-    parts = ", ".join(f"{name} {value:.5g}" for name, value in record["delivered"].items())
-    used = record["losses"][-1]["evaluations"]
-    return f"{output}: {used} evaluations in {record['seconds']:.0f} s, delivered {parts}"
+    losses = ", ".join(f"{name} {value:.5g}" for name, value in record["delivered"].items())
+    evaluations = record["losses"][-1]["evaluations"]
+    return f"{output}: {evaluations} evaluations in {record['seconds']:.0f} s, final {losses}"

@@ -1,32 +1,33 @@
-"""Many paintings from one command: contents by styles by options, each with a name of its own."""
+"""The runs of a batch: contents × styles × option values, each with its own output file."""
 
 import glob
 import itertools
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.files import check_writable
-from core.image.reading import read_image, read_record
+from core.image.embedded_record import read_record
+from core.image.reading import list_images, read_image
 from core.runs.record import describe_image, describe_style, differences
-from core.styles import SUFFIXES, Style, read_style
+from core.styles import Style, read_style
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One combination of the options that are swept; `label` names them, such as "strength=0.2", and may be empty."""
+    """One combination of swept option values; `label` names it, such as "strength=0.2", empty without a sweep."""
 
     label: str
     config: TransferConfig
 
 
 @dataclass(frozen=True)
-class Painting:
-    """One of the paintings to make."""
+class BatchItem:
+    """One run of a batch."""
 
     content: Path
     style: Path
@@ -34,10 +35,10 @@ class Painting:
     output: Path
 
     def is_finished(self) -> bool:
-        """Whether the output is there, whole, and was painted to its end from these pictures with these options.
+        """Return whether the output is the complete result of a run with these images and options.
 
         Raises:
-            UsageError: One of the pictures cannot be read.
+            UsageError: The content or the style image cannot be read.
         """
         if not self.output.is_file():
             return False
@@ -50,102 +51,106 @@ class Painting:
             read_image(self.output)
             record = json.loads(read_record(self.output) or "{}")
             return not record["stopped"] and not differences(self.variant.config, about, record)
-        except (ValueError, KeyError, TypeError):  # a damaged picture, or one that carries no such record
+        except (ValueError, KeyError, TypeError):  # a damaged image, or no record or another kind of record in it
             return False
 
 
-def find_images(texts: Sequence[str], kind: str) -> list[Path]:
-    """The files that the texts name: files, folders of pictures, and globs such as photos/*.jpg; each file once.
+def find_images(names: Sequence[str], kind: str) -> list[Path]:
+    """Expand files, directories of images, and globs such as photos/*.jpg into paths, each path once.
 
     Args:
-        texts: As given on a command line.
-        kind: What an error calls them: "content" or "style".
+        names: The values of the option.
+        kind: The name of the option in errors: "content" or "style".
 
     Raises:
-        UsageError: A text names nothing.
+        UsageError: There are no names, or a name matches no file.
     """
-    if not texts:
-        raise UsageError(f"no {kind} picture was named: add --{kind} with a file, a folder or a glob")
-    return list(dict.fromkeys(path for text in texts for path in _named(text, kind)))
+    if not names:
+        raise UsageError(f"no {kind} image is given: add --{kind} with a file, a directory or a glob")
+    return list(dict.fromkeys(path for name in names for path in _expand(name, kind)))
 
 
-def _named(text: str, kind: str) -> list[Path]:
-    path = Path(text)
+def _expand(name: str, kind: str) -> list[Path]:
+    path = Path(name)
     if path.is_dir():
-        found = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and entry.is_file())
+        found = list_images(path)
     elif path.exists():
         found = [path]
     else:
-        matches = glob.glob(text, recursive=True)  # noqa: PTH207 - Path.glob refuses absolute patterns
-        found = sorted(entry for name in matches if (entry := Path(name)).is_file())
+        matches = glob.glob(name, recursive=True)  # noqa: PTH207 - Path.glob refuses absolute patterns
+        found = sorted(entry for match in matches if (entry := Path(match)).is_file())
     if not found:
-        raise UsageError(f"--{kind} {text} names no picture: expected a file, a folder of pictures, or a glob")
+        raise UsageError(f"--{kind} {name} matches no image: expected a file, a directory of images, or a glob")
     return found
 
 
-def sweep(config: TransferConfig, texts: Sequence[str]) -> list[Variant]:
-    """Every combination of what the texts ask for, such as "strength=0.2,0.5"; the configuration alone without any.
+def expand_sweeps(config: TransferConfig, sweeps: Sequence[str]) -> list[Variant]:
+    """Return every combination of the swept values, or the configuration alone without a sweep.
+
+    Args:
+        config: The options that are not swept.
+        sweeps: Values of `--sweep`, such as "strength=0.2,0.5".
 
     Raises:
-        UsageError: An option does not exist, is swept twice, or cannot have one of the values.
+        UsageError: An option is unknown or swept twice, or a value is invalid.
     """
-    swept = [_parse(text) for text in texts]
-    names = [name for name, _ in swept]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise UsageError(f"--sweep names {', '.join(sorted(twice))} twice: give all its values at once")
-    combinations = itertools.product(*([(name, value) for value in values] for name, values in swept))
+    parsed = [_parse(sweep) for sweep in sweeps]
+    names = [name for name, _ in parsed]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise UsageError(f"--sweep is given twice for {', '.join(sorted(repeated))}: list all values in one --sweep")
+    combinations = itertools.product(*([(name, value) for value in values] for name, values in parsed))
     return [
         Variant(
-            "-".join(f"{name.replace('_', '-')}={value}" for name, value in chosen),
-            config.with_options(**dict(chosen)),
+            "-".join(f"{name.replace('_', '-')}={value}" for name, value in combination),
+            config.with_options(**dict(combination)),
         )
-        for chosen in combinations
+        for combination in combinations
     ]
 
 
-def _parse(text: str) -> tuple[str, list[str]]:
-    name, _, listed = text.partition("=")
+def _parse(sweep: str) -> tuple[str, list[str]]:
+    name, _, listed = sweep.partition("=")
     name, values = name.strip().replace("-", "_"), [value.strip() for value in listed.split(",")]
     known = [option.name for option in fields(TransferConfig)]
     if name not in known:
-        raise UsageError(f"--sweep is {text!r}: expected OPTION=VALUE,VALUE with one of {', '.join(known)}")
+        raise UsageError(f"--sweep is {sweep!r}: expected OPTION=VALUE,VALUE with one of {', '.join(known)}")
     if "" in values or len(set(values)) < len(values):
-        raise UsageError(f"--sweep is {text!r}: expected different values separated by commas")
+        raise UsageError(f"--sweep is {sweep!r}: expected different values separated by commas")
     return name, values
 
 
 def plan_batch(
-    contents: Sequence[Path], styles: Sequence[Path], variants: Sequence[Variant], folder: Path
-) -> list[Painting]:
-    """Every content in every style and variant, the variants outermost; no two outputs have the same name.
+    contents: Sequence[Path], styles: Sequence[Path], variants: Sequence[Variant], directory: Path
+) -> list[BatchItem]:
+    """Return one item per variant, content and style, in this order, with unique output names in the directory.
 
     Raises:
-        UsageError: The folder cannot be written to, or a painting would take the place of a picture.
+        UsageError: The directory cannot be written to, or an output would overwrite an input.
     """
-    pairs = [(variant, content, style) for variant in variants for content in contents for style in styles]
-    names = _unique(_name(content, style, variant) for variant, content, style in pairs)
-    paintings = [
-        Painting(content, style, variant, folder / f"{name}.png")
-        for (variant, content, style), name in zip(pairs, names, strict=True)
+    combinations = [(variant, content, style) for variant in variants for content in contents for style in styles]
+    names = _unique(_output_name(content, style, variant) for variant, content, style in combinations)
+    items = [
+        BatchItem(content, style, variant, directory / f"{name}.png")
+        for (variant, content, style), name in zip(combinations, names, strict=True)
     ]
-    check_writable(paintings[0].output)
-    pictures = {path.resolve() for path in (*contents, *styles)}
-    for painting in paintings:
-        if painting.output.resolve() in pictures:
-            raise UsageError(f"{painting.output} is one of the pictures, which would be lost: choose another folder")
-    return paintings
+    check_writable(items[0].output)
+    inputs = {path.resolve() for path in (*contents, *styles)}
+    for item in items:
+        if item.output.resolve() in inputs:
+            raise UsageError(f"output {item.output} would overwrite an input image: choose another --output directory")
+    return items
 
 
-def _name(content: Path, style: Path, variant: Variant) -> str:
+def _output_name(content: Path, style: Path, variant: Variant) -> str:
     name = "-".join(filter(None, (content.stem, style.stem, variant.label)))
     return re.sub(r'[/\\:*?"<>|\s]', "_", name)
 
 
-def _unique(names: Iterator[str] | Sequence[str]) -> Iterator[str]:
-    """The names, numbered from the second on where one comes again, in upper case or lower."""
+def _unique(names: Iterable[str]) -> Iterator[str]:
+    """Append -2, -3, … to names that repeat an earlier one, ignoring case."""
     taken: set[str] = set()
     for name in names:
-        numbered = (name if number == 1 else f"{name}-{number}" for number in itertools.count(1))
-        chosen = next(candidate for candidate in numbered if candidate.casefold() not in taken)
+        candidates = (name if number == 1 else f"{name}-{number}" for number in itertools.count(1))
+        chosen = next(candidate for candidate in candidates if candidate.casefold() not in taken)
         taken.add(chosen.casefold())
         yield chosen

@@ -1,1 +1,1 @@
-"""The options of a run."""
+"""The configuration of a run: options, presets and registered style losses."""

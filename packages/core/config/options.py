@@ -59,12 +59,11 @@ class Option:
         """
         if not self.multiple:
             return self._parse_item(value)
-        items = value.split(",") if isinstance(value, str) else value
+        items = [item.strip() for item in value.split(",")] if isinstance(value, str) else value
         items = items if isinstance(items, Sequence) else (items,)
-        parsed = tuple(self._parse_item(item) for item in items)
-        if not parsed or "" in parsed:
+        if not items or "" in items:
             raise UsageError(f"{self.flag} is {value!r}: expected one value, or several separated by commas")
-        return parsed
+        return tuple(self._parse_item(item) for item in items)
 
     def format(self, value: Any) -> str:
         """Return a stored value as the text from which `parse` returns the same value."""

@@ -1,4 +1,4 @@
-"""The defaults of well-known programs for optimisation-based style transfer, in the units of `TransferConfig`."""
+"""Presets: the default options of other style transfer programs, in the units of `TransferConfig`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from core.errors import UsageError
 
 EVALUATIONS_PER_EPOCH = 20
-"""One epoch of firekind/style-transfer: a step of torch.optim.LBFGS, of up to 20 evaluations."""
+"""Evaluations in one epoch of firekind/style-transfer, which is one step of torch.optim.LBFGS."""
 
 
 def preset_options(name: str) -> dict[str, Any]:
-    """The options of a preset, by its name.
+    """Return the options that a preset changes, by name.
 
     Raises:
         UsageError: There is no such preset.
@@ -20,12 +20,12 @@ def preset_options(name: str) -> dict[str, Any]:
     return dict(PRESETS[name])
 
 
-# Loss weights are in our units: losses are means, and features are on the scale of a network fed with
-# unit-variance input. A weight of a program that feeds its network 0 to 255 is restated with the factor
-# s = 57.6 between the two (see weights.Preprocessing.activation_scale): its content weight times s², its style
-# weight times s⁴, then all divided by s², which leaves the minimum where it was.
+# Here losses are means, and features have the scale of a network with unit-variance input. The activations of a
+# network with input in 0 to 255 are larger by s = 57.6 (see weights.Preprocessing.activation_scale), so its content
+# weight is multiplied by s² and its style weight by s⁴. Then all weights are divided by s², which does not change the
+# minimum.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    # firekind/style-transfer: 26 steps of torch.optim.LBFGS, each of up to 20 evaluations.
+    # firekind/style-transfer: 26 steps of torch.optim.LBFGS with up to 20 evaluations each.
     "firekind": {
         "image_size": 512,
         "image_size_side": "short",
@@ -36,8 +36,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "init": "content",
         "scales": 1,
     },
-    # Gatys, Ecker, Bethge 2015 (arXiv 1508.06576): alpha/beta = 1e-3, sums instead of means. At 512 x 512 the
-    # sum over relu4_2 is 512 * 64 * 64 / 2 times our mean; E_l is a quarter of ours, in five layers of 1/5.
+    # Gatys, Ecker, Bethge 2015 (arXiv 1508.06576): alpha/beta = 1e-3, with sums in place of means. At 512 x 512 the
+    # content loss at relu4_2 is 512 * 64 * 64 / 2 times the mean; E_l is a quarter of the style loss here, and each of
+    # the five layers has weight 1/5.
     "gatys2015": {
         "image_size": 512,
         "content_weight": 1e-3 * 512 * 64 * 64 / 2,
@@ -48,8 +49,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "init": "noise",
         "scales": 1,
     },
-    # jcjohnson/neural-style: Grams divided by C H W too, hence 1/C² a layer; half the sum of squared differences
-    # as total variation, on 0 to 255, restated for 512 x 512.
+    # jcjohnson/neural-style: Gram matrices are divided by C H W, hence 1/C² for each layer. Total variation is half the
+    # sum of squared differences of values in 0 to 255, converted here for 512 x 512.
     "johnson": {
         "image_size": 512,
         "content_weight": 5.0,
@@ -60,7 +61,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "init": "noise",
         "scales": 1,
     },
-    # crowsonkb/style-transfer-pytorch: 1000 evaluations at the first of five sizes and 500 at each other.
+    # crowsonkb/style-transfer-pytorch: 1000 evaluations at the first of five scales and 500 at each of the others.
     "crowson": {
         "image_size": 512,
         "content_weight": 0.015,

@@ -29,7 +29,7 @@ class TransferConfig:
         UsageError: A value is out of its range, or two values contradict each other.
     """
 
-    image_size: int = option(512, "Image", "Bound on the long side of the output image, in pixels.", minimum=16)
+    image_size: int = option(512, "Image", "Bound on the long side of the output image, in pixels.", minimum=MIN_SIDE)
     image_size_side: Literal["long", "short"] = option(
         "long", "Image", "Side that --image-size refers to: 'long' (never upscales) or 'short' (resized exactly)."
     )
@@ -60,7 +60,7 @@ class TransferConfig:
         "Layers of the style loss.",
         metavar="LAYER",
     )
-    style_loss: str = option("gram", "Objective", style_loss_help, choices=style_loss_names)
+    style_loss: str = option("gram", "Objective", style_loss_help, choices=style_loss_names, metavar="NAME")
     strength: float | None = option(
         None,
         "Objective",
@@ -135,7 +135,7 @@ class TransferConfig:
         192,
         "Scales",
         "Smallest long side of an automatically chosen scale, in pixels; smaller ones lose the content.",
-        minimum=16,
+        minimum=MIN_SIDE,
     )
 
     device: Literal["auto", "cpu", "cuda", "mps"] = option("auto", "Machine", "Compute device.")

@@ -1,1 +1,1 @@
-"""Read, resize, recolour and write images. NumPy and Pillow only."""
+"""Read, resize, recolour and write images, with NumPy and Pillow."""

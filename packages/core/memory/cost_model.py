@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from core.memory.tiling import Tiling
 from core.network.architecture import truncated
+from core.network.dtypes import VALUE_BYTES
 
 if TYPE_CHECKING:
     from core.arrays import Size
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
 
 RUNTIME_MEMORY = 880 * 2**20
 """Bytes of PyTorch, the network weights and the scratch memory of convolutions."""
-
-HALF_PRECISIONS = ("bf16", "fp16")
-"""Precisions whose values take 2 bytes."""
 
 UNLIMITED = 2**31
 """A tile side that no image exceeds."""
@@ -92,7 +90,7 @@ class ExecutionStrategy:
     def _layers(self) -> tuple[int, float, float, float, float]:
         """Bytes of a value; then per pixel: values of the largest layer, saved bytes of all layers, saved bytes before
         the first pooling, and bytes at the taps."""
-        each = 2 if self.precision in HALF_PRECISIONS else 4
+        each = VALUE_BYTES[self.precision]
         taps = (*self.config.content_layers, *self.config.style_layers)
         pooled = each + 8 * (self.config.pooling == "max") if self.config.extractor else 0
         saved = first_block = largest = tapped = 0.0

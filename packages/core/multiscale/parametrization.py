@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from core.arrays import Array, Pixels
-from core.image.color import luminance
+from core.image.color import luma
 from core.optim.types import Evaluation, Objective
 from core.styles import StyleExemplar
 
@@ -54,13 +54,13 @@ class Parametrization:
         """
         if not self.luminance_only:
             return pixels
-        own, other = luminance(pixels), luminance(self.content_image)
+        own, other = luma(pixels), luma(self.content_image)
         matched = (own - own.mean()) * (other.std() / max(float(own.std()), 1e-6)) + other.mean()
         return np.repeat(matched.clip(0, 1), 3, axis=1)
 
     def to_parameters(self, pixels: Pixels) -> Pixels:
         """Return the parameters of an image (1, 3, H, W)."""
-        return luminance(pixels) if self.luminance_only else pixels
+        return luma(pixels) if self.luminance_only else pixels
 
     def to_image(self, parameters: Pixels) -> Pixels:
         """Return the image (1, 3, H, W) in [0, 1] of the parameters."""
@@ -68,12 +68,12 @@ class Parametrization:
             parameters = parameters * self.mask + self._fixed_part()
         if not self.luminance_only:
             return parameters
-        chrominance = self.content_image - luminance(self.content_image)
+        chrominance = self.content_image - luma(self.content_image)
         return (parameters + chrominance).clip(0, 1)
 
     def to_network_input(self, pixels: Pixels) -> Pixels:
         """Return an image (1, 3, H, W) as the network reads it: grey for luminance, else unchanged."""
-        return np.repeat(luminance(pixels), 3, axis=1) if self.luminance_only else pixels
+        return np.repeat(luma(pixels), 3, axis=1) if self.luminance_only else pixels
 
     def compose_with(self, objective: Objective, to_array: Callable[[Pixels], Array]) -> Objective:
         """Return `objective` as a function of the parameters; `to_array` moves NumPy arrays to where it computes."""

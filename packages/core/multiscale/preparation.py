@@ -27,19 +27,19 @@ def prepare(
     """Return the parametrization of a scale, and the style images at their sizes, as the network reads them."""
     sizes, content = iter(scale.style_sizes), resize(content, scale.size)
     sized = [
-        replace(style.masked(scale.size), images=tuple(resize(pixels, next(sizes)) for pixels in style.images))
+        replace(style.with_mask_size(scale.size), images=tuple(resize(pixels, next(sizes)) for pixels in style.images))
         for style in exemplars
     ]
     parametrization = Parametrization.of(content, sized, luminance_only=config.preserve_color == "luminance")
     recolor = (
-        partial(match_colors_to, reference=content)
+        partial(match_colors_to, content=content)
         if config.preserve_color == "match"
         else parametrization.style_to_network_input
     )
     return parametrization, tuple(replace(style, images=tuple(map(recolor, style.images))) for style in sized)
 
 
-def normalise_strength(
+def normalize_strength(
     objective: WeightedObjective,
     parametrization: Parametrization,
     exemplars: Sequence[StyleExemplar],

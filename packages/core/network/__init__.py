@@ -1,1 +1,1 @@
-"""The VGG network: architecture, weights and feature extraction."""
+"""The VGG network: architecture, weights, features and their vector-Jacobian products."""

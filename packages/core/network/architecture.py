@@ -1,8 +1,8 @@
-"""VGG-16 and VGG-19 as data: which layers there are, what they are called and where they end.
+"""VGG-16 and VGG-19 as data: layers, names, channels and strides.
 
-After Simonyan and Zisserman, *Very Deep Convolutional Networks for Large-Scale Image Recognition*
-(arXiv 1409.1556), table 1, columns D and E, without the classifier. Layers carry the names of the published
-Caffe models, which Gatys et al. use too: block, then position in it. This module does not import torch.
+Source: Simonyan and Zisserman, *Very Deep Convolutional Networks for Large-Scale Image Recognition* (arXiv 1409.1556),
+table 1, columns D and E, without the classifier. Layers have the names of the published Caffe models, which Gatys et
+al. use too: "relu4_2" is the ReLU after the second convolution of block 4. This module does not import torch.
 """
 
 import difflib
@@ -13,26 +13,29 @@ from typing import Literal, NamedTuple
 
 from core.errors import UsageError
 
-# Per block: how many 3x3 convolutions, each followed by a ReLU, and their channels. A 2x2 pooling ends it.
 ARCHITECTURES: dict[str, tuple[tuple[int, int], ...]] = {
     "vgg16": ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)),
     "vgg19": ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512)),
 }
+"""Blocks by architecture: number of 3x3 convolutions, each with a ReLU, and channels. A 2x2 pooling ends a block."""
 
-_FIREKIND_NAME = re.compile(r"conv_(\d)_(\d)")
-_NAMED = re.compile(r"block(\d)_conv(\d)|conv(\d)_(\d)")  # Keras | Caffe, and ours
-_NUMBERED = re.compile(r"(?:^|\.)features\.(\d+)\.|^(\d+)\.(?:weight|bias)$")  # torchvision
+MIN_SIDE = 16
+"""Smallest height and width of an image: relu5_1 is behind four poolings that halve it."""
+
+_FIREKIND_LAYER = re.compile(r"conv_(\d)_(\d)")
+_NAMED_PARAMETER = re.compile(r"block(\d)_conv(\d)|conv(\d)_(\d)")  # Keras | Caffe and this package
+_NUMBERED_PARAMETER = re.compile(r"(?:^|\.)features\.(\d+)\.|^(\d+)\.(?:weight|bias)$")  # torchvision
 
 
 class Layer(NamedTuple):
-    """One layer of the network, in the order in which the image passes through."""
+    """A layer of the network."""
 
     name: str  # "conv4_2", "relu4_2", "pool4"
     kind: Literal["conv", "relu", "pool"]
     in_channels: int
     out_channels: int
-    stride: int  # image pixels from one output pixel to the next
-    torchvision_index: int  # its place in the `features` of torchvision's model
+    stride: int  # image pixels between neighbouring output values
+    torchvision_index: int  # index in `features` of torchvision's model
 
 
 def layers(arch: str) -> tuple[Layer, ...]:
@@ -61,64 +64,69 @@ def _layers_of_blocks(blocks: tuple[tuple[int, int], ...]) -> tuple[Layer, ...]:
 
 
 def convolutions(arch: str) -> tuple[Layer, ...]:
-    """Return the layers of `arch` that have weights, in order; UsageError if `arch` is unknown."""
+    """Return the layers of `arch` that have weights, in network order.
+
+    Raises:
+        UsageError: The architecture is unknown.
+    """
     return tuple(layer for layer in layers(arch) if layer.kind == "conv")
 
 
 def truncated(arch: str, taps: Iterable[str]) -> tuple[Layer, ...]:
-    """Return the layers of `arch` up to and including the deepest of `taps`: nothing past it is ever needed.
+    """Return the layers of `arch` up to and including the deepest of `taps`.
 
-    Raises UsageError for an unknown architecture or tap, and when there is no tap at all.
+    Raises:
+        UsageError: The architecture or a tap is unknown, or there is no tap.
     """
     table = layers(arch)
-    wanted = {canonical_layer_name(tap, arch) for tap in taps}
-    if not wanted:
-        raise UsageError(f"no layer of {arch} was named: name at least one, such as relu4_2")
-    deepest = max(position for position, layer in enumerate(table) if layer.name in wanted)
+    names = {canonical_layer_name(tap, arch) for tap in taps}
+    if not names:
+        raise UsageError(f"no layer of {arch} was given: name at least one, such as relu4_2")
+    deepest = max(position for position, layer in enumerate(table) if layer.name in names)
     return table[: deepest + 1]
 
 
 def canonical_layer_name(name: str, arch: str) -> str:
-    """Return the layer of `arch` that `name` means: a name in `layers(arch)` or one of the seed project's.
+    """Return the name in `layers(arch)` of a layer, given this name or that of firekind/style-transfer.
 
-    firekind/style-transfer captured "conv_4_2" ahead of an in-place ReLU, which then overwrote what it had
-    captured. What it really optimised was relu4_2, so that is what its name means here; the convolution's
-    own output is "conv4_2". Raises UsageError for a layer that `arch` does not have.
+    That program captures "conv_4_2" before a ReLU that works in place and overwrites the captured features, so that
+    its "conv_4_2" is relu4_2. The output of the convolution itself is "conv4_2".
+
+    Raises:
+        UsageError: `arch` has no such layer.
     """
     names = [layer.name for layer in layers(arch)]
-    tap = _FIREKIND_NAME.sub(r"relu\1_\2", name) if _FIREKIND_NAME.fullmatch(name) else name
-    if tap in names:
-        return tap
-    close = difflib.get_close_matches(tap, names, n=1)
+    canonical = _FIREKIND_LAYER.sub(r"relu\1_\2", name) if _FIREKIND_LAYER.fullmatch(name) else name
+    if canonical in names:
+        return canonical
+    close = difflib.get_close_matches(canonical, names, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
-    raise UsageError(f"there is no layer {name!r} in {arch}, which has {_ranges(arch)}{hint}")
+    raise UsageError(f"there is no layer {name!r} in {arch}, which has {_name_ranges(arch)}{hint}")
 
 
-def layer_of_parameter(tensor: str, arch: str) -> str | None:
-    """Return the convolution of `arch` that a stored tensor belongs to, None if it is not named after one.
+def layer_of_parameter(parameter: str, arch: str) -> str | None:
+    """Return the convolution of `arch` to which a stored parameter belongs, or None if its name denotes no convolution.
 
-    Knows the names of torchvision ("features.0.weight", with or without what precedes the number), Keras
-    ("block1_conv1/kernel:0") and Caffe ("conv1_1.weight"). Raises UsageError for a convolution that `arch`
-    does not have: the weights are another architecture's.
+    Accepts the names of torchvision ("features.0.weight", with any prefix or only the number), Keras
+    ("block1_conv1/kernel:0") and Caffe ("conv1_1.weight").
+
+    Raises:
+        UsageError: The name denotes a convolution that `arch` does not have.
     """
     by_index = {conv.torchvision_index: conv.name for conv in convolutions(arch)}
-    if match := _NAMED.search(tensor):
+    if match := _NAMED_PARAMETER.search(parameter):
         name = "conv{}_{}".format(*filter(None, match.groups()))
-    elif match := _NUMBERED.search(tensor):
+    elif match := _NUMBERED_PARAMETER.search(parameter):
         name = by_index.get(int(match[1] or match[2]), "")
     else:
         return None
     if name not in by_index.values():
-        raise UsageError(f"there is no convolution for {tensor} in {arch}: are the weights another network's?")
+        raise UsageError(f"{arch} has no convolution for {parameter}: check that the weights are those of a {arch}")
     return name
 
 
-def _ranges(arch: str) -> str:
-    """Say which layers exist without listing them all: "conv1_1 … conv5_4, relu1_1 … relu5_4, …"."""
+def _name_ranges(arch: str) -> str:
+    """Return the ranges of layer names: "conv1_1 … conv5_4, relu1_1 … relu5_4, pool1 … pool5"."""
     table = layers(arch)
     by_kind = [[layer.name for layer in table if layer.kind == kind] for kind in ("conv", "relu", "pool")]
     return ", ".join(f"{names[0]} … {names[-1]}" for names in by_kind)
-
-
-MIN_SIDE = 16
-"""VGG halves a picture four times: below this many pixels a side nothing is left of it at relu5_1."""

@@ -1,4 +1,4 @@
-"""The feature extractor: the part of a VGG network that the chosen layers need, fed with plain RGB images."""
+"""The feature extractor: a VGG network up to the deepest layer whose features are needed."""
 
 from collections.abc import Sequence
 from typing import Final, Literal, get_args
@@ -14,14 +14,18 @@ Pooling = Literal["max", "average"]
 
 
 class VGGFeatures(nn.Module):
-    """A VGG network cut after its deepest tap.
+    """A VGG network (Simonyan and Zisserman, arXiv 1409.1556) up to its deepest tap.
 
-    Its weights require no gradients, and no layer works in place, so that every tap keeps what it captured.
-    It can be scripted with `torch.jit.script` and exported with `torch.export`, at any height and width.
+    Its parameters require no gradients. No layer works in place, so that the features of a tap are not overwritten.
+    The module can be compiled with `torch.jit.script` and exported with `torch.export`, for any height and width.
 
-    Attributes: `arch` ("vgg16" or "vgg19"); `taps`, the layers returned, without repeats and in network
-    order; `pooling` ("max" as Simonyan and Zisserman trained it, or "average": Gatys, Ecker and Bethge,
-    arXiv 1508.06576, section "Methods", replace the maximum by the mean and leave the weights as they are).
+    Attributes:
+        arch: "vgg16" or "vgg19".
+        taps: The layers whose features are returned, without duplicates, in network order.
+        pooling: "max" as in the trained network, or "average": Gatys, Ecker and Bethge (arXiv 1508.06576, section
+            "Methods") replace max by average pooling and leave the weights unchanged.
+        bgr: The network takes BGR images.
+        mean, std: (1, 3, 1, 1) float32, of `core.network.weights.Preprocessing`.
     """
 
     arch: Final[str]
@@ -32,48 +36,52 @@ class VGGFeatures(nn.Module):
     std: torch.Tensor
 
     def __init__(self, arch: str, taps: Sequence[str], pooling: Pooling, preprocessing: Preprocessing) -> None:
-        """Build the layers up to the deepest tap with random weights; `load_vgg_features` fills them.
+        """Build the layers up to the deepest of `taps` with random weights; see `load_vgg_features`.
 
-        Raises UsageError for an unknown architecture, layer or pooling.
+        Raises:
+            UsageError: The architecture, a layer or the pooling is unknown.
         """
         super().__init__()
         if pooling not in get_args(Pooling):
-            raise UsageError(f"there is no pooling {pooling!r}: use {' or '.join(get_args(Pooling))}")
-        plan = truncated(arch, taps)
-        wanted = {canonical_layer_name(tap, arch) for tap in taps}
+            raise UsageError(f"unknown pooling {pooling!r}: use {' or '.join(get_args(Pooling))}")
+        table = truncated(arch, taps)
+        requested = {canonical_layer_name(tap, arch) for tap in taps}
         self.arch = arch
-        self.taps = tuple(layer.name for layer in plan if layer.name in wanted)
+        self.taps = tuple(layer.name for layer in table if layer.name in requested)
         self.pooling = pooling
         self.bgr = preprocessing.order == "BGR"
-        # The device is named because load_vgg_features builds on "meta", and these already hold their values.
+        # load_vgg_features builds the module on "meta"; these buffers already have their values.
         for name, values in (("mean", preprocessing.mean), ("std", preprocessing.std)):
             buffer = torch.tensor(values, dtype=torch.float32, device="cpu").view(1, 3, 1, 1)
             self.register_buffer(name, buffer, persistent=False)
-        self.layers = nn.ModuleDict({layer.name: _module(layer, pooling) for layer in plan})
+        self.layers = nn.ModuleDict({layer.name: _module(layer, pooling) for layer in table})
         self.requires_grad_(False).eval()
 
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the features of `image` at every tap.
+        """Return the features of `image` by tap.
 
-        `image`: (N, 3, H, W) float32 RGB in [0, 1], H and W at least 16. The features of a tap are
-        (N, C, h, w), float32, on the scale of the network as it was published (see
-        `Preprocessing.activation_scale`); h and w are H and W halved at every pooling, rounded down.
+        Args:
+            image: (N, 3, H, W) float32 RGB in [0, 1], H and W at least 16.
+
+        Returns:
+            (N, C, h, w) float32 for each tap, on the scale of the published network (see
+            `Preprocessing.activation_scale`). h and w are H and W divided by 2 for every pooling, rounded down.
         """
-        features = self.prepare(image)
-        captured: dict[str, torch.Tensor] = {}
+        values = self.normalize(image)
+        features: dict[str, torch.Tensor] = {}
         for name, layer in self.layers.items():
-            features = layer(features)
+            values = layer(values)
             if name in self.taps:
-                captured[name] = features
-        return captured
+                features[name] = values
+        return features
 
-    def prepare(self, image: torch.Tensor) -> torch.Tensor:
-        """What the first layer reads of an image, (N, 3, H, W) RGB in [0, 1]: of the same shape."""
+    def normalize(self, image: torch.Tensor) -> torch.Tensor:
+        """Return the input of the first layer, (image[order] - mean) / std, of an image (N, 3, H, W), RGB in [0, 1]."""
         ordered = image.flip(1) if self.bgr else image
         return (ordered - self.mean) / self.std
 
     def normalize_backward(self, gradient: torch.Tensor) -> torch.Tensor:
-        """The gradient with respect to an image, from that of what `prepare` makes of it: (N, 3, H, W) both."""
+        """Return the gradient with respect to an image, given that of `normalize(image)`; both (N, 3, H, W)."""
         scaled = gradient / self.std
         return scaled.flip(1) if self.bgr else scaled
 
@@ -85,20 +93,27 @@ def load_vgg_features(
     pooling: Pooling = "max",
     device: torch.device | str = "cpu",
 ) -> VGGFeatures:
-    """Return the extractor for `taps`, any of the names `core.network.architecture.canonical_layer_name` knows, on `device`.
+    """Return an extractor with `weights` on `device`.
 
-    On the CPU its parameters share memory with `weights`. Raises UsageError for an unknown layer or pooling,
-    and when `weights` come from a file that ends before the deepest tap.
+    Args:
+        weights: The weights. On the CPU the parameters share memory with them.
+        taps: Layers whose features are returned, by any name that `core.network.architecture.canonical_layer_name`
+            accepts.
+        pooling: "max" or "average".
+        device: The device.
+
+    Raises:
+        UsageError: A layer or the pooling is unknown, or the weights end before the deepest tap.
     """
-    # Without storage there is nothing to initialise: faster, and the global random state stays the caller's.
+    # On "meta" no weights are initialised, which is faster and does not advance the global random state.
     with torch.device("meta"):
         extractor = VGGFeatures(weights.arch, taps, pooling, weights.preprocessing)
     state = {}
     for key in extractor.layers.state_dict():
         if key not in weights.state:
             raise UsageError(
-                f"the weights from {weights.source} do not hold {key}, which {extractor.taps[-1]} needs: "
-                "choose taps that come before it, or complete weights"
+                f"the weights from {weights.source} lack {key}, which {extractor.taps[-1]} requires: "
+                "choose layers before it, or complete weights"
             )
         state[f"layers.{key}"] = weights.state[key]
     extractor.load_state_dict(state, assign=True)

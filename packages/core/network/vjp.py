@@ -1,4 +1,8 @@
-"""A pass through a network that can be taken back: the features first, and the gradient once they have been judged."""
+"""Reverse-mode differentiation in two phases: features first, their vector-Jacobian product (VJP) later.
+
+The two phases are separate because a tiled objective knows the loss gradients only after the forward passes of all
+tiles.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,75 +12,85 @@ import torch
 from torch import Tensor
 
 Features = Callable[[Tensor], Mapping[str, Tensor]]
-"""From an image (1, 3, H, W) RGB in [0, 1] to its features (1, C, h, w) at every tap, by their names."""
+"""From an image (1, 3, H, W), RGB in [0, 1], to its features (1, C, h, w) by tap."""
 
 AccumulateGrad = Callable[[str, Tensor, Tensor], None]
-"""Adds to the gradient of the features at a tap, the second of two (1, C, h, w), what pulls at them there."""
+"""`(tap, features, grad)`: accumulate dL/dfeatures at `tap` into `grad` in place; both (1, C, h, w)."""
 
 SaveForBackward = Callable[[Tensor], Tensor]
-"""Takes features that the way back will need, and returns them, perhaps from another place."""
+"""Save a tensor for the backward pass and return the saved tensor, which may be a copy in another buffer."""
 
 
-def save_by_reference(features: Tensor) -> Tensor:
-    """Keeps features by themselves."""
-    return features
+def save_by_reference(tensor: Tensor) -> Tensor:
+    """Save a tensor without copying it."""
+    return tensor
 
 
-class Pass(Protocol):
-    """The way back from the features, which can be taken once."""
+class VJP(Protocol):
+    """The backward pass of an evaluation of features: a vector-Jacobian product, as in `torch.func.vjp`.
 
-    def back(self, add_pull: AccumulateGrad) -> Tensor:
-        """The gradient with respect to the image, (1, 3, H, W)."""
+    It frees its saved activations and can therefore be called only once.
+    """
+
+    def __call__(self, accumulate_grad: AccumulateGrad) -> Tensor:
+        """Return dL/dimage, (1, 3, H, W); `accumulate_grad` is called once for each tap."""
         ...
 
 
-FeaturesWithVJP = tuple[Mapping[str, Tensor], Pass]
-"""Features (1, C, h, w) by tap, and the way back from them."""
+FeaturesWithVJP = tuple[Mapping[str, Tensor], VJP]
+"""Features (1, C, h, w) by tap, and their backward pass."""
 
 
 @runtime_checkable
 class DifferentiableFeatures(Protocol):
-    """An extractor that knows its own way back."""
+    """An extractor that implements its own backward pass."""
 
-    def record(
-        self, image: Tensor, *, checkpoint_first_block: bool = False, keep: SaveForBackward = save_by_reference
+    def forward_with_vjp(
+        self, image: Tensor, *, checkpoint_first_block: bool = False, save: SaveForBackward = save_by_reference
     ) -> FeaturesWithVJP:
-        """Its features of an image (1, 3, H, W), with the way back; `checkpoint_first_block` takes less memory and more time.
+        """Return the features of an image, (1, 3, H, W), and their backward pass.
 
-        What must last until then is given to `keep`.
+        `checkpoint_first_block` requests activation checkpointing of the layers before the first pooling: less memory,
+        more time. Activations for the backward pass are passed to `save`.
         """
         ...
 
 
-def record(
-    extractor: Features,
+def forward_with_vjp(
+    features: Features,
     image: Tensor,
     *,
     checkpoint_first_block: bool = False,
-    keep: SaveForBackward = save_by_reference,
+    save: SaveForBackward = save_by_reference,
 ) -> FeaturesWithVJP:
-    """What `image`, (1, 3, H, W) RGB in [0, 1], gives in any extractor that autograd can follow.
+    """Return the features of an image and their backward pass, by autograd or by the extractor's own implementation.
 
-    Those that know their own way back can be `checkpoint_first_block` with memory, and `keep` what they must in a place of choice.
+    Args:
+        features: The extractor.
+        image: (1, 3, H, W), RGB in [0, 1].
+        checkpoint_first_block: Recompute the layers before the first pooling in the backward pass. Ignored by autograd.
+        save: Saves activations for the backward pass. Ignored by autograd.
     """
-    if isinstance(extractor, DifferentiableFeatures):
-        return extractor.record(image, checkpoint_first_block=checkpoint_first_block, keep=keep)
+    if isinstance(features, DifferentiableFeatures):
+        return features.forward_with_vjp(image, checkpoint_first_block=checkpoint_first_block, save=save)
     with torch.enable_grad():
         image = image.detach().requires_grad_(True)
-        followed = extractor(image)
-    features = {tap: values.detach() for tap, values in followed.items()}
-    return features, _ByAutograd(image, followed, features)
+        outputs = features(image)
+    detached = {tap: values.detach() for tap, values in outputs.items()}
+    return detached, _AutogradVJP(image, outputs, detached)
 
 
 @dataclass(frozen=True)
-class _ByAutograd:
+class _AutogradVJP:
+    """`outputs` are the features with their autograd graph, `features` the same without it."""
+
     image: Tensor
-    followed: Mapping[str, Tensor]
+    outputs: Mapping[str, Tensor]
     features: Mapping[str, Tensor]
 
-    def back(self, add_pull: AccumulateGrad) -> Tensor:
+    def __call__(self, accumulate_grad: AccumulateGrad) -> Tensor:
         gradients = {tap: torch.zeros_like(values) for tap, values in self.features.items()}
         for tap, gradient in gradients.items():
-            add_pull(tap, self.features[tap], gradient)
-        (gradient,) = torch.autograd.grad([*self.followed.values()], self.image, [*gradients.values()])
+            accumulate_grad(tap, self.features[tap], gradient)
+        (gradient,) = torch.autograd.grad([*self.outputs.values()], self.image, [*gradients.values()])
         return gradient

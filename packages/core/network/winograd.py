@@ -1,26 +1,29 @@
-"""3x3 convolutions with 16 multiplications for every 4 values, in place of 36: Winograd's F(2x2, 3x3).
+"""3x3 convolutions by Winograd's algorithm F(2x2, 3x3): 16 multiplications instead of 36 for 4 output values.
 
-After Lavin and Gray, *Fast Algorithms for Convolutional Neural Networks* (arXiv 1509.09308), section 4.1.
+Source: Lavin and Gray, *Fast Algorithms for Convolutional Neural Networks* (arXiv 1509.09308), section 4.1. With the
+transforms G of the kernel g, B of a 4x4 input tile d and A of the products, a 2x2 output tile is
+A^T [(G g G^T) * (B^T d B)] A, where * is the elementwise product, summed over the input channels as 16 matrix products.
 """
 
 import torch
 from torch import Tensor
 
-LEAST_CHANNELS = 256
-"""With fewer of them the additions, which take time too, are not made up for."""
+MIN_CHANNELS = 256
+"""With fewer channels the additions of the transforms take more time than is saved by fewer multiplications."""
 
-AT_ONCE = 2**22
-"""About how many transformed values are computed at a time; more would not stay in the processor's caches."""
+VALUES_PER_CHUNK = 2**22
+"""Transformed values computed at a time, so that they stay in the caches of the CPU."""
 
-_OF_KERNELS = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))
+KERNEL_TRANSFORM = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))
+"""G, (4, 3)."""
 
 
 def is_faster(weight: Tensor, dtype: torch.dtype) -> bool:
-    """Whether a convolution with this `weight`, (C', C, 3, 3), takes less time in this way.
+    """Return whether Winograd's algorithm is faster than a direct convolution with `weight`, (C', C, 3, 3).
 
-    In bfloat16 it needs instructions for that, but with AMX products take less time than reaching their factors.
+    bfloat16 requires the AVX-512 instructions for it. With AMX memory limits the speed, not the multiplications.
     """
-    if not weight.is_cpu or min(weight.shape[:2]) < LEAST_CHANNELS:
+    if not weight.is_cpu or min(weight.shape[:2]) < MIN_CHANNELS:
         return False
     if dtype == torch.bfloat16:
         return torch.cpu._is_avx512_bf16_supported() and not torch.cpu._is_amx_tile_supported()
@@ -28,63 +31,66 @@ def is_faster(weight: Tensor, dtype: torch.dtype) -> bool:
 
 
 class WinogradConvolution:
-    """A convolution of stride 1, its input padded with one row and column of zeros at every side."""
+    """A convolution with stride 1 and zero padding 1."""
 
     def __init__(self, weight: Tensor, dtype: torch.dtype) -> None:
-        """The kernels of `weight`, (C', C, 3, 3), are transformed and then rounded to `dtype`."""
-        transform = torch.tensor(_OF_KERNELS, dtype=torch.float64, device=weight.device)
-        kernels = torch.einsum("ya,xb,oiab->yxio", transform, transform, weight.detach().double())
+        """Transform the kernels of `weight`, (C', C, 3, 3), in float64 and round them to `dtype`."""
+        G = torch.tensor(KERNEL_TRANSFORM, dtype=torch.float64, device=weight.device)
+        kernels = torch.einsum("ya,xb,oiab->yxio", G, G, weight.detach().double())
         self._kernels = kernels.flatten(0, 1).to(dtype, memory_format=torch.contiguous_format)
 
-    def __call__(self, features: Tensor, bias: Tensor | None = None, *, rectified: bool = False) -> Tensor:
-        """Features (N, C, H, W) to (N, C', H, W), in channels_last; `rectified`, a ReLU follows."""
+    def __call__(self, features: Tensor, bias: Tensor | None = None, *, relu: bool = False) -> Tensor:
+        """Return the convolution of features (N, C, H, W), then a ReLU if `relu`: (N, C', H, W), channels_last."""
         number, channels, height, width = features.shape
-        down, across = -(-height // 2), -(-width // 2)
-        output = features.new_empty(number, down, 2, across, 2, self._kernels.shape[2])
-        step = max(1, AT_ONCE // (16 * across * channels))
-        for picture, tiles in zip(features.permute(0, 2, 3, 1), output, strict=True):
-            for top in range(0, down, step):
-                self._convolve(picture, top, tiles[top : top + step], bias)
-                if rectified:
-                    tiles[top : top + step].relu_()
-        whole = output.view(number, 2 * down, 2 * across, -1)[:, :height, :width]
-        return whole.contiguous().permute(0, 3, 1, 2)
+        tile_rows, tile_columns = -(-height // 2), -(-width // 2)
+        output = features.new_empty(number, tile_rows, 2, tile_columns, 2, self._kernels.shape[2])
+        step = max(1, VALUES_PER_CHUNK // (16 * tile_columns * channels))
+        for image, tiles in zip(features.permute(0, 2, 3, 1), output, strict=True):
+            for first_row in range(0, tile_rows, step):
+                chunk = tiles[first_row : first_row + step]
+                self._convolve(image, first_row, chunk, bias)
+                if relu:
+                    chunk.relu_()
+        cropped = output.view(number, 2 * tile_rows, 2 * tile_columns, -1)[:, :height, :width]
+        return cropped.contiguous().permute(0, 3, 1, 2)
 
-    def _convolve(self, picture: Tensor, top: int, tiles: Tensor, bias: Tensor | None) -> None:
-        """Fill `tiles` of 2x2 values, (rows, 2, columns, 2, C'), those from row `top` on, from a picture (H, W, C)."""
+    def _convolve(self, image: Tensor, first_row: int, tiles: Tensor, bias: Tensor | None) -> None:
+        """Write the output `tiles`, (rows, 2, columns, 2, C'), from tile row `first_row` on, of features (H, W, C)."""
         rows, _, columns, _, _ = tiles.shape
-        even, odd = _padded_columns(picture, 2 * top - 1, 2 * (top + rows) + 1)
-        across = picture.new_empty(4, 2 * rows + 2, columns, picture.shape[2])
-        _transform(even[:, :-1], odd[:, :-1], even[:, 1:], odd[:, 1:], out=across)
-        both = picture.new_empty(4, 4, rows, columns, picture.shape[2])
-        _transform(across[:, :-2:2], across[:, 1:-2:2], across[:, 2::2], across[:, 3::2], out=both)
-        products = torch.bmm(both.view(16, rows * columns, -1), self._kernels).view(4, 4, rows, columns, -1)
+        even, odd = _padded_columns(image, 2 * first_row - 1, 2 * (first_row + rows) + 1)
+        by_columns = image.new_empty(4, 2 * rows + 2, columns, image.shape[2])
+        _input_transform(even[:, :-1], odd[:, :-1], even[:, 1:], odd[:, 1:], out=by_columns)
+        transformed = image.new_empty(4, 4, rows, columns, image.shape[2])
+        _input_transform(
+            by_columns[:, :-2:2], by_columns[:, 1:-2:2], by_columns[:, 2::2], by_columns[:, 3::2], out=transformed
+        )
+        products = torch.bmm(transformed.view(16, rows * columns, -1), self._kernels).view(4, 4, rows, columns, -1)
         if bias is not None:
-            products[1, 1] += bias  # it counts once in each of the four values
-        halves = products.new_empty(2, *products.shape[1:])
-        _transform_back(products, out=halves)
-        _transform_back(halves.transpose(0, 1), out=tiles.permute(3, 1, 0, 2, 4))
+            products[1, 1] += bias  # the output transform adds this product to each of the four values once
+        half_transformed = products.new_empty(2, *products.shape[1:])
+        _output_transform(products, out=half_transformed)
+        _output_transform(half_transformed.transpose(0, 1), out=tiles.permute(3, 1, 0, 2, 4))
 
 
-def _padded_columns(picture: Tensor, first: int, last: int) -> tuple[Tensor, Tensor]:
-    """The even and the odd columns of rows `first` to `last` of a picture (H, W, C), with zeros all around it."""
-    rows, start = picture[max(first, 0) : last], max(-first, 0)
-    padded = picture.new_zeros(2, last - first, -(-picture.shape[1] // 2) + 1, picture.shape[2])
-    after, before = rows[:, 1::2], rows[:, ::2]  # zeros come first, and make odd columns of even ones
-    padded[0, start : start + len(rows), 1 : 1 + after.shape[1]] = after
-    padded[1, start : start + len(rows), : before.shape[1]] = before
+def _padded_columns(image: Tensor, first: int, last: int) -> tuple[Tensor, Tensor]:
+    """Return even and odd columns of rows `first` to `last` of features (H, W, C), after zero padding on all sides."""
+    rows, start = image[max(first, 0) : last], max(-first, 0)
+    padded = image.new_zeros(2, last - first, -(-image.shape[1] // 2) + 1, image.shape[2])
+    odd, even = rows[:, 1::2], rows[:, ::2]  # the padding on the left turns even columns into odd ones
+    padded[0, start : start + len(rows), 1 : 1 + odd.shape[1]] = odd
+    padded[1, start : start + len(rows), : even.shape[1]] = even
     return padded[0], padded[1]
 
 
-def _transform(first: Tensor, second: Tensor, third: Tensor, fourth: Tensor, *, out: Tensor) -> None:
-    """What four neighbours along one axis become before the products, each of any shape: (4, ...)."""
-    torch.sub(first, third, out=out[0])
-    torch.add(second, third, out=out[1])
-    torch.sub(third, second, out=out[2])
-    torch.sub(second, fourth, out=out[3])
+def _input_transform(d0: Tensor, d1: Tensor, d2: Tensor, d3: Tensor, *, out: Tensor) -> None:
+    """Compute B^T d along one axis for four neighbouring values d, of any shape: (4, ...)."""
+    torch.sub(d0, d2, out=out[0])
+    torch.add(d1, d2, out=out[1])
+    torch.sub(d2, d1, out=out[2])
+    torch.sub(d1, d3, out=out[3])
 
 
-def _transform_back(products: Tensor, *, out: Tensor) -> None:
-    """What products (4, ...) become along one axis: two neighbours, (2, ...)."""
+def _output_transform(products: Tensor, *, out: Tensor) -> None:
+    """Compute A^T m along one axis for products m, (4, ...): two neighbouring values, (2, ...)."""
     torch.add(products[0], products[1], out=out[0]).add_(products[2])
     torch.sub(products[1], products[2], out=out[1]).sub_(products[3])

@@ -7,7 +7,8 @@ from operator import add
 import torch
 from torch import Tensor
 
-from core.objective.reductions import HALF_PRECISIONS, flatten_positions, mean_square
+from core.network.dtypes import is_half
+from core.objective.reductions import flatten_positions, mean_square
 from core.objective.style_loss import StyleLoss, TargetContext, mean_over_images
 
 MAX_COPIED_VALUES = 2**20
@@ -60,7 +61,7 @@ def _products(features: Tensor, mask: Tensor | None) -> Tensor:
     """Return the products of the channels of features (N, C, H, W), summed over the positions: (N, C, C)."""
     flat = flatten_positions(features)
     weighted = flat if mask is None else flat * mask.flatten(2).to(flat)
-    if flat.dtype not in HALF_PRECISIONS:
+    if not is_half(flat.dtype):
         return weighted @ flat.mT
     # In half precision a product of two matrices is several times as fast as a batched product.
     return (weighted[0] @ flat[0].T).float().unsqueeze(0)

@@ -1,9 +1,8 @@
 """Sums and means over tensors, and the memory layouts of features that they are computed in."""
 
-import torch
 from torch import Tensor
 
-HALF_PRECISIONS = (torch.bfloat16, torch.float16)
+from core.network.dtypes import is_half
 
 
 def sum_of_squares(values: Tensor) -> Tensor:
@@ -25,7 +24,7 @@ def mean_square(difference: Tensor) -> Tensor:
 
 def as_float32(features: Tensor) -> Tensor:
     """Convert half precision to float32; return other tensors unchanged."""
-    return features.float() if features.dtype in HALF_PRECISIONS else features
+    return features.float() if is_half(features.dtype) else features
 
 
 def flatten_positions(features: Tensor) -> Tensor:

@@ -1,10 +1,19 @@
-"""Adam with the image clipped to the box [0, 1] (Kingma and Ba, arXiv 1412.6980)."""
+"""Adam (Kingma and Ba, arXiv 1412.6980) for images whose values are bounded by [0, 1]."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 from core.arrays import Array
-from core.optim.types import Objective, Step, _evaluate_start, _is_finite
+from core.optim.types import Evaluation, Objective, Step, StochasticObjective, evaluate_start, is_finite
+
+M_DECAY, M_GROWTH = 0.9, 0.1
+"""beta1 and 1 - beta1, written out because the float 1 - 0.9 is not the float 0.1."""
+
+V_DECAY, V_GROWTH = 0.99, 0.01
+"""beta2 and 1 - beta2: an average over about 100 steps. Kingma and Ba use 0.999, an average over about 1000."""
+
+EPSILON = 1e-8
 
 
 def adam(
@@ -14,60 +23,98 @@ def adam(
     evaluations: int,
     learning_rate: float = 0.02,
     averaging: float = 0.0,
+    stochastic: bool = False,
 ) -> Iterator[Step]:
-    """Adam (Kingma and Ba, arXiv 1412.6980) with every picture clipped to the box; the best one is kept.
+    """Minimise with Adam, clipping the image to [0, 1] after every update.
 
-    With `averaging` in (0, 1) the last evaluation is spent on the bias-corrected exponential moving average of
-    the pictures, which is delivered if it is better. A loss that is not finite sends the iteration back to the
-    best picture with half the learning rate.
+    The image of a step is the one with the lowest loss so far. After an evaluation that is not finite the iteration
+    returns to this image with half the learning rate and without momentum.
 
-    A step for a `start` is given again, and then those that followed it, bit for bit.
+    Args:
+        objective: Returns loss and gradient of an image; a `StochasticObjective` if `stochastic`.
+        start: The initial image, (1, 3, H, W), or a step of an earlier run. A run from a step yields this step first
+            and then the steps that followed it in the earlier run, bit for bit.
+        evaluations: Total number of evaluations, those before `start` included.
+        learning_rate: Step size alpha.
+        averaging: Decay in (0, 1) of an exponential moving average of the images (Kingma and Ba, section 7.2), with
+            bias correction. The last evaluation is made at this average. 0 turns averaging off.
+        stochastic: Evaluation number n is made with `objective.at_step(n)`, and the image of a step is the latest one:
+            losses of different samples cannot be compared.
+
+    Yields:
+        The state after every evaluation.
 
     Raises:
-        StyleTransferError: The objective is not finite at `start`.
+        StyleTransferError: The loss or the gradient at the initial image is not finite.
     """
-    best = start if isinstance(start, Step) else _first_of_adam(objective, start.clip(0, 1), learning_rate)
+
+    def objective_at(evaluation: int) -> Objective:
+        return cast("StochasticObjective", objective).at_step(evaluation) if stochastic else objective
+
+    step = start if isinstance(start, Step) else _first_step(objective_at(1), start.clip(0, 1), learning_rate)
     del start
-    image, gradient, first, second, average = (best.arrays[name] for name in _ADAM_ARRAYS)
-    learning_rate, weight_first, weight_second, weight_average = (best.numbers[name] for name in _ADAM_NUMBERS)
-    yield best
-    for used in range(best.evaluations + 1, evaluations + 1):
-        first, weight_first = 0.9 * first + 0.1 * gradient, 0.9 * weight_first + 0.1
-        second, weight_second = 0.99 * second + 0.01 * gradient**2, 0.99 * weight_second + 0.01
-        move = learning_rate * (first / weight_first) / ((second / weight_second) ** 0.5 + 1e-8)
-        image = (image - move).clip(0, 1)
+    state = _State.of(step)
+    yield step
+    for used in range(step.evaluations + 1, evaluations + 1):
+        state.update()
         if averaging:
-            average = averaging * average + (1 - averaging) * image
-            weight_average = averaging * weight_average + (1 - averaging)
+            state.update_average(averaging)
             if used == evaluations:
-                image = average / weight_average
-        here = objective(image)
-        if not _is_finite(here):
-            image, learning_rate = best.image, learning_rate / 2
-            first = second = image * 0
-            weight_first = weight_second = 0.0
-            here = _evaluate_start(objective, image)
-        if here.loss <= best.loss:
-            best = Step(used, image, here.loss, here.parts)
-        gradient = here.gradient
-        arrays = (image, gradient, first, second, average)
-        numbers = (learning_rate, weight_first, weight_second, weight_average)
-        best = replace(
-            best,
-            evaluations=used,
-            arrays=dict(zip(_ADAM_ARRAYS, arrays, strict=True)),
-            numbers=dict(zip(_ADAM_NUMBERS, numbers, strict=True)),
-        )
-        yield best
+                state.latest = state.average / state.average_weight
+        current = objective_at(used)(state.latest)
+        if not is_finite(current):
+            current = state.restart(objective_at(used), step.image)
+        state.gradient = current.gradient
+        if stochastic or current.loss <= step.loss:
+            step = Step(used, state.latest, current.loss, current.parts)
+        step = state.add_to(replace(step, evaluations=used))
+        yield step
 
 
-_ADAM_ARRAYS = ("current", "gradient", "first", "second", "average")
-_ADAM_NUMBERS = ("learning_rate", "weight_first", "weight_second", "weight_average")
-"""What Adam needs to go on: the latest picture, its gradient, and the sums that become means over their weights."""
+@dataclass
+class _State:
+    """The latest image and its gradient, and weighted sums with the sums of their weights."""
+
+    latest: Array
+    gradient: Array
+    m: Array
+    v: Array
+    average: Array
+    learning_rate: float
+    m_weight: float = 0.0
+    v_weight: float = 0.0
+    average_weight: float = 0.0
+
+    @classmethod
+    def of(cls, step: Step) -> "_State":
+        return cls(**step.arrays, **step.numbers)
+
+    def add_to(self, step: Step) -> Step:
+        arrays: dict[str, Array] = {name: getattr(self, name) for name in ("latest", "gradient", "m", "v", "average")}
+        names = ("learning_rate", "m_weight", "v_weight", "average_weight")
+        numbers: dict[str, Any] = {name: getattr(self, name) for name in names}
+        return replace(step, arrays=arrays, numbers=numbers)
+
+    def update(self) -> None:
+        """Kingma and Ba, algorithm 1; `m_weight` is 1 - beta1^t and `v_weight` 1 - beta2^t."""
+        self.m, self.m_weight = M_DECAY * self.m + M_GROWTH * self.gradient, M_DECAY * self.m_weight + M_GROWTH
+        self.v, self.v_weight = V_DECAY * self.v + V_GROWTH * self.gradient**2, V_DECAY * self.v_weight + V_GROWTH
+        step = self.learning_rate * (self.m / self.m_weight) / ((self.v / self.v_weight) ** 0.5 + EPSILON)
+        self.latest = (self.latest - step).clip(0, 1)
+
+    def update_average(self, decay: float) -> None:
+        self.average = decay * self.average + (1 - decay) * self.latest
+        self.average_weight = decay * self.average_weight + (1 - decay)
+
+    def restart(self, objective: Objective, image: Array) -> Evaluation:
+        """Return to `image` with half the learning rate and without momentum, and evaluate there."""
+        self.latest, self.learning_rate = image, self.learning_rate / 2
+        self.m = self.v = image * 0
+        self.m_weight = self.v_weight = 0.0
+        return evaluate_start(objective, image)
 
 
-def _first_of_adam(objective: Objective, image: Array, learning_rate: float) -> Step:
-    here, zero = _evaluate_start(objective, image), image * 0
-    arrays = dict(zip(_ADAM_ARRAYS, (image, here.gradient, zero, zero, zero), strict=True))
-    numbers = dict(zip(_ADAM_NUMBERS, (learning_rate, 0.0, 0.0, 0.0), strict=True))
-    return Step(1, image, here.loss, here.parts, arrays, numbers)
+def _first_step(objective: Objective, image: Array, learning_rate: float) -> Step:
+    evaluation, zero = evaluate_start(objective, image), image * 0
+    state = _State(image, evaluation.gradient, zero, zero, zero, learning_rate)
+    return state.add_to(Step(1, image, evaluation.loss, evaluation.parts))

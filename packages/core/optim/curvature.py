@@ -1,6 +1,6 @@
-"""What L-BFGS remembers of the curvature: an inverse Hessian among the values of a picture that are free to move.
+"""The curvature history of L-BFGS and products with its inverse Hessian, restricted to the free set.
 
-Works on NumPy arrays and torch tensors alike.
+Works on NumPy arrays and torch tensors.
 """
 
 import math
@@ -10,163 +10,161 @@ from typing import Any
 import numpy as np
 
 from core.arrays import Array, converted, empty, on_host
+from core.optim.constants import LBFGS
 
-MIN_CURVATURE = 1e-10
-
-LUMINANCE_SCALE = 0.25
-"""The first guess at the inverse Hessian along grey, in parts of that along the colours.
-
-Features answer to brightness far more than to colour: steps of equal length are too long for the one or too short for
-the other. On two pairs of pictures at 256 and 384 pixels a loss takes 8 to 20 % fewer evaluations.
-"""
-
-DIMMED = (1 - LUMINANCE_SCALE) / 3
-"""How much of the sum over the channels the first guess takes off each of them."""
-
-CHUNK = 2**20
-"""How many pixels are looked through for held ones at once: where all are, they are copied."""
+PIXELS_PER_CHUNK = 2**20
+"""Pixels whose active values are copied at a time."""
 
 
 class LBFGSHistory:
-    """The last pairs of moves and gradient changes; a first guess stands for what they do not tell.
+    """The last m curvature pairs (s, y) and an initial inverse Hessian gamma * H0.
 
-    The two-loop recursion (Nocedal and Wright, Numerical Optimization, algorithm 7.4) needs no more than inner products
-    of the pairs and the gradient, and gives a sum of them (Chen, Wang and Zhou, Large-scale L-BFGS using MapReduce,
-    NIPS 2014). Those of the pairs are kept from step to step, and what the values that are held add to them is taken
-    off. So a step reads the pairs a few times, as the rows of two matrices, where the loops themselves would read and
-    write whole pictures two dozen times for each.
+    s is the change of the image in a step and y the change of the gradient. H0 = I - d * 1 1^T acts on the three
+    channels of each pixel, with d = `LBFGS.luminance_damping`, and is the identity for other arrays.
+    gamma = s^T y / y^T H0 y of the newest pair (Nocedal and Wright, Numerical Optimization, equation 7.20, with H0 in
+    place of the identity).
+
+    The two-loop recursion (algorithm 7.4) needs only inner products of the pairs and the gradient, and returns a
+    linear combination of them (Chen, Wang and Zhou, Large-scale L-BFGS using MapReduce, NIPS 2014). S^T Y and
+    Y^T H0 Y are updated with each pair; for a product restricted to the free set the contribution of the active set
+    is subtracted. So a step reads the pairs a few times, as the rows of two matrices, where the recursion itself
+    reads and writes whole images two dozen times for each pair.
     """
 
     def __init__(self, size: int) -> None:
-        """A memory for `size` pairs."""
+        """Create a history of at most `size` pairs."""
         self._size = size
         self._slots: list[int] = []
-        """The rows that pairs lie in, oldest first."""
-        self._moves: Array = None
-        self._changes: Array = None
-        self._mixed, self._squares = (np.zeros((size, size)) for _ in range(2))
-        """Inner products of moves (rows) with changes (columns), and of changes with each other as `_guessed`."""
+        """Rows of S and Y that hold a pair, oldest first."""
+        self._S: Array = None
+        self._Y: Array = None
+        self._StY, self._YtH0Y = (np.zeros((size, size)) for _ in range(2))
 
     def __len__(self) -> int:
         return len(self._slots)
 
     def arrays(self) -> dict[str, Array]:
-        """The pairs, each array with its name; a later `add` changes them in place."""
-        rows = {f"move {slot}": self._moves[slot] for slot in self._slots}
-        rows |= {f"change {slot}": self._changes[slot] for slot in self._slots}
+        """Return views of the pairs by name, "s 0", "y 0" and so on; a later `add` changes them in place."""
+        rows = {f"s {slot}": self._S[slot] for slot in self._slots}
+        rows |= {f"y {slot}": self._Y[slot] for slot in self._slots}
         return {name: row.reshape(self._shape) for name, row in rows.items()}
 
     def numbers(self) -> dict[str, Any]:
-        """What `restore` needs beside the arrays, JSON-ready."""
-        return {"slots": list(self._slots), "mixed": self._mixed.tolist(), "squares": self._squares.tolist()}
+        """Return the JSON-serialisable part of the state."""
+        return {"slots": list(self._slots), "StY": self._StY.tolist(), "YtH0Y": self._YtH0Y.tolist()}
 
     def restore(self, arrays: dict[str, Array], numbers: Mapping[str, Any]) -> None:
-        """Take the pairs out of what `arrays` and `numbers` gave, one by one, so that none is held in memory twice."""
+        """Restore the state from `arrays()` and `numbers()`; pairs are removed from `arrays` as they are copied."""
         for slot in numbers["slots"]:
-            self._put(slot, arrays.pop(f"move {slot}"), arrays.pop(f"change {slot}"))
-        self._mixed, self._squares = np.array(numbers["mixed"]), np.array(numbers["squares"])
+            self._write(slot, arrays.pop(f"s {slot}"), arrays.pop(f"y {slot}"))
+        self._StY, self._YtH0Y = np.array(numbers["StY"]), np.array(numbers["YtH0Y"])
 
     def clear(self) -> None:
-        """Forget all pairs."""
+        """Remove all pairs."""
         self._slots.clear()
 
-    def add(self, move: Array, change: Array) -> None:
-        """Keep the pair if the loss curves upwards along it; otherwise it would spoil the descent."""
-        curvature, square = (move * change).sum(), (change * change).sum()
-        if float(curvature) <= MIN_CURVATURE * float(square):
+    def add(self, s: Array, y: Array) -> None:
+        """Store a pair if its curvature s^T y is positive; otherwise the inverse Hessian would lose definiteness."""
+        sty, yty = (s * y).sum(), (y * y).sum()
+        if float(sty) <= LBFGS.min_curvature * float(yty):
             return
         slot = self._slots[0] if len(self) == self._size else len(self)
-        self._put(slot, move, change)
-        moves, changes = self._pairs()
+        self._write(slot, s, y)
+        S, Y = self._pairs()
         used = slice(len(self))
-        # All are on their way before the first is read: on CUDA that waits for the device.
-        products = changes @ moves[slot], moves @ changes[slot], changes @ self._guessed(changes[slot])
-        self._mixed[slot, used], self._mixed[used, slot], squares = map(on_host, products)
-        self._squares[slot, used] = self._squares[used, slot] = squares
+        # All three products are queued before the first is read: on CUDA reading synchronises.
+        products = Y @ S[slot], S @ Y[slot], Y @ self._apply_h0(Y[slot])
+        self._StY[slot, used], self._StY[used, slot], yth0y = map(on_host, products)
+        self._YtH0Y[slot, used] = self._YtH0Y[used, slot] = yth0y
 
-    def multiply(self, gradient: Array, free: Array) -> Array:
-        """The inverse Hessian restricted to the `free` values (a mask), times `gradient`, which is 0 elsewhere."""
+    def inverse_hessian_product(self, gradient: Array, free: Array) -> Array:
+        """Return P H P g, where P restricts to the free set.
+
+        Args:
+            gradient: g, of the shape of the image, zero in the active set.
+            free: The free set, a mask of the same shape.
+        """
         if not self._slots:
             return gradient
-        flat, free = gradient.reshape(-1), free.reshape(-1)
-        moves, changes = self._pairs()
-        with_gradient = moves @ flat, changes @ (self._guessed(flat) * free)
-        mixed, squares = self._products_among(free)
-        with_moves, with_changes = map(on_host, with_gradient)
-        of_moves, of_changes, scale = _two_loops(mixed, squares, with_moves, with_changes, self._slots)
-        left = (flat + converted(of_changes, flat) @ changes) * free
-        result = (scale * self._guessed(left) + converted(of_moves, flat) @ moves) * free
+        g, free = gradient.reshape(-1), free.reshape(-1)
+        S, Y = self._pairs()
+        products = S @ g, Y @ (self._apply_h0(g) * free)
+        StY, YtH0Y = self._products_in_free_set(free)
+        Stg, YtH0g = map(on_host, products)
+        sigma, alpha, gamma = _two_loop_recursion(StY, YtH0Y, Stg, YtH0g, self._slots)
+        q = (g + converted(-alpha, g) @ Y) * free
+        result = (gamma * self._apply_h0(q) + converted(sigma, g) @ S) * free
         return result.reshape(gradient.shape)
 
-    def _guessed(self, flat: Array) -> Array:
-        """A picture times the first guess at the inverse Hessian, but for its scale."""
-        if self._planes == 1:
+    def _apply_h0(self, flat: Array) -> Array:
+        """Return H0 times a flattened image."""
+        if self._channels == 1:
             return flat
-        channels = flat.reshape(self._planes, -1)
-        return (channels - DIMMED * channels.sum(0)).reshape(-1)
+        channels = flat.reshape(self._channels, -1)
+        return (channels - LBFGS.luminance_damping * channels.sum(0)).reshape(-1)
 
     @property
-    def _planes(self) -> int:
-        return planes(self._shape)
+    def _channels(self) -> int:
+        return color_channels(self._shape)
 
-    def _put(self, slot: int, move: Array, change: Array) -> None:
-        if self._moves is None:
-            self._shape = move.shape
-            self._moves, self._changes = (empty((self._size, math.prod(move.shape)), move) for _ in range(2))
+    def _write(self, slot: int, s: Array, y: Array) -> None:
+        if self._S is None:
+            self._shape = s.shape
+            self._S, self._Y = (empty((self._size, math.prod(s.shape)), s) for _ in range(2))
         if slot in self._slots:
             self._slots.remove(slot)
         self._slots.append(slot)
-        self._moves[slot], self._changes[slot] = move.reshape(-1), change.reshape(-1)
+        self._S[slot], self._Y[slot] = s.reshape(-1), y.reshape(-1)
 
     def _pairs(self) -> tuple[Array, Array]:
-        """The moves and the changes, a row for each slot."""
-        return self._moves[: len(self)], self._changes[: len(self)]
+        """Return S and Y, (pairs, values), one row for each slot in use."""
+        return self._S[: len(self)], self._Y[: len(self)]
 
-    def _products_among(self, free: Array) -> tuple[np.ndarray, np.ndarray]:
-        """The inner products over the free values alone."""
+    def _products_in_free_set(self, free: Array) -> tuple[np.ndarray, np.ndarray]:
+        """Return S^T P Y and Y^T P H0 P Y by subtracting the contribution of the active set from S^T Y and Y^T H0 Y."""
         used = slice(len(self))
-        mixed, squares = self._mixed[used, used].copy(), self._squares[used, used].copy()
-        moves, changes, free = (
-            values.reshape(-1, self._planes, free.shape[0] // self._planes) for values in (*self._pairs(), free)
+        StY, YtH0Y = self._StY[used, used].copy(), self._YtH0Y[used, used].copy()
+        S, Y, free = (
+            values.reshape(-1, self._channels, free.shape[0] // self._channels) for values in (*self._pairs(), free)
         )
-        for start in range(0, free.shape[2], CHUNK):
-            part = slice(start, start + CHUNK)
-            held = ~free[0, :, part]
-            if held.any():
-                held_moves, held_changes = moves[..., part][:, held], changes[..., part][:, held]
-                mixed -= on_host(held_moves @ held_changes.T)
-                squares -= on_host(held_changes @ held_changes.T)
-                if self._planes > 1:  # what the whole of such a pixel's grey counts for, less that of its free channels
-                    pixels = held.sum(0) > 0
-                    of_pixels = changes[..., part][..., pixels]
-                    grey, rest = of_pixels.sum(1), (of_pixels * free[0, :, part][:, pixels]).sum(1)
-                    squares += DIMMED * (on_host(grey @ grey.T) - on_host(rest @ rest.T))
-        return mixed, squares
+        for start in range(0, free.shape[2], PIXELS_PER_CHUNK):
+            chunk = slice(start, start + PIXELS_PER_CHUNK)
+            active = ~free[0, :, chunk]
+            if active.any():
+                S_active, Y_active = S[..., chunk][:, active], Y[..., chunk][:, active]
+                StY -= on_host(S_active @ Y_active.T)
+                YtH0Y -= on_host(Y_active @ Y_active.T)
+                if self._channels > 1:
+                    # Pixels with an active channel: replace the channel sum over all channels by that over free ones.
+                    pixels = active.sum(0) > 0
+                    Y_pixels = Y[..., chunk][..., pixels]
+                    sums, free_sums = Y_pixels.sum(1), (Y_pixels * free[0, :, chunk][:, pixels]).sum(1)
+                    change = on_host(sums @ sums.T) - on_host(free_sums @ free_sums.T)
+                    YtH0Y += LBFGS.luminance_damping * change
+        return StY, YtH0Y
 
 
-def planes(shape: Sequence[int]) -> int:
-    """The channels of pictures (N, C, ...) whose colour counts: 3, and 1 where there is none."""
+def color_channels(shape: Sequence[int]) -> int:
+    """Return 3 for RGB images, (N, 3, ...), and 1 for arrays of any other shape."""
     return 3 if len(shape) > 2 and shape[1] == 3 else 1
 
 
-def _two_loops(
-    mixed: np.ndarray, squares: np.ndarray, with_moves: np.ndarray, with_changes: np.ndarray, slots: Sequence[int]
+def _two_loop_recursion(
+    StY: np.ndarray, YtH0Y: np.ndarray, Stg: np.ndarray, YtH0g: np.ndarray, slots: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """The shares of moves and changes in the inverse Hessian times the gradient, and its scale.
+    """Return sigma, alpha (m,) and gamma such that H g = gamma * H0 (g - Y alpha) + S sigma.
 
-    From the inner products of the moves (rows) with the changes (columns), of the changes with each other, and of both
-    with the gradient, those of the changes alone or with the gradient by way of the first guess at the inverse Hessian;
-    `slots` are theirs, oldest first. The shares of changes and gradient are those before that guess, whose scale comes
-    last.
+    Nocedal and Wright, algorithm 7.4, on inner products. `StY`, `YtH0Y` are (m, m), `Stg` and `YtH0g` (m,); `slots`
+    are their indices, oldest pair first. sigma_i = alpha_i - beta_i.
     """
-    of_moves, of_changes = np.zeros_like(with_moves), np.zeros_like(with_changes)
-    # A pair may curve upwards only with the values now held in; without them it counts for nothing.
-    weights = {slot: 1 / mixed[slot, slot] if mixed[slot, slot] > 0 else 0.0 for slot in slots}
+    sigma, alpha = np.zeros_like(Stg), np.zeros_like(YtH0g)
+    # The curvature of a pair can be negative in the free set alone; rho = 0 then leaves the pair out.
+    rho = {slot: 1 / StY[slot, slot] if StY[slot, slot] > 0 else 0.0 for slot in slots}
     for slot in reversed(slots):
-        of_changes[slot] = -weights[slot] * (with_moves[slot] + mixed[slot] @ of_changes)
+        alpha[slot] = rho[slot] * (Stg[slot] - StY[slot] @ alpha)
     newest = slots[-1]
-    scale = abs(mixed[newest, newest]) / max(squares[newest, newest], 1e-300)
+    gamma = abs(StY[newest, newest]) / max(YtH0Y[newest, newest], 1e-300)
     for slot in slots:
-        reached = scale * (with_changes[slot] + squares[slot] @ of_changes) + of_moves @ mixed[:, slot]
-        of_moves[slot] = -of_changes[slot] - weights[slot] * reached
-    return of_moves, of_changes, float(scale)
+        beta = rho[slot] * (gamma * (YtH0g[slot] - YtH0Y[slot] @ alpha) + sigma @ StY[:, slot])
+        sigma[slot] = alpha[slot] - beta
+    return sigma, alpha, float(gamma)

@@ -1,83 +1,92 @@
-"""Minimise an objective over pictures whose every value stays in [0, 1].
+"""Projected L-BFGS for images whose values are bounded by [0, 1].
 
-Works on NumPy arrays and torch tensors alike: only arithmetic, comparisons, `.sum()` and `.clip()` are used,
-so the same code drives every way of computing the objective. Lengths are counted in evaluations of it.
+The code uses only arithmetic, comparisons, `.sum()` and `.clip()`, so that it works on NumPy arrays and torch tensors.
 """
 
 import math
 from collections.abc import Iterator
 
 from core.arrays import Array
+from core.optim.constants import LBFGS
 from core.optim.curvature import LBFGSHistory
-from core.optim.types import Evaluation, Objective, Step, _evaluate_start, _is_finite, root_mean_square
-
-SUFFICIENT_DECREASE = 1e-4
-MAX_BACKTRACKS = 8
-MIN_SHRINKAGE, MAX_SHRINKAGE = 0.1, 0.5
-"""What is left of a step that did not help, at the least and at the most."""
-
-INITIAL_STEP_RMS = 0.01
-"""Root mean square change of the first L-BFGS step: an unscaled one is often far too long."""
+from core.optim.types import Evaluation, Objective, Step, evaluate_start, is_finite, root_mean_square
 
 
 def lbfgs(objective: Objective, start: Array | Step, *, evaluations: int, history: int = 20) -> Iterator[Step]:
-    """Projected L-BFGS: quasi-Newton steps among the values free to move, clipped to the box.
+    """Minimise with quasi-Newton steps in the free set, projected onto [0, 1].
 
-    A value that sits on a bound and whose gradient pushes outwards is held; L-BFGS runs among the others, and a
-    backtracking search along the projected path (Bertsekas 1982, Projected Newton methods) accepts only what lowers
-    the loss. The current picture is therefore always the best one. When no step helps, the memory is dropped and the
-    search goes on from there along the gradient; when that does not help either, the minimum is reached to within
-    rounding and the iteration ends.
+    Values at a bound whose gradient points out of the box form the active set and stay fixed. L-BFGS (Nocedal and
+    Wright, Numerical Optimization, algorithm 7.5) runs on the other values, with a backtracking line search along the
+    projected path (Bertsekas 1982, Projected Newton methods) that accepts only a lower loss, so that the last image
+    is always the best one. If no step size along a direction is accepted, the history is cleared and the next
+    direction is the negative gradient; if none is accepted along that either, the iteration ends.
 
-    A step for a `start` is given again, and then those that followed it, bit for bit.
+    Args:
+        objective: Returns loss and gradient of an image.
+        start: The initial image, (1, 3, H, W), or a step of an earlier run. A run from a step yields this step first
+            and then the steps that followed it in the earlier run, bit for bit.
+        evaluations: Total number of evaluations, those before `start` included.
+        history: Number of curvature pairs.
+
+    Yields:
+        The initial image and every accepted step.
 
     Raises:
-        StyleTransferError: The objective is not finite at `start`.
+        StyleTransferError: The loss or the gradient at the initial image is not finite.
     """
-    memory = LBFGSHistory(history)
+    pairs = LBFGSHistory(history)
     if isinstance(start, Step):
         used, image, arrays, numbers = start.evaluations, start.image, dict(start.arrays), start.numbers
-        here = Evaluation(start.loss, arrays["gradient"], start.parts)
-        del start  # it would keep the arrays alive
-        memory.restore(arrays, numbers)
+        current = Evaluation(start.loss, arrays["gradient"], start.parts)
+        del start  # releases its arrays as `restore` copies them one by one
+        pairs.restore(arrays, numbers)
     else:
         used, image = 1, start.clip(0, 1)
-        here = _evaluate_start(objective, image)
+        current = evaluate_start(objective, image)
         del start
-    yield Step(used, image, here.loss, here.parts, {"gradient": here.gradient, **memory.arrays()}, memory.numbers())
+    yield _step(used, image, current, pairs)
     while used < evaluations:
-        free = free_mask(image, here.gradient)
-        direction = -memory.multiply(here.gradient * free, free)
-        length = 1.0 if memory else INITIAL_STEP_RMS / max(root_mean_square(direction), 1e-30)
-        for _ in range(min(MAX_BACKTRACKS, evaluations - used)):
-            candidate = (image + length * direction).clip(0, 1)
-            move = candidate - image
-            slope_there = (here.gradient * move).sum()
-            there = objective(candidate)
-            slope = float(slope_there)  # read only now: on CUDA that waits for the device
+        free = free_mask(image, current.gradient)
+        direction = -pairs.inverse_hessian_product(current.gradient * free, free)
+        step_size = 1.0 if pairs else LBFGS.initial_step_rms / max(root_mean_square(direction), 1e-30)
+        for _ in range(min(LBFGS.max_backtracks, evaluations - used)):
+            candidate = (image + step_size * direction).clip(0, 1)
+            s = candidate - image
+            slope_on_device = (current.gradient * s).sum()
+            new = objective(candidate)
+            slope = float(slope_on_device)  # read after the evaluation was queued: on CUDA reading synchronises
             used += 1
-            enough = here.loss + SUFFICIENT_DECREASE * slope
-            if _is_finite(there) and there.loss < here.loss and there.loss <= enough:
+            bound = current.loss + LBFGS.sufficient_decrease * slope
+            if is_finite(new) and new.loss < current.loss and new.loss <= bound:
                 break
-            length *= _shrinkage(here.loss, there.loss, slope)
+            step_size *= quadratic_interpolation_factor(current.loss, new.loss, slope)
         else:
-            if not memory:
+            if not pairs:
                 return
-            memory.clear()
+            pairs.clear()
             continue
-        memory.add(move, there.gradient - here.gradient)
-        image, here = candidate, there
-        yield Step(used, image, here.loss, here.parts, {"gradient": here.gradient, **memory.arrays()}, memory.numbers())
+        pairs.add(s, new.gradient - current.gradient)
+        image, current = candidate, new
+        yield _step(used, image, current, pairs)
 
 
 def free_mask(image: Array, gradient: Array) -> Array:
-    """Which values are free to move: a mask without those on a bound whose gradient pushes outwards."""
+    """Return the free set as a mask: all values but those at a bound whose negative gradient points out of [0, 1]."""
     return ((image > 0) | (gradient < 0)) & ((image < 1) | (gradient > 0))
 
 
-def _shrinkage(loss_here: float, loss_there: float, slope: float) -> float:
-    """Where the parabola through both losses and the slope has its minimum, as a part of the move, within limits."""
-    bend = loss_there - loss_here - slope
-    if not math.isfinite(bend) or bend <= 0:
-        return MIN_SHRINKAGE
-    return min(max(-slope / (2 * bend), MIN_SHRINKAGE), MAX_SHRINKAGE)
+def quadratic_interpolation_factor(loss: float, new_loss: float, slope: float) -> float:
+    """Return the factor on the size of a rejected step (Nocedal and Wright, section 3.5).
+
+    The factor minimises the parabola p with p(0) = `loss`, p'(0) = `slope` and p(1) = `new_loss`,
+    -slope / (2 * (new_loss - loss - slope)), clamped to [min_shrinkage, max_shrinkage].
+    """
+    curvature = new_loss - loss - slope
+    if not math.isfinite(curvature) or curvature <= 0:
+        return LBFGS.min_shrinkage
+    return min(max(-slope / (2 * curvature), LBFGS.min_shrinkage), LBFGS.max_shrinkage)
+
+
+def _step(used: int, image: Array, current: Evaluation, pairs: LBFGSHistory) -> Step:
+    arrays = {"gradient": current.gradient, **pairs.arrays()}
+    return Step(used, image, current.loss, current.parts, arrays, pairs.numbers())

@@ -1,280 +1,306 @@
-"""L-BFGS that lives on the device: it decides there, and the host learns of it later.
+"""Synchronisation-free L-BFGS for CUDA. Experimental: not yet run on a GPU.
 
-On a GPU an evaluation takes a millisecond, and to wait for it in order to decide what comes next leaves the GPU without
-work each time. Here every decision is a choice between tensors, so that the host only asks for one evaluation after
-the other, which on CUDA are the replays of one recorded graph, and reads the numbers of those that are behind.
+On a GPU an evaluation takes about a millisecond. If the host waits for each loss to decide about the next step, the
+GPU is idle in the meantime. Here every decision of the line search is a `torch.where`, so that the host only queues
+evaluations, which on CUDA are replays of one CUDA graph, and reads the losses of earlier ones back asynchronously.
+
+The method is that of `core.optim.lbfgs`.
 """
 
+import logging
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
 
 from core.arrays import Array
-from core.optim.curvature import DIMMED, MIN_CURVATURE, planes
-from core.optim.lbfgs import (
-    INITIAL_STEP_RMS,
-    MAX_BACKTRACKS,
-    MAX_SHRINKAGE,
-    MIN_SHRINKAGE,
-    SUFFICIENT_DECREASE,
-    free_mask,
-)
-from core.optim.types import Evaluation, Objective, Step, not_finite
+from core.optim.constants import LBFGS
+from core.optim.curvature import color_channels
+from core.optim.lbfgs import free_mask
+from core.optim.types import Evaluation, Objective, Step, non_finite_start
 
-AHEAD = 4
-"""How many evaluations the host asks for before it waits for the first of them; each takes one more picture."""
+QUEUED_EVALUATIONS = 4
+"""Evaluations that are queued before the host waits for the oldest; each holds one more image in memory."""
 
-WARM_UP = 2
-"""Evaluations before a graph is recorded: libraries choose their kernels and set up their memory in the first."""
+WARM_UP_EVALUATIONS = 2
+"""Evaluations before the CUDA graph is captured: in the first ones libraries choose kernels and allocate memory."""
 
-CHUNK = 2**17
-"""How many pixels of the pairs are multiplied at once: their masked copies take memory."""
-
-Tick = Callable[[], None]
+PIXELS_PER_CHUNK = 2**17
+"""Pixels of the pairs whose masked copies are in memory at a time."""
 
 
 def lbfgs(
-    objective: Objective, start: Array, *, evaluations: int, history: int = 20, ahead: int = AHEAD
+    objective: Objective,
+    start: Array,
+    *,
+    evaluations: int,
+    history: int = 20,
+    queued_evaluations: int = QUEUED_EVALUATIONS,
 ) -> Iterator[Step]:
-    """The search of `core.optim.lbfgs.lbfgs`, without waiting for the device.
+    """Minimise as `core.optim.lbfgs.lbfgs` does, without waiting for the device. Experimental.
 
-    The numbers of what `objective` returns may be tensors (). The steps come `ahead` evaluations late; each has its own
-    picture, and none of the arrays that it would take to go on from there.
+    Args:
+        objective: Returns loss and gradient of an image; the loss and its terms may be 0-d tensors.
+        start: The initial image, (1, 3, H, W).
+        evaluations: Total number of evaluations.
+        history: Number of curvature pairs.
+        queued_evaluations: Number of evaluations by which the steps are delayed.
+
+    Yields:
+        The initial image and every accepted step. A step has its own copy of the image, and no arrays from which the
+        iteration could resume.
 
     Raises:
-        StyleTransferError: The objective is not finite at `start`.
+        StyleTransferError: The loss or the gradient at the initial image is not finite.
     """
-    search = Search(objective, start, history)
-    first = search.report()
-    search.require_finite()
+    _warn_experimental()
+    state = LBFGSState(objective, start, history)
+    first = state.read_back()
+    state.require_finite()
     yield first.step()
-    go_on = _Recorded(search.tick) if start.is_cuda else search.tick
-    asked: deque[Report] = deque()
+    advance = _GraphedCallable(state.advance) if start.is_cuda else state.advance
+    pending: deque[AsyncReadback] = deque()
     for _ in range(evaluations - 1):
-        go_on()
-        asked.append(search.report())
-        if len(asked) > ahead:
-            report = asked.popleft()
-            if report.accepted:
-                yield report.step()
-            if report.done:
+        advance()
+        pending.append(state.read_back())
+        if len(pending) > queued_evaluations:
+            oldest = pending.popleft()
+            if oldest.accepted:
+                yield oldest.step()
+            if oldest.converged:
                 return
-    for report in asked:
-        if report.accepted:
-            yield report.step()
+    for readback in pending:
+        if readback.accepted:
+            yield readback.step()
 
 
-class Report:
-    """How an evaluation went, on its way to the host."""
+@cache
+def _warn_experimental() -> None:
+    logging.getLogger(__name__).warning("core.optim.lbfgs_cuda is experimental: not yet run on a GPU")
+
+
+class AsyncReadback:
+    """Result of an evaluation while it is copied to the host; reading a property waits for the copy."""
 
     def __init__(self, numbers: Tensor, image: Tensor, names: Sequence[str]) -> None:
+        """Start the copy of `numbers`: accepted, converged, evaluations, loss, and the loss terms called `names`."""
         self._image, self._names = image.clone(), names
         self._numbers = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=numbers.is_cuda)
         self._numbers.copy_(numbers, non_blocking=True)
-        self._arrived = torch.cuda.Event() if numbers.is_cuda else None  # type: ignore[no-untyped-call]
-        if self._arrived is not None:
-            self._arrived.record()
+        self._copied = torch.cuda.Event() if numbers.is_cuda else None  # type: ignore[no-untyped-call]
+        if self._copied is not None:
+            self._copied.record()
 
     @property
     def accepted(self) -> bool:
-        """Whether it led to a better picture."""
-        return bool(self._read()[0])
+        """Whether the step was accepted."""
+        return bool(self._wait()[0])
 
     @property
-    def done(self) -> bool:
-        """Whether nothing can be gained any more."""
-        return bool(self._read()[1])
+    def converged(self) -> bool:
+        """Whether no step size along the negative gradient was accepted."""
+        return bool(self._wait()[1])
 
     def step(self) -> Step:
-        """Where the search stood after it."""
-        _, _, used, loss, *parts = self._read()
+        """Return the state after the evaluation."""
+        _, _, used, loss, *parts = self._wait()
         return Step(int(used), self._image, loss, dict(zip(self._names, parts, strict=True)))
 
-    def _read(self) -> list[float]:
-        if self._arrived is not None:
-            self._arrived.synchronize()
+    def _wait(self) -> list[float]:
+        if self._copied is not None:
+            self._copied.synchronize()
         numbers: list[float] = self._numbers.tolist()
         return numbers
 
 
-class Search:
-    """Where the search stands, all of it in tensors that stay where they are and change in place."""
+class LBFGSState:
+    """State of the iteration in device tensors that are updated in place.
+
+    Attributes:
+        image, gradient: The current image and its gradient.
+        numbers: Its loss and loss terms, float64.
+        S, Y: Curvature pairs, (history, values); unused rows are zero.
+        next_slot: Row that the next pair overwrites.
+        pairs: Number of pairs in use.
+        backtracks: Rejected evaluations along the current direction.
+        evaluations: Evaluations so far.
+        accepted, converged: Outcome of the last evaluation.
+        direction, step_size, candidate: Where the next evaluation takes place.
+    """
 
     def __init__(self, objective: Objective, start: Array, history: int) -> None:
-        """Evaluates at `start`."""
+        """Evaluate at `start`, (1, 3, H, W), and choose the first direction."""
         self._objective, self._history = objective, history
         self.image = start.clamp(0, 1)
-        here = objective(self.image)
-        self._names = tuple(here.parts)
-        self.gradient = here.gradient.clone()
-        self.numbers = _numbers_of(here)
-        self.moves, self.changes = (start.new_zeros(history, start.numel()) for _ in range(2))
-        self.slot, self.pairs, self.tries, self.used = (
+        first = objective(self.image)
+        self._names = tuple(first.parts)
+        self.gradient = first.gradient.clone()
+        self.numbers = _loss_and_parts(first)
+        self.S, self.Y = (start.new_zeros(history, start.numel()) for _ in range(2))
+        self.next_slot, self.pairs, self.backtracks, self.evaluations = (
             torch.tensor(number, device=start.device) for number in (0, 0, 0, 1)
         )
-        self.accepted, self.done = (torch.tensor(truth, device=start.device) for truth in (True, False))
+        self.accepted, self.converged = (torch.tensor(value, device=start.device) for value in (True, False))
         self.direction, self.candidate = torch.empty_like(self.image), torch.empty_like(self.image)
-        self.length = torch.zeros((), dtype=torch.float64, device=start.device)
-        self._turn(self.accepted)
+        self.step_size = torch.zeros((), dtype=torch.float64, device=start.device)
+        self._choose_candidate(self.accepted)
 
     def require_finite(self) -> None:
-        """Make sure, at the start, that loss and gradient are numbers, and wait for that.
+        """Wait for the evaluation at the initial image.
 
         Raises:
-            StyleTransferError: They are not.
+            StyleTransferError: The loss or the gradient is not finite.
         """
-        if not bool(torch.isfinite(self.numbers[0]) & torch.isfinite(_squares(self.gradient))):
-            raise not_finite(float(self.numbers[0]))
+        if not bool(torch.isfinite(self.numbers[0]) & torch.isfinite(_sum_of_squares(self.gradient))):
+            raise non_finite_start(float(self.numbers[0]))
 
-    def report(self) -> Report:
-        """How the last evaluation went."""
-        state = torch.stack([self.accepted, self.done, self.used])
-        return Report(torch.cat([state.double(), self.numbers]), self.image, self._names)
+    def read_back(self) -> AsyncReadback:
+        """Start copying the outcome of the last evaluation to the host."""
+        outcome = torch.stack([self.accepted, self.converged, self.evaluations])
+        return AsyncReadback(torch.cat([outcome.double(), self.numbers]), self.image, self._names)
 
     @torch.no_grad()
-    def tick(self) -> None:
-        """Evaluate where the search wants to, and decide what that means; the host learns nothing of it."""
-        there = self._objective(self.candidate)
-        numbers, move = _numbers_of(there), self.candidate - self.image
-        loss, slope = self.numbers[0], (self.gradient * move).sum().double()
-        finite = torch.isfinite(numbers[0]) & torch.isfinite(_squares(there.gradient))
-        enough = (numbers[0] < loss) & (numbers[0] <= loss + SUFFICIENT_DECREASE * slope)
-        accepted = finite & enough & ~self.done
-        shrinkage = _shrinkage(loss, numbers[0], slope)
+    def advance(self) -> None:
+        """Evaluate at the candidate, accept or reject it, and choose the next candidate; never synchronises."""
+        new = self._objective(self.candidate)
+        numbers, s = _loss_and_parts(new), self.candidate - self.image
+        loss, slope = self.numbers[0], (self.gradient * s).sum().double()
+        finite = torch.isfinite(numbers[0]) & torch.isfinite(_sum_of_squares(new.gradient))
+        decreases = (numbers[0] < loss) & (numbers[0] <= loss + LBFGS.sufficient_decrease * slope)
+        accepted = finite & decreases & ~self.converged
+        shrinkage = _quadratic_interpolation_factor(loss, numbers[0], slope)
 
-        self._remember(accepted, move, there.gradient - self.gradient)
+        self._add_pair(accepted, s, new.gradient - self.gradient)
         self.image.copy_(torch.where(accepted, self.candidate, self.image))
-        self.gradient.copy_(torch.where(accepted, there.gradient, self.gradient))
+        self.gradient.copy_(torch.where(accepted, new.gradient, self.gradient))
         self.numbers.copy_(torch.where(accepted, numbers, self.numbers))
         self.accepted.copy_(accepted)
-        self.used.add_(1)
+        self.evaluations.add_(1)
 
-        self.tries.copy_(torch.where(accepted, 0, self.tries + 1))
-        spent = self.tries >= MAX_BACKTRACKS
-        self.done.logical_or_(spent & (self.pairs == 0))
-        forget = spent & (self.pairs > 0)
-        self.pairs.mul_(~forget)
-        self.tries.mul_(~forget)
-        self.length.mul_(shrinkage)
-        self._turn(accepted | forget)
+        self.backtracks.copy_(torch.where(accepted, 0, self.backtracks + 1))
+        exhausted = self.backtracks >= LBFGS.max_backtracks
+        self.converged.logical_or_(exhausted & (self.pairs == 0))
+        clear = exhausted & (self.pairs > 0)
+        self.pairs.mul_(~clear)
+        self.backtracks.mul_(~clear)
+        self.step_size.mul_(shrinkage)
+        self._choose_candidate(accepted | clear)
 
-    def _remember(self, accepted: Tensor, move: Tensor, change: Tensor) -> None:
-        """Keep the pair if the step was taken and the loss curves upwards along it."""
-        curves = (move * change).sum() > MIN_CURVATURE * _squares(change)
-        keep, slot = accepted & curves, self.slot.view(1)
-        for rows, row in ((self.moves, move), (self.changes, change)):
-            rows.index_copy_(0, slot, torch.where(keep, row.reshape(1, -1), rows.index_select(0, slot)))
-        self.slot.add_(keep).remainder_(self._history)
-        self.pairs.add_(keep).clamp_(max=self._history)
+    def _add_pair(self, accepted: Tensor, s: Tensor, y: Tensor) -> None:
+        """Store the pair if the step was accepted and the curvature s^T y is positive."""
+        stored = accepted & ((s * y).sum() > LBFGS.min_curvature * _sum_of_squares(y))
+        slot = self.next_slot.view(1)
+        for rows, row in ((self.S, s), (self.Y, y)):
+            rows.index_copy_(0, slot, torch.where(stored, row.reshape(1, -1), rows.index_select(0, slot)))
+        self.next_slot.add_(stored).remainder_(self._history)
+        self.pairs.add_(stored).clamp_(max=self._history)
 
-    def _turn(self, turning: Tensor) -> None:
-        """Take a new direction if it is time to, and choose where to evaluate next."""
+    def _choose_candidate(self, new_direction: Tensor) -> None:
+        """Compute the next candidate, along a new direction if `new_direction`."""
         free = free_mask(self.image, self.gradient)
-        direction = -self._multiply(self.gradient * free, free)
-        self.direction.copy_(torch.where(turning, direction, self.direction))
-        size = (_squares(self.direction) / self.direction.numel()).sqrt().double()
-        first = torch.where(self.pairs > 0, 1.0, INITIAL_STEP_RMS / size.clamp_min(1e-30))
-        self.length.copy_(torch.where(turning, first, self.length))
-        self.candidate.copy_((self.image + self.length.to(self.image) * self.direction).clamp(0, 1))
+        direction = -self._inverse_hessian_product(self.gradient * free, free)
+        self.direction.copy_(torch.where(new_direction, direction, self.direction))
+        rms = (_sum_of_squares(self.direction) / self.direction.numel()).sqrt().double()
+        first_size = torch.where(self.pairs > 0, 1.0, LBFGS.initial_step_rms / rms.clamp_min(1e-30))
+        self.step_size.copy_(torch.where(new_direction, first_size, self.step_size))
+        self.candidate.copy_((self.image + self.step_size.to(self.image) * self.direction).clamp(0, 1))
 
-    def _multiply(self, gradient: Tensor, free: Tensor) -> Tensor:
-        """The inverse Hessian among the `free` values times `gradient`, which is 0 elsewhere.
+    def _inverse_hessian_product(self, gradient: Tensor, free: Tensor) -> Tensor:
+        """Return P H P g, where P restricts to the free set and g, the gradient, is zero in the active set.
 
-        The compact form of it (Byrd, Nocedal and Schnabel 1994, theorem 2.2) is what the two loops compute, in two
-        triangular systems: with moves S, changes Y, R the upper triangle of S'Y and D its diagonal, a = R⁻¹ S'g and
-        u = R⁻ᵀ ((D + Y'HY) a - Y'Hg), it is H (g - Ya) + Su, H being the first guess.
+        Compact form (Byrd, Nocedal and Schnabel 1994, theorem 2.2) of the two-loop recursion, in two triangular
+        systems: with R the upper triangle of S^T Y, D its diagonal, alpha = R^-1 S^T g and
+        sigma = R^-T ((D + gamma Y^T H0 Y) alpha - gamma Y^T H0 g), H g = gamma H0 (g - Y alpha) + S sigma.
         """
-        mixed, squares, with_moves, with_changes = self._products(gradient, free)
-        # Oldest first; slots that no pair lies in come before them.
-        places = torch.arange(self._history, device=gradient.device)
-        order = (self.slot + places).remainder(self._history)
-        mixed, squares = (matrix.index_select(0, order).index_select(1, order) for matrix in (mixed, squares))
-        curvature = mixed.diagonal()
-        counts = (places >= self._history - self.pairs) & (curvature > 0)
-        both = counts[:, None] & counts
-        triangle = torch.where(both, mixed, 0).triu() + torch.diag(~counts)
-        squares, newest = torch.where(both, squares, 0), squares[-1, -1]
-        scale = torch.where(self.pairs > 0, curvature[-1].abs() / newest.clamp_min(1e-300), 1.0)
-        with_moves, with_changes = (
-            torch.where(counts, products.index_select(0, order), 0)[:, None] for products in (with_moves, with_changes)
-        )
-        diagonal = torch.where(counts, curvature, 0)[:, None]
-        of_changes = torch.linalg.solve_triangular(triangle, with_moves, upper=True)
-        rest = diagonal * of_changes + scale * (squares @ of_changes - with_changes)
-        of_moves = torch.linalg.solve_triangular(triangle.mT, rest, upper=False)
-        back = torch.empty_like(order).scatter_(0, order, places)
-        of_moves, of_changes = (
-            torch.where(counts[:, None], of, 0).index_select(0, back) for of in (of_moves, of_changes)
+        StY, YtH0Y, Stg, YtH0g = self._products_in_free_set(gradient, free)
+        # Rows are sorted by age, oldest pair first; unused rows come before them.
+        rows = torch.arange(self._history, device=gradient.device)
+        by_age = (self.next_slot + rows).remainder(self._history)
+        StY, YtH0Y = (matrix.index_select(0, by_age).index_select(1, by_age) for matrix in (StY, YtH0Y))
+        sty = StY.diagonal()
+        used = (rows >= self._history - self.pairs) & (sty > 0)
+        both_used = used[:, None] & used
+        R = torch.where(both_used, StY, 0).triu() + torch.diag(~used)
+        YtH0Y, newest = torch.where(both_used, YtH0Y, 0), YtH0Y[-1, -1]
+        gamma = torch.where(self.pairs > 0, sty[-1].abs() / newest.clamp_min(1e-300), 1.0)
+        Stg, YtH0g = (torch.where(used, product.index_select(0, by_age), 0)[:, None] for product in (Stg, YtH0g))
+        D = torch.where(used, sty, 0)[:, None]
+        alpha = torch.linalg.solve_triangular(R, Stg, upper=True)
+        sigma = torch.linalg.solve_triangular(R.mT, D * alpha + gamma * (YtH0Y @ alpha - YtH0g), upper=False)
+        by_row = torch.empty_like(by_age).scatter_(0, by_age, rows)
+        sigma, alpha = (
+            torch.where(used[:, None], coefficients, 0).index_select(0, by_row) for coefficients in (sigma, alpha)
         )
 
-        left = gradient - (of_changes.mT.to(gradient) @ self.changes).view_as(gradient) * free
-        result = scale.to(gradient) * self._guessed(left)
-        result += (of_moves.mT.to(gradient) @ self.moves).view_as(gradient)
+        q = gradient - (alpha.mT.to(gradient) @ self.Y).view_as(gradient) * free
+        result = gamma.to(gradient) * self._apply_h0(q)
+        result += (sigma.mT.to(gradient) @ self.S).view_as(gradient)
         return result * free
 
-    def _products(self, gradient: Tensor, free: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Inner products over the free values: moves with changes, changes as `_guessed`, both with the gradient."""
-        count, channels = self._history, planes(gradient.shape)
-        moves, changes, flat, mask = (values.view(-1, channels, values[0].numel() // channels) for values in (
-            self.moves, self.changes, gradient.view(1, -1), free.view(1, -1)
-        ))  # fmt: skip
+    def _products_in_free_set(self, gradient: Tensor, free: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return S^T P Y, Y^T P H0 P Y, S^T g and Y^T P H0 g in float64."""
+        count, channels = self._history, color_channels(gradient.shape)
+        S, Y, g, mask = (
+            values.view(-1, channels, values[0].numel() // channels)
+            for values in (self.S, self.Y, gradient.view(1, -1), free.view(1, -1))
+        )
         sums = torch.zeros(2 * count, count + 1, dtype=torch.float64, device=gradient.device)
-        for start in range(0, flat.shape[2], CHUNK):
-            part = (..., slice(start, start + CHUNK))
-            guessed = self._guessed(changes[part] * mask[part]) * mask[part]
-            left = torch.cat([moves[part] * mask[part], guessed]).flatten(1)
-            right = torch.cat([changes[part], flat[part]]).flatten(1)
+        for start in range(0, g.shape[2], PIXELS_PER_CHUNK):
+            chunk = (..., slice(start, start + PIXELS_PER_CHUNK))
+            H0Y = self._apply_h0(Y[chunk] * mask[chunk]) * mask[chunk]
+            left = torch.cat([S[chunk] * mask[chunk], H0Y]).flatten(1)
+            right = torch.cat([Y[chunk], g[chunk]]).flatten(1)
             sums += left @ right.mT
         return sums[:count, :count], sums[count:, :count], sums[:count, count], sums[count:, count]
 
-    def _guessed(self, values: Tensor) -> Tensor:
-        """Values (N, C, ...) times the first guess at the inverse Hessian, but for its scale."""
-        if planes(values.shape) == 1:
+    def _apply_h0(self, values: Tensor) -> Tensor:
+        """Return H0 times images (N, C, ...); the identity while there are no pairs."""
+        if color_channels(values.shape) == 1:
             return values
-        dimmed = DIMMED * (self.pairs > 0)
-        return values - dimmed.to(values) * values.sum(1, keepdim=True)
+        damping = LBFGS.luminance_damping * (self.pairs > 0)
+        return values - damping.to(values) * values.sum(1, keepdim=True)
 
 
-class _Recorded:
-    """A tick as a CUDA graph, recorded after a few plain ones; where it cannot be recorded it stays plain."""
+class _GraphedCallable:
+    """A callable that is captured as a CUDA graph after some warm-up calls; if capturing fails it stays eager."""
 
-    def __init__(self, tick: Tick) -> None:
-        self._tick, self._plain, self._left = tick, tick, WARM_UP
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._eager, self._call, self._calls_until_capture = function, function, WARM_UP_EVALUATIONS
 
     def __call__(self) -> None:
-        if self._left == 0:
-            self._tick = self._record()
-        self._left -= 1
-        self._tick()
+        if self._calls_until_capture == 0:
+            self._call = self._capture()
+        self._calls_until_capture -= 1
+        self._call()
 
-    def _record(self) -> Tick:
+    def _capture(self) -> Callable[[], None]:
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph):
-                self._plain()
+                self._eager()
         except RuntimeError as error:
             reason = (str(error).splitlines() or [""])[0]
-            warnings.warn(f"the loop runs slower, for it cannot be recorded as a CUDA graph ({reason})", stacklevel=2)
-            return self._plain
-        replay: Tick = graph.replay
+            warnings.warn(f"CUDA graph capture failed, evaluations run slower ({reason})", stacklevel=2)
+            return self._eager
+        replay: Callable[[], None] = graph.replay
         return replay
 
 
-def _numbers_of(there: Evaluation) -> Tensor:
-    """The loss and its parts, as float64."""
-    numbers = (torch.as_tensor(number, dtype=torch.float64) for number in (there.loss, *there.parts.values()))
-    return torch.stack([number.to(there.gradient.device) for number in numbers])
+def _loss_and_parts(evaluation: Evaluation) -> Tensor:
+    """Return the loss and its terms as a float64 tensor on the device."""
+    numbers = (torch.as_tensor(number, dtype=torch.float64) for number in (evaluation.loss, *evaluation.parts.values()))
+    return torch.stack([number.to(evaluation.gradient.device) for number in numbers])
 
 
-def _squares(values: Tensor) -> Tensor:
+def _sum_of_squares(values: Tensor) -> Tensor:
     return (values * values).sum()
 
 
-def _shrinkage(loss_here: Tensor, loss_there: Tensor, slope: Tensor) -> Tensor:
-    """The same as that of `core.optim.lbfgs`, without reading a number."""
-    bend = loss_there - loss_here - slope
-    part = (-slope / (2 * bend)).clamp(MIN_SHRINKAGE, MAX_SHRINKAGE)
-    return torch.where(torch.isfinite(bend) & (bend > 0), part, MIN_SHRINKAGE)
+def _quadratic_interpolation_factor(loss: Tensor, new_loss: Tensor, slope: Tensor) -> Tensor:
+    """`core.optim.lbfgs.quadratic_interpolation_factor` on 0-d tensors."""
+    curvature = new_loss - loss - slope
+    factor = (-slope / (2 * curvature)).clamp(LBFGS.min_shrinkage, LBFGS.max_shrinkage)
+    return torch.where(torch.isfinite(curvature) & (curvature > 0), factor, LBFGS.min_shrinkage)

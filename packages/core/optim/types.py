@@ -1,4 +1,4 @@
-"""Types that every optimiser shares."""
+"""Types shared by the optimizers."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,9 +11,9 @@ from core.errors import StyleTransferError
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An objective at one picture: the loss, its gradient (shaped like the picture) and its weighted parts.
+    """Loss, gradient (shape of the image) and weighted loss terms by name, at one image.
 
-    The numbers are floats, but where it is said that they are left on a device: there they are arrays ().
+    `loss` and `parts` are floats, or 0-d device tensors if a deferred (non-synchronising) objective returned them.
     """
 
     loss: Any
@@ -22,27 +22,42 @@ class Evaluation:
 
 
 class Objective(Protocol):
-    """Anything that, called with a picture, returns the loss there and its gradient."""
+    """A function of an image that returns the loss and its gradient."""
 
     def __call__(self, image: Array, /) -> Evaluation:
-        """Evaluate at `image`: (1, 3, H, W) RGB in [0, 1]."""
+        """Evaluate at `image`, (1, 3, H, W) RGB in [0, 1]."""
         ...
 
 
 class WeightedObjective(Objective, Protocol):
-    """An objective whose terms can be weighed anew without computing its targets again."""
+    """An objective whose loss weights can be changed without computing its targets again."""
 
     def scaled(self, *, content: float = 1.0, style: float = 1.0) -> "WeightedObjective":
-        """The same with the weights of the content and of the style multiplied."""
+        """Return the objective with the content and style weights multiplied by the given factors."""
+        ...
+
+
+class StochasticObjective(Objective, Protocol):
+    """An objective that draws a random sample, for example of positions, for each evaluation.
+
+    Losses of different samples cannot be compared with each other. A call without `at_step` uses the sample of an
+    unspecified step.
+    """
+
+    def at_step(self, step: int) -> Objective:
+        """Return the objective with the sample of evaluation number `step` >= 1.
+
+        The sample depends on `step` alone, so that a resumed run draws the samples of the uninterrupted one.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Step:
-    """Where a minimisation stands: the best picture so far, its loss, and the evaluations spent on it.
+    """State of a minimisation after some evaluations: the image to deliver, its loss, and the optimizer's state.
 
-    `arrays`, shaped like the picture, and `numbers`, JSON-ready, are what the optimiser needs beside these to go on
-    from here. It changes the arrays in place when it is asked for the next step: who keeps them longer copies them.
+    `arrays`, shaped like the image, and `numbers`, JSON-serialisable, are the state from which the optimizer can
+    resume. The optimizer changes the arrays in place when the next step is requested: copy them to store them.
     """
 
     evaluations: int
@@ -53,27 +68,36 @@ class Step:
     numbers: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def converted(self, convert: Callable[[Array], Array]) -> "Step":
-        """The same with other arrays, such as NumPy's for PyTorch's."""
+        """Return the step with `convert` applied to the image and every array, for example torch to NumPy."""
         arrays = {name: convert(array) for name, array in self.arrays.items()}
         return replace(self, image=convert(self.image), arrays=arrays)
 
 
-def _evaluate_start(objective: Objective, image: Array) -> Evaluation:
-    here = objective(image)
-    if not _is_finite(here):
-        raise not_finite(here.loss)
-    return here
+def evaluate_start(objective: Objective, image: Array) -> Evaluation:
+    """Evaluate at the initial image.
+
+    Raises:
+        StyleTransferError: The loss or the gradient is not finite.
+    """
+    evaluation = objective(image)
+    if not is_finite(evaluation):
+        raise non_finite_start(evaluation.loss)
+    return evaluation
 
 
-def not_finite(loss: float) -> StyleTransferError:
-    """The error of a start whose loss or gradient is not finite."""
-    return StyleTransferError(f"the loss is {loss} at the start, where a finite one was expected: use smaller weights")
+def non_finite_start(loss: float) -> StyleTransferError:
+    """Return the error for an initial image whose loss or gradient is not finite."""
+    return StyleTransferError(
+        f"the loss or the gradient at the initial image is not finite (loss {loss}): "
+        "check the input images or use smaller weights"
+    )
 
 
-def _is_finite(evaluation: Evaluation) -> bool:
+def is_finite(evaluation: Evaluation) -> bool:
+    """Return whether the loss and all values of the gradient are finite."""
     return math.isfinite(evaluation.loss) and math.isfinite(root_mean_square(evaluation.gradient))
 
 
 def root_mean_square(array: Array) -> float:
-    """Of all values of an array."""
+    """Return the root mean square of all values of an array."""
     return math.sqrt(float((array * array).sum()) / math.prod(array.shape))

@@ -9,7 +9,7 @@ from typing import Any
 import PIL.Image
 
 from core.arrays import Array, Pixels, Size
-from core.image.writing import quantise, to_image, write_image
+from core.image.writing import quantize, to_image, write_image
 from core.multiscale.parametrization import Parametrization
 from core.optim.types import Evaluation, Objective, Step
 from core.runs.record import record_for_embedding
@@ -61,7 +61,7 @@ class Progress:
 
     def delivered_loss(self, bit_depth: int) -> Evaluation:
         """Evaluate the objective at the image as a file with that many bits per channel stores it."""
-        saved = self._parametrization.to_network_input(quantise(self.pixels, bit_depth))
+        saved = self._parametrization.to_network_input(quantize(self.pixels, bit_depth))
         return self._objective(self._to_array(saved))
 
     @property

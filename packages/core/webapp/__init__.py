@@ -1,1 +1,1 @@
-"""The page that `python -m core.app` serves: what visitors see, and the queue that paints for them."""
+"""The web page that `python -m core.app` serves, and the job queue behind it."""

@@ -1,10 +1,14 @@
-/** Moves the border between the photograph and the painting. */
+/** Moves the border between the content image (left) and the result (right). */
 export default function ({ parentElement, data }) {
   const find = (selector) => parentElement.querySelector(selector);
-  for (const name of ["before", "after"]) if (find("#" + name).src !== data[name]) find("#" + name).src = data[name];
-  find("figure").style.maxWidth = `${75 * data.shape}vh`;
+  for (const name of ["before", "after"]) {
+    const image = find("#" + name);
+    if (image.src !== data[name]) image.src = data[name];
+  }
+  const figure = find("figure");
   const slider = find("input");
-  const move = () => find("figure").style.setProperty("--at", `${slider.value}%`);
-  slider.oninput = move;
-  move();
+  figure.style.maxWidth = `${75 * data.aspectRatio}vh`;
+  const moveBorder = () => figure.style.setProperty("--position", `${slider.value}%`);
+  slider.oninput = moveBorder;
+  moveBorder();
 }

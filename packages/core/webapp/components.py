@@ -1,4 +1,4 @@
-"""The two parts of the page that Streamlit does not have: a picture before and after, and a mask to paint."""
+"""Custom Streamlit components: a before/after comparison of two images, and a canvas to draw a region mask."""
 
 import base64
 import binascii
@@ -12,67 +12,71 @@ import PIL.Image
 import streamlit as st
 
 from core.errors import UsageError
+from core.webapp.theme import component_css
 
 MASK_SIDE = 384
-"""Bound on the long side of a painted mask, in pixels."""
-LARGEST_MASK = 4_000_000
-"""Bytes that a painted mask may have; honest ones have a hundredth of it."""
+"""Limit on the long side of a drawn mask, in pixels."""
+MAX_MASK_LENGTH = 4_000_000
+"""Limit on the length of a mask's data URL; a drawn mask takes about a hundredth of it."""
 
-_HEAD = "data:image/png;base64,"
+_PNG_URL_PREFIX = "data:image/png;base64,"
 
 
 def compare(before: PIL.Image.Image, after: PIL.Image.Image, *, key: str) -> None:
-    """Two pictures of one size, one over the other, with a slider that moves the border between them."""
+    """Show two images of the same size on top of each other, with a slider that moves the border between them."""
     _component("compare")(
-        key=_id_of(key),
-        data={"before": _data_url(before), "after": _data_url(after), "shape": after.width / after.height},
+        key=_component_key(key),
+        data={
+            "before": _data_url(before),
+            "after": _data_url(after),
+            "aspectRatio": after.width / after.height,
+        },
     )
 
 
-def paint_mask(picture: PIL.Image.Image, *, key: str) -> bytes | None:
-    """A copy of the picture to paint over; the mask as a PNG file, white where painted, or None where nothing is.
+def draw_mask(image: PIL.Image.Image, *, key: str) -> bytes | None:
+    """Show an image to draw a mask on; return the mask as a PNG file, white where drawn, or None if it is empty.
 
     Raises:
-        UsageError: The browser sent something else.
+        UsageError: The browser sent invalid data.
     """
-    small = picture.convert("RGB")
+    small = image.convert("RGB")
     small.thumbnail((MASK_SIDE, MASK_SIDE))
-    drawn = _component("mask")(
-        key=_id_of(key),
-        data={"picture": _data_url(small), "width": small.width, "height": small.height},
-        on_mask_change=_take_note,
+    state = _component("mask")(
+        key=_component_key(key),
+        data={"image": _data_url(small), "width": small.width, "height": small.height},
+        on_mask_change=_ignore_change,
     )
-    return None if not drawn.mask else read_mask(drawn.mask)
+    return decode_mask(state.mask) if state.mask else None
 
 
-def read_mask(sent: Any) -> bytes:
-    """The PNG file in what a browser sent as a data URL.
+def decode_mask(data_url: Any) -> bytes:
+    """Return the content of the PNG file that a browser sent as a data URL.
 
     Raises:
-        UsageError: It is something else.
+        UsageError: The value is not a data URL of a PNG file, or it is too long.
     """
-    if isinstance(sent, str) and sent.startswith(_HEAD) and len(sent) < LARGEST_MASK:
+    if isinstance(data_url, str) and data_url.startswith(_PNG_URL_PREFIX) and len(data_url) < MAX_MASK_LENGTH:
         try:
-            return base64.b64decode(sent.removeprefix(_HEAD), validate=True)
+            return base64.b64decode(data_url.removeprefix(_PNG_URL_PREFIX), validate=True)
         except binascii.Error:
             pass
-    raise UsageError("the painted region did not arrive whole: paint it again")
+    raise UsageError("the browser sent an invalid region mask: draw it again")
 
 
-def _id_of(key: str) -> str:
-    """Streamlit refuses a component whose key has `__` in it, and names of files and folders may."""
+def _component_key(key: str) -> str:
+    """Return a hash of the key: Streamlit rejects component keys that contain `__`, and file names may contain it."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _take_note() -> None:
-    """Streamlit keeps the state of a component only where something is called when it changes."""
+def _ignore_change() -> None:
+    """Do nothing: Streamlit stores the state of a component only if a change callback is registered."""
 
 
 @cache
 def _component(name: str) -> Any:
-    folder = Path(__file__).parent
-    html, css, js = (folder.joinpath(f"{name}.{kind}").read_text() for kind in ("html", "css", "js"))
-    return st.components.v2.component(f"style-transfer-{name}", html=html, css=css, js=js)
+    html, css, js = (Path(__file__).with_name(f"{name}.{suffix}").read_text() for suffix in ("html", "css", "js"))
+    return st.components.v2.component(f"style-transfer-{name}", html=html, css=component_css() + css, js=js)
 
 
 def _data_url(image: PIL.Image.Image) -> str:

@@ -1,4 +1,4 @@
-"""Paintings in a queue: one is painted at a time, in one thread, for as long as its visitor is there."""
+"""Queue of style transfers: one thread runs one job at a time, as long as its visitor is connected."""
 
 import logging
 import math
@@ -13,152 +13,159 @@ import PIL.Image
 from core.errors import StyleTransferError
 from core.runs.progress import Callback, Progress, Result
 
-PATIENCE = 300.0
-"""Seconds without a look after which a visitor counts as gone. Browsers look once a minute from hidden tabs."""
-PREVIEW_EVERY = 0.7
-"""Seconds between two pictures on the way: taking one out of the computation costs time."""
-MOST_WAITING = 20
-"""Paintings that may wait."""
+VISITOR_TIMEOUT = 300.0
+"""Seconds without a poll after which a visitor counts as disconnected. Hidden browser tabs poll once a minute."""
+PREVIEW_INTERVAL = 0.7
+"""Seconds between two previews. Each one costs time, as the image is copied out of the optimisation."""
+MAX_WAITING = 20
+"""Limit on the number of waiting jobs."""
 
-State = Literal["waiting", "painting", "finished", "failed", "cancelled"]
-Work = Callable[[Callback], Result]
-"""Paints, telling the callback after every step; ends early, with what it has, once that returns True."""
+State = Literal["waiting", "running", "finished", "failed", "cancelled"]
+Task = Callable[[Callback], Result]
+"""Runs a transfer and calls the callback after every step; returns the result so far once the callback returns True."""
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """A painting on its way; `left` is an estimate, in seconds like `seconds`."""
+class Preview:
+    """An intermediate image of a running job and its progress.
+
+    `seconds` is the elapsed time, `seconds_left` an estimate, `fraction` the completed share of the work in (0, 1].
+    """
 
     image: PIL.Image.Image
     evaluations: int
     total_evaluations: int
     seconds: float
-    left: float
+    seconds_left: float
     fraction: float
 
 
 @dataclass(eq=False)
 class Job:
-    """One painting, from the queue to its result, or to the sentence that says why there is none."""
+    """One entry of the job queue, from its submission to its result or error message.
 
-    work: Work | None
-    seen: float
+    `last_poll` and `last_preview` are times of the queue's clock in seconds. `losses` has one entry per step.
+    """
+
+    task: Task | None
+    last_poll: float
     state: State = "waiting"
-    snapshot: Snapshot | None = None
-    drawn: float = -math.inf
+    preview: Preview | None = None
+    last_preview: float = -math.inf
     losses: list[dict[str, Any]] = field(default_factory=list)
     result: Result | None = None
-    sentence: str = ""
-    wish: Literal["keep", "cancel"] | None = None
+    error: str = ""
+    stop_request: Literal["keep", "discard"] | None = None
 
     @property
-    def live(self) -> bool:
-        """Whether anything can still come of it."""
-        return self.state in ("waiting", "painting")
+    def active(self) -> bool:
+        """Whether the job waits or runs."""
+        return self.state in ("waiting", "running")
 
 
 class JobQueue:
-    """Takes jobs from any thread and paints them in the order they came, in the thread that calls `paint_next`."""
+    """First-in first-out queue: any thread may submit jobs, one thread calls `run_next`."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._changed = threading.Condition()
         self._waiting: list[Job] = []
-        self._painting: Job | None = None
+        self._running: Job | None = None
 
     def start(self) -> None:
-        """Paint in a thread of its own, for as long as the program runs."""
+        """Run jobs in a daemon thread until the program ends."""
 
-        def paint_on() -> None:
+        def run_forever() -> None:
             while True:
-                self.paint_next()
+                self.run_next()
 
-        threading.Thread(target=paint_on, name="painter", daemon=True).start()
+        threading.Thread(target=run_forever, name="job-queue", daemon=True).start()
 
-    def submit(self, work: Work) -> Job:
-        """Add a painting at the end of the queue.
+    def submit(self, task: Task) -> Job:
+        """Append a job to the queue.
 
         Raises:
-            StyleTransferError: Too many wait already.
+            StyleTransferError: The queue is full.
         """
         with self._changed:
-            self._forget_the_gone()
-            if len(self._waiting) >= MOST_WAITING:
-                raise StyleTransferError(f"{MOST_WAITING} paintings are waiting already: try again in a while")
-            job = Job(work, self._clock())
+            self._cancel_abandoned()
+            if len(self._waiting) >= MAX_WAITING:
+                raise StyleTransferError(f"the queue is full ({MAX_WAITING} transfers are waiting): try again later")
+            job = Job(task, self._clock())
             self._waiting.append(job)
             self._changed.notify()
         return job
 
-    def look(self, job: Job) -> int:
-        """How many paintings come before this one; the visitor who asks is still there."""
+    def poll(self, job: Job) -> int:
+        """Return the number of jobs ahead of this one, and record that its visitor is connected."""
         with self._changed:
-            job.seen = self._clock()
+            job.last_poll = self._clock()
             if job not in self._waiting:
                 return 0
-            return self._waiting.index(job) + (self._painting is not None)
+            return self._waiting.index(job) + (self._running is not None)
 
-    def stop(self, job: Job, *, keep: bool) -> None:
-        """End a painting after its present step, keeping what there is, or at once, keeping nothing."""
+    def stop(self, job: Job, *, keep_result: bool) -> None:
+        """Cancel a waiting job; stop a running one after its current step and keep or discard its result."""
         with self._changed:
             if job in self._waiting:
                 self._waiting.remove(job)
                 _end(job, "cancelled")
-            elif job.state == "painting":
-                job.wish = "keep" if keep else "cancel"
+            elif job.state == "running":
+                job.stop_request = "keep" if keep_result else "discard"
 
-    def paint_next(self) -> None:
-        """Wait for a job, and paint it to its end."""
+    def run_next(self) -> None:
+        """Wait for a job and run it."""
         with self._changed:
-            self._forget_the_gone()
+            self._cancel_abandoned()
             while not self._waiting:
                 self._changed.wait()
-                self._forget_the_gone()
-            job = self._painting = self._waiting.pop(0)
-            job.state = "painting"
+                self._cancel_abandoned()
+            job = self._running = self._waiting.pop(0)
+            job.state = "running"
         try:
-            self._paint(job)
+            self._run(job)
         finally:
             with self._changed:
-                self._painting = None
+                self._running = None
 
-    def _paint(self, job: Job) -> None:
-        assert job.work is not None, "only jobs that have ended give up their work"
+    def _run(self, job: Job) -> None:
+        assert job.task is not None, "only ended jobs have no task"
         try:
-            job.result = job.work(lambda progress: self._after_step(job, progress))
-            _end(job, "cancelled" if job.wish == "cancel" else "finished")
+            job.result = job.task(lambda progress: self._after_step(job, progress))
+            _end(job, "cancelled" if job.stop_request == "discard" else "finished")
         except StyleTransferError as error:
-            job.sentence = str(error)
+            job.error = str(error)
             _end(job, "failed")
-        except Exception:  # whatever it was, the next visitor's painting must go on
-            logging.getLogger(__name__).exception("a painting failed")
-            job.sentence = "the painting failed for a reason that only the log of this page's server tells"
+        except Exception:  # a bug in one job must not end the thread that runs all jobs
+            logging.getLogger(__name__).exception("internal error in a job")
+            job.error = "internal error; see the server log"
             _end(job, "failed")
 
     def _after_step(self, job: Job, progress: Progress) -> bool:
+        """Record the progress of a job; return whether it must stop."""
         job.losses.append(progress.losses())
         now = self._clock()
-        if now - job.drawn >= PREVIEW_EVERY:
-            job.drawn = now
-            job.snapshot = _snapshot(progress)
-        return job.wish is not None or self._gone(job)
+        if now - job.last_preview >= PREVIEW_INTERVAL:
+            job.last_preview = now
+            job.preview = _preview(progress)
+        return job.stop_request is not None or self._is_abandoned(job)
 
-    def _gone(self, job: Job) -> bool:
-        return self._clock() - job.seen > PATIENCE
+    def _is_abandoned(self, job: Job) -> bool:
+        return self._clock() - job.last_poll > VISITOR_TIMEOUT
 
-    def _forget_the_gone(self) -> None:
-        for job in [job for job in self._waiting if self._gone(job)]:
+    def _cancel_abandoned(self) -> None:
+        for job in [job for job in self._waiting if self._is_abandoned(job)]:
             self._waiting.remove(job)
             _end(job, "cancelled")
 
 
-def _snapshot(progress: Progress) -> Snapshot:
-    return Snapshot(
+def _preview(progress: Progress) -> Preview:
+    return Preview(
         image=progress.image,
         evaluations=progress.evaluations,
         total_evaluations=progress.total_evaluations,
         seconds=progress.seconds,
-        left=progress.seconds * (1 - progress.fraction) / progress.fraction,
+        seconds_left=progress.seconds * (1 - progress.fraction) / progress.fraction,
         fraction=progress.fraction,
     )
 
@@ -166,5 +173,5 @@ def _snapshot(progress: Progress) -> Snapshot:
 def _end(job: Job, state: State) -> None:
     if state == "cancelled":
         job.result = None
-    job.work = None  # and with it the pictures it held
+    job.task = None  # releases the image files that the task refers to
     job.state = state

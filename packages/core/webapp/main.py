@@ -1,5 +1,5 @@
-"""What Streamlit runs anew for every visitor and every click."""
+"""Streamlit script of the page: Streamlit executes it for every visitor and after every interaction."""
 
-from core.webapp.layout import show
+from core.webapp.layout import show_page
 
-show()
+show_page()

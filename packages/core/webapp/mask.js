@@ -1,64 +1,51 @@
-/** A mask painted with mouse or finger over a picture; sent as a PNG, white on black, after every stroke. */
-const SHADE = "#d9773f", SHADE_ALPHA = 0.55;
+/** Draws a mask over an image with mouse or finger; sends it after every stroke as a PNG file, white on black. */
+const MASK_OPACITY = 0.55;
 
 export default function ({ parentElement, data, setStateValue }) {
   const find = (selector) => parentElement.querySelector(selector);
   const canvas = find("canvas");
-  if (canvas.dataset.picture === data.picture) return;
-  canvas.dataset.picture = data.picture;
+  if (canvas.dataset.image === data.image) return; // Streamlit calls this function after every interaction
+  canvas.dataset.image = data.image;
 
   const { width, height } = data;
   Object.assign(canvas, { width, height });
-  const strokes = Object.assign(document.createElement("canvas"), { width, height });
-  const pen = strokes.getContext("2d");
-  Object.assign(pen, { lineCap: "round", lineJoin: "round", strokeStyle: SHADE });
+  const mask = createMask(width, height, getComputedStyle(canvas).getPropertyValue("--mask-color"));
 
-  const picture = new Image();
-  const draw = () => {
+  const image = new Image();
+  const redraw = () => {
     const context = canvas.getContext("2d");
     context.globalAlpha = 1;
-    context.drawImage(picture, 0, 0, width, height);
-    context.globalAlpha = SHADE_ALPHA;
-    context.drawImage(strokes, 0, 0);
+    context.drawImage(image, 0, 0, width, height);
+    context.globalAlpha = MASK_OPACITY;
+    context.drawImage(mask.canvas, 0, 0);
   };
-  picture.onload = draw;
-  picture.src = data.picture;
+  image.onload = redraw;
+  image.src = data.image;
 
-  const send = () => {
-    const pixels = pen.getImageData(0, 0, width, height);
-    let painted = false;
-    for (let at = 0; at < pixels.data.length; at += 4) {
-      const level = pixels.data[at + 3];
-      painted ||= level > 0;
-      pixels.data.set([level, level, level, 255], at);
-    }
-    const mask = Object.assign(document.createElement("canvas"), { width, height });
-    mask.getContext("2d").putImageData(pixels, 0, 0);
-    setStateValue("mask", painted ? mask.toDataURL("image/png") : null);
-  };
+  const send = () => setStateValue("mask", encodeMask(mask));
 
-  let last = null;
-  const place = (event) => {
+  let last = null; // [x, y] of the pointer in mask pixels during a stroke
+  const position = (event) => {
     const box = canvas.getBoundingClientRect();
     return [((event.clientX - box.left) * width) / box.width, ((event.clientY - box.top) * height) / box.height];
   };
-  const stroke = (event) => {
-    const next = place(event);
-    pen.globalCompositeOperation = find("#erase").ariaPressed === "true" ? "destination-out" : "source-over";
-    pen.lineWidth = (find("input").value / 100) * Math.max(width, height);
-    pen.beginPath();
-    pen.moveTo(...last);
-    pen.lineTo(...next);
-    pen.stroke();
+  const extendStroke = (event) => {
+    const next = position(event);
+    mask.globalCompositeOperation = find("#erase").ariaPressed === "true" ? "destination-out" : "source-over";
+    mask.lineWidth = (find("input").value / 100) * Math.max(width, height);
+    mask.beginPath();
+    mask.moveTo(...last);
+    mask.lineTo(...next);
+    mask.stroke();
     last = next;
-    draw();
+    redraw();
   };
   canvas.onpointerdown = (event) => {
     canvas.setPointerCapture(event.pointerId);
-    last = place(event);
-    stroke(event);
+    last = position(event);
+    extendStroke(event);
   };
-  canvas.onpointermove = (event) => last && stroke(event);
+  canvas.onpointermove = (event) => last && extendStroke(event);
   canvas.onpointerup = canvas.onpointercancel = () => {
     if (last) send();
     last = null;
@@ -67,8 +54,30 @@ export default function ({ parentElement, data, setStateValue }) {
     currentTarget.ariaPressed = String(currentTarget.ariaPressed !== "true");
   };
   find("#clear").onclick = () => {
-    pen.clearRect(0, 0, width, height);
-    draw();
+    mask.clearRect(0, 0, width, height);
+    redraw();
     send();
   };
+}
+
+/** Returns the drawing context of a transparent canvas; the mask is its alpha channel. */
+function createMask(width, height, color) {
+  const context = Object.assign(document.createElement("canvas"), { width, height }).getContext("2d");
+  return Object.assign(context, { lineCap: "round", lineJoin: "round", strokeStyle: color });
+}
+
+/** Returns the mask as a data URL of a PNG file, or null if nothing is drawn. */
+function encodeMask(mask) {
+  const { width, height } = mask.canvas;
+  const pixels = mask.getImageData(0, 0, width, height);
+  let empty = true;
+  for (let offset = 0; offset < pixels.data.length; offset += 4) {
+    const alpha = pixels.data[offset + 3];
+    empty &&= alpha === 0;
+    pixels.data.set([alpha, alpha, alpha, 255], offset);
+  }
+  if (empty) return null;
+  const file = Object.assign(document.createElement("canvas"), { width, height });
+  file.getContext("2d").putImageData(pixels, 0, 0);
+  return file.toDataURL("image/png");
 }

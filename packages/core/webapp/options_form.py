@@ -1,4 +1,4 @@
-"""Widgets for the options of `TransferConfig`, made from its fields: an option that is new there appears here."""
+"""Widgets for the options of `TransferConfig`, generated from the option table."""
 
 from collections.abc import Mapping
 from itertools import groupby
@@ -10,110 +10,106 @@ from core.config.options import Option, options_of
 from core.config.presets import EVALUATIONS_PER_EPOCH, PRESETS, preset_options
 from core.config.transfer_config import TransferConfig
 from core.network.architecture import layers
-from core.webapp.command_line import as_text
+from core.webapp.request import MAX_OUTPUT_SIDE
 
-LARGEST_SIDE = 4096
-"""Bound on the size that a visitor may ask for, in pixels."""
-OWN_DEFAULTS = "toolkit"
-"""The name under which the page offers the defaults of `TransferConfig` beside the presets."""
-MIDDLE_STRENGTH = 0.5
+TOOLKIT_DEFAULTS = "toolkit"
+"""Name of the defaults of `TransferConfig` in the list of presets."""
+DEFAULT_STRENGTH = 0.5
 
-NOT_HERE = ("save_every", "extractor", "objective")
-"""Options that write or name files of the machine that serves the page."""
-ON_THE_FORM = ("image_size", "iterations", "strength", "preserve_color")
-NAMED_CHOICES = {
+SERVER_FILE_OPTIONS = ("save_every", "extractor", "objective")
+"""Options that the page omits because they write or read files on the server."""
+MAIN_OPTIONS = ("image_size", "iterations", "strength", "preserve_color")
+"""Options outside the expert section."""
+CHOICES = {
     "weights": ("oxford", "torchvision", "torchvision-features"),
     "init": ("matched", "content", "noise", "blend"),
 }
-"""Options that otherwise could name such files too."""
-LARGEST_WHOLE = 2**53 - 1
-"""What a browser's numbers hold."""
+"""Values of options that would otherwise accept paths of files on the server."""
+MAX_SAFE_INTEGER = 2**53 - 1
+"""Largest integer up to which JavaScript represents all integers exactly."""
 
 
 def choose_options() -> dict[str, Any]:
-    """The form of options; what is chosen there, by the names of `TransferConfig`."""
+    """Show the option widgets; return the chosen values by the field names of `TransferConfig`."""
+    table = options_of(TransferConfig)
     preset = st.selectbox(
-        "Preset", [OWN_DEFAULTS, *PRESETS], help="The defaults of well-known programs, or of this one."
+        "Preset", [TOOLKIT_DEFAULTS, *PRESETS], help="Default options of another program, or of this toolkit."
     )
-    ours = preset == OWN_DEFAULTS
-    options: dict[str, Any] = {name: option.default for name, option in options_of(TransferConfig).items()}
-    options |= {} if ours else preset_options(preset)
+    values = {name: option.default for name, option in table.items()}
+    values |= {} if preset == TOOLKIT_DEFAULTS else preset_options(preset)
     size, length = st.columns(2)
     with size:
-        options["image_size"] = _widget(_field("image_size"), options["image_size"], preset, most=LARGEST_SIDE)
+        values["image_size"] = _widget(table["image_size"], values["image_size"], preset, maximum=MAX_OUTPUT_SIDE)
     with length:
-        options["iterations"] = _widget(_field("iterations"), options["iterations"], preset, label="Evaluations")
-        st.caption(f"{options['iterations'] / EVALUATIONS_PER_EPOCH:g} epochs of {EVALUATIONS_PER_EPOCH}")
-    strength = st.container()
-    colours = _field("preserve_color")
-    options["preserve_color"] = st.segmented_control(
-        "Keep the photograph's colours", colours.choices, default=options["preserve_color"], required=True,
-        key=f"{preset} preserve_color", help=colours.help,
+        values["iterations"] = _widget(table["iterations"], values["iterations"], preset, label="Evaluations")
+        st.caption(f"{values['iterations'] / EVALUATIONS_PER_EPOCH:g} epochs of {EVALUATIONS_PER_EPOCH} evaluations")
+    strength = st.container()  # filled last, because the slider depends on a toggle further down
+    preserve_color = table["preserve_color"]
+    values["preserve_color"] = st.segmented_control(
+        "Preserve the content colours", preserve_color.choices, default=values["preserve_color"], required=True,
+        key=f"{preset} preserve_color", help=preserve_color.help,
     )  # fmt: skip
     with st.expander("Expert options"):
-        by_weights = st.toggle(
-            "Weights in place of the strength",
-            value=not ours and options["strength"] is None,
-            key=f"{preset} by weights",
-            help="Paint with the content's and the style's weights as they stand below.",
+        use_weights = st.toggle(
+            "Use the loss weights instead of the style strength",
+            value=preset != TOOLKIT_DEFAULTS and values["strength"] is None,
+            key=f"{preset} use weights",
+            help="Take the content and style weights below as they are and ignore the style strength.",
         )
-        options |= _expert_widgets(options, preset)
+        values |= _expert_widgets(table, values, preset)
     with strength:
         percent = st.slider(
-            "Strength of the style", 0, 100, _percent(options["strength"]), format="%d %%", key=f"{preset} strength",
-            disabled=by_weights, help=_field("strength").help,
+            "Style strength", 0, 100, _percent(values["strength"]), format="%d %%", key=f"{preset} strength",
+            disabled=use_weights, help=table["strength"].help,
         )  # fmt: skip
-    options["strength"] = None if by_weights else percent / 100
-    return options
+    values["strength"] = None if use_weights else percent / 100
+    return values
 
 
 def _percent(strength: float | None) -> int:
-    return round(100 * (MIDDLE_STRENGTH if strength is None else strength))
+    return round(100 * (DEFAULT_STRENGTH if strength is None else strength))
 
 
-def _expert_widgets(defaults: Mapping[str, Any], preset: str) -> dict[str, Any]:
+def _expert_widgets(table: Mapping[str, Option], values: Mapping[str, Any], preset: str) -> dict[str, Any]:
+    """Show the remaining options in two columns under the headings of their groups; return the chosen values."""
     chosen = {}
-    offered = [option for option in options_of(TransferConfig).values() if option.name not in (*NOT_HERE, *ON_THE_FORM)]
-    for group, members in groupby(offered, key=lambda option: option.group):
+    expert = [option for name, option in table.items() if name not in (*SERVER_FILE_OPTIONS, *MAIN_OPTIONS)]
+    for group, members in groupby(expert, key=lambda option: option.group):
         st.markdown(f"**{group}**")
         columns = st.columns(2)
-        for place, option in enumerate(members):
-            with columns[place % 2]:
-                chosen[option.name] = _widget(option, defaults[option.name], preset)
+        for index, option in enumerate(members):
+            with columns[index % 2]:
+                chosen[option.name] = _widget(option, values[option.name], preset)
     return chosen
 
 
-def _field(name: str) -> Option:
-    return options_of(TransferConfig)[name]
-
-
-def _widget(option: Option, value: Any, preset: str, *, label: str = "", most: float = LARGEST_WHOLE) -> Any:
-    """The widget that suits the type of the option. A preset has widgets of its own, which start at its values."""
+def _widget(option: Option, value: Any, preset: str, *, label: str = "", maximum: float = MAX_SAFE_INTEGER) -> Any:
+    """Show the widget for an option's kind. Its key contains the preset, so that each preset starts at its values."""
     label = label or option.name.replace("_", " ").capitalize()
-    shared = {"key": f"{preset} {option.name}", "help": option.help}
-    if choices := NAMED_CHOICES.get(option.name) or _choices(option):
-        return st.selectbox(label, choices, index=choices.index(value), format_func=_told, **shared)
+    shared: dict[str, Any] = {"key": f"{preset} {option.name}", "help": option.help}
+    if choices := _choices(option):
+        return st.selectbox(label, choices, index=choices.index(value), format_func=_choice_label, **shared)
     if option.name.endswith("_layers"):
         names = [layer.name for layer in layers("vgg19")]
         return tuple(st.multiselect(label, names, default=value, **shared))
     if option.kind in ("int", "float") and not option.multiple:
-        return _number(label, option, value, most, shared)
-    text = st.text_input(label, "" if value is None else as_text(value), **shared)
-    return None if option.default is None and not text else text
+        return _number_input(label, option, value, maximum, shared)
+    text = st.text_input(label, "" if value is None else option.format(value), **shared)
+    return None if option.optional and not text else text
 
 
 def _choices(option: Option) -> tuple[str | None, ...]:
-    return (*option.choices, None) if option.choices and option.optional else option.choices
+    choices = CHOICES.get(option.name, option.choices)
+    return (*choices, None) if choices and option.optional else choices
 
 
-def _number(label: str, option: Option, value: float | None, most: float, shared: Mapping[str, Any]) -> float | None:
-    kind = {"int": int, "float": float}[option.kind]
-    least, most = kind(option.minimum), kind(min(option.maximum, most))
-    step = 1 if kind is int else 0.01
-    return st.number_input(
-        label, least, most, value=value, step=step, format="%d" if kind is int else "%g", placeholder="none", **shared
-    )
+def _number_input(
+    label: str, option: Option, value: float | None, maximum: float, shared: Mapping[str, Any]
+) -> float | None:
+    kind, step, number_format = (int, 1, "%d") if option.kind == "int" else (float, 0.01, "%g")
+    low, high = kind(option.minimum), kind(min(option.maximum, maximum))
+    return st.number_input(label, low, high, value=value, step=step, format=number_format, placeholder="none", **shared)
 
 
-def _told(choice: Any) -> str:
-    return "not said" if choice is None else str(choice)
+def _choice_label(choice: str | None) -> str:
+    return "unspecified" if choice is None else choice

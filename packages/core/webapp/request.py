@@ -1,4 +1,4 @@
-"""What one visitor asked for: the pictures, the options, its place in the queue, and the way to say it again."""
+"""A visitor's transfer request: input images, options, its job in the queue, and the files of its result."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,22 +17,24 @@ from core.style_transfer import stylize
 from core.styles import Style
 from core.webapp.command_line import StyleFile, command_line
 from core.webapp.job_queue import Job, JobQueue
-from core.webapp.options_form import LARGEST_SIDE
-from core.webapp.uploads import SHOWN_SIDE, SessionDir, UploadedImage
+from core.webapp.uploads import DISPLAY_SIDE, SessionDir, UploadedImage
+
+MAX_OUTPUT_SIDE = 4096
+"""Limit on the output: `MAX_OUTPUT_SIDE` squared pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class StyleChoice:
-    """A style, its weight among the others, and the mask of the region it is meant for."""
+    """A style image, its weight relative to the other styles, and its region mask."""
 
-    picture: UploadedImage
+    image: UploadedImage
     weight: float
-    region: UploadedImage | None
+    mask: UploadedImage | None
 
 
 @dataclass(frozen=True, eq=False)
-class Painting:
-    """A job with what it was made from."""
+class TransferRequest:
+    """A job together with its input images and options."""
 
     job: Job
     content: UploadedImage
@@ -41,74 +43,74 @@ class Painting:
 
     @property
     def stem(self) -> str:
-        """The name of the painting's files, without ending."""
-        return "-".join([self.content.path.stem, *(style.picture.path.stem for style in self.styles)])
+        """Name of the output files without suffix."""
+        return "-".join([self.content.path.stem, *(style.image.path.stem for style in self.styles)])
 
     @cached_property
-    def shown(self) -> tuple[PIL.Image.Image, PIL.Image.Image]:
-        """The photograph and the finished painting, of one size that suits a page."""
-        assert self.job.result is not None, "only a finished painting is shown"
+    def comparison(self) -> tuple[PIL.Image.Image, PIL.Image.Image]:
+        """The content image and the result at the same display size."""
+        assert self.job.result is not None, "only finished jobs have a result"
         after = self.job.result.image.copy()
-        after.thumbnail((SHOWN_SIDE, SHOWN_SIDE), PIL.Image.Resampling.LANCZOS)
-        return self.content.shown.resize(after.size, PIL.Image.Resampling.LANCZOS), after
+        after.thumbnail((DISPLAY_SIDE, DISPLAY_SIDE), PIL.Image.Resampling.LANCZOS)
+        return self.content.display_image.resize(after.size, PIL.Image.Resampling.LANCZOS), after
 
-    def command(self, ending: str) -> str:
-        """The command line that paints the same picture."""
+    def command(self, suffix: str) -> str:
+        """Return the command line that computes the same result."""
         styles = [
-            StyleFile(style.picture.name, style.weight, style.region.name if style.region else None)
-            for style in self.styles
+            StyleFile(style.image.name, style.weight, style.mask.name if style.mask else None) for style in self.styles
         ]
-        return command_line(self.content.name, styles, self.config, f"{self.stem}.{ending}")
+        return command_line(self.content.name, styles, self.config, f"{self.stem}.{suffix}")
 
-    def file(self, ending: str) -> bytes:
-        """The finished painting as a file of that format, its record inside."""
-        assert self.job.result is not None, "only a finished painting can be saved"
+    def result_file(self, suffix: str) -> bytes:
+        """Return the result, with its run record, as an image file of the format that the suffix names."""
+        assert self.job.result is not None, "only finished jobs have a result"
         with TemporaryDirectory() as folder:
-            path = Path(folder, f"{self.stem}.{ending}")
+            path = Path(folder, f"{self.stem}.{suffix}")
             self.job.result.save(path)
             return path.read_bytes()
 
 
-def plan_painting(
-    queue: JobQueue, folder: SessionDir, content: UploadedImage, styles: Sequence[StyleChoice], config: TransferConfig
-) -> Painting:
-    """Check what can be checked before, and put the painting into the queue.
+def submit_request(
+    queue: JobQueue, session: SessionDir, content: UploadedImage, styles: Sequence[StyleChoice], config: TransferConfig
+) -> TransferRequest:
+    """Check the output size and the file names, then submit the transfer to the queue.
 
     Raises:
-        UsageError: It cannot be painted.
+        UsageError: The output would be too large, or two images have the same name.
         StyleTransferError: The queue is full.
     """
+    _check_output_size(content, config)
+    masks = [style.mask for style in styles if style.mask]
+    names = _names_by_path([content, *(style.image for style in styles), *masks])
+    sources = [Style((style.image.path,), style.weight, style.mask.path if style.mask else None) for style in styles]
+
+    def task(callback: Callback, _session: SessionDir = session) -> Result:  # the reference preserves the image files
+        result = stylize(content.path, sources, config, callback=callback)
+        return replace(result, record=_replace_paths(result.record, names))
+
+    return TransferRequest(queue.submit(task), content, tuple(styles), config)
+
+
+def _check_output_size(content: UploadedImage, config: TransferConfig) -> None:
     width, height = fit_size(content.size, config.image_size, config.image_size_side)
-    if width * height > LARGEST_SIDE**2:
+    if width * height > MAX_OUTPUT_SIDE**2:
         raise UsageError(
-            f"the painting would have {width}x{height} px, and this page paints up to {LARGEST_SIDE}x{LARGEST_SIDE}: "
-            "choose a smaller size"
+            f"the output would have {width}x{height} px, more than this page's limit of "
+            f"{MAX_OUTPUT_SIDE}x{MAX_OUTPUT_SIDE} px: choose a smaller image size"
         )
-    regions = [style.region for style in styles if style.region]
-    pictures = [content, *(style.picture for style in styles), *regions]
-    names = {picture.path: picture.name for picture in pictures}
+
+
+def _names_by_path(images: Sequence[UploadedImage]) -> dict[str, str]:
+    names = {str(image.path.resolve()): image.name for image in images}
     if len(set(names.values())) < len(names):
-        raise UsageError("two of the pictures have the same name: rename one, so that the record can tell them apart")
-    given = [
-        Style((style.picture.path,), style.weight, style.region.path if style.region else None) for style in styles
-    ]
-
-    def work(callback: Callback, held: SessionDir = folder) -> Result:  # the files stay while it is held
-        result = stylize(content.path, given, config, callback=callback)
-        told = {str(path.resolve()): name for path, name in names.items()}
-        return replace(result, record=_with_names(result.record, told))
-
-    return Painting(queue.submit(work), content, tuple(styles), config)
+        raise UsageError("two images have the same file name, so the run record would be ambiguous: rename one")
+    return names
 
 
-def _with_names(record: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """The record with every path of this machine as the name that the visitor knows, wherever it stands."""
-
-    def named(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {key: named(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [named(item) for item in value]
-        return names.get(value, value) if isinstance(value, str) else value
-
-    return {key: named(value) for key, value in record.items()}
+def _replace_paths(value: Any, names: Mapping[str, str]) -> Any:
+    """Return a run record in which the visitor's file names replace the paths on this machine."""
+    if isinstance(value, Mapping):
+        return {key: _replace_paths(item, names) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_replace_paths(item, names) for item in value]
+    return names.get(value, value) if isinstance(value, str) else value

@@ -1,82 +1,78 @@
-"""The painting's side of the page: the place in the queue, the picture as it grows, and the result."""
+"""The job's side of the page: queue position, live preview, loss plot, result and downloads."""
 
 import json
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from core.webapp.components import compare
-from core.webapp.job_queue import Job, JobQueue, Snapshot
-from core.webapp.request import Painting
+from core.webapp.job_queue import Job, JobQueue, Preview
+from core.webapp.loss_plot import loss_chart
+from core.webapp.request import TransferRequest
 
-LOOK_EVERY = 1.0
-"""Seconds between two looks at a painting on its way."""
-MOST_POINTS = 400
-"""Of the plot: more could not be told apart."""
-COLOURS = {"total": "#c2602f", "style": "#5b8bb5", "content": "#7f9f5a", "tv": "#a07ab0"}
-"""Of the lines of the plot, by day and by night."""
+POLL_INTERVAL = 1.0
+"""Seconds between two updates of an active job."""
 
 
-def show_status_panel(queue: JobQueue, painting: Painting | None) -> None:
-    """How far the visitor's painting is, or what became of it."""
-    if painting is None:
+def show_status_panel(queue: JobQueue, request: TransferRequest | None) -> None:
+    """Render the job status: queue position, live preview, result or error."""
+    if request is None:
         with st.container(height=360, horizontal_alignment="center", vertical_alignment="center"):
-            st.caption("The painting will appear here.", text_alignment="center")
-    elif painting.job.live:
-        st.fragment(_watch, run_every=LOOK_EVERY)(queue, painting)
-    elif painting.job.state == "failed":
-        st.error(painting.job.sentence)
-    elif painting.job.state == "cancelled":
-        st.info("This painting was cancelled.")
+            st.caption("The result appears here.", text_alignment="center")
+    elif request.job.active:
+        st.fragment(_show_active_job, run_every=POLL_INTERVAL)(queue, request.job)
+    elif request.job.state == "failed":
+        st.error(request.job.error)
+    elif request.job.state == "cancelled":
+        st.info("This transfer was cancelled.")
     else:
-        _show_result(painting)
+        _show_result(request)
 
 
-def _watch(queue: JobQueue, painting: Painting) -> None:
-    job, ahead = painting.job, queue.look(painting.job)
-    if not job.live:
+def _show_active_job(queue: JobQueue, job: Job) -> None:
+    jobs_ahead = queue.poll(job)
+    if not job.active:
         st.rerun()
-    snapshot = job.snapshot
-    if job.wish:
-        st.progress(snapshot.fraction if snapshot else 0.0, "Finishing its last step …")
-    elif job.state == "waiting":
-        st.progress(
-            0.0,
-            "Yours is next"
-            if ahead == 0
-            else f"{ahead} {'painting is' if ahead == 1 else 'paintings are'} ahead of yours",
-        )
-    elif snapshot is None:
-        st.progress(0.0, "Getting ready …")
-    else:
-        st.progress(snapshot.fraction, _told(snapshot))
+    st.progress(job.preview.fraction if job.preview else 0.0, _status(job, jobs_ahead))
     _show_buttons(queue, job)
-    if snapshot:
-        st.image(snapshot.image, width="stretch", alt="The painting so far")
-        _plot(job)
+    if job.preview:
+        st.image(job.preview.image, width="stretch", alt="Intermediate result")
+        _show_loss_plot(job)
 
 
-def _told(snapshot: Snapshot) -> str:
+def _status(job: Job, jobs_ahead: int) -> str:
+    if job.stop_request:
+        return "Stopping after the current step …"
+    if job.state == "waiting":
+        if jobs_ahead == 0:
+            return "Next in the queue"
+        return f"{jobs_ahead} {'transfer is' if jobs_ahead == 1 else 'transfers are'} ahead of yours in the queue"
+    return _progress_text(job.preview) if job.preview else "Preparing …"
+
+
+def _progress_text(preview: Preview) -> str:
     return (
-        f"Evaluation {snapshot.evaluations} of {snapshot.total_evaluations} · {snapshot.seconds:.0f} s · "
-        f"about {snapshot.left:.0f} s left"
+        f"Evaluation {preview.evaluations} of {preview.total_evaluations} · {preview.seconds:.0f} s · "
+        f"about {preview.seconds_left:.0f} s left"
     )
 
 
 def _show_buttons(queue: JobQueue, job: Job) -> None:
     with st.container(horizontal=True):
-        if job.state == "painting":
-            keep = partial(queue.stop, job, keep=True)
-            st.button("Stop and keep", on_click=keep, disabled=job.snapshot is None or job.wish is not None)
-        cancel = partial(queue.stop, job, keep=False)
-        st.button("Cancel", on_click=cancel, type="tertiary", disabled=job.wish is not None)
+        if job.state == "running":
+            keep = partial(queue.stop, job, keep_result=True)
+            disabled = job.preview is None or job.stop_request is not None
+            st.button("Stop and keep the result", on_click=keep, disabled=disabled)
+        cancel = partial(queue.stop, job, keep_result=False)
+        st.button("Cancel", on_click=cancel, type="tertiary", disabled=job.stop_request is not None)
 
 
-def _show_result(painting: Painting) -> None:
-    result = painting.job.result
+def _show_result(request: TransferRequest) -> None:
+    result = request.job.result
     assert result is not None, "a finished job has a result"
-    compare(*painting.shown, key=f"compare {id(painting.job)}")
+    compare(*request.comparison, key=f"compare {id(request.job)}")
     record = result.record
     ended = "Stopped" if record["stopped"] else "Finished"
     width, height = result.image.size
@@ -84,61 +80,26 @@ def _show_result(painting: Painting) -> None:
         f"{ended} after {result.losses[-1]['evaluations']} evaluations in {record['seconds']:.0f} s · "
         f"{width} × {height} px · loss {record['delivered']['loss']:.4g}"
     )
-    _show_downloads(painting, record)
-    _plot(painting.job)
+    _show_downloads(request, record)
+    _show_loss_plot(request.job)
 
 
-def _show_downloads(painting: Painting, record: Any) -> None:
-    formats = ["png", "jpg", "webp", "tif"] if painting.config.bit_depth == 8 else ["png", "tif"]
-    ending = st.segmented_control("Format", formats, default="png", required=True, format_func=str.upper, key="format")
+def _show_downloads(request: TransferRequest, record: Mapping[str, Any]) -> None:
+    formats = ["png", "jpg", "webp", "tif"] if request.config.bit_depth == 8 else ["png", "tif"]
+    suffix = st.segmented_control("Format", formats, default="png", required=True, format_func=str.upper, key="format")
     with st.container(horizontal=True):
         st.download_button(
-            "Save the painting", partial(painting.file, ending), f"{painting.stem}.{ending}", type="primary",
+            "Download result", partial(request.result_file, suffix), f"{request.stem}.{suffix}", type="primary",
             on_click="ignore",
         )  # fmt: skip
-        st.download_button(
-            "Its record", json.dumps(record, indent=1) + "\n", f"{painting.stem}.json", on_click="ignore"
-        )
-        for style in painting.styles:
-            if style.region:
-                st.download_button(
-                    style.region.name, style.region.path.read_bytes(), style.region.name, on_click="ignore"
-                )
-    with st.expander("The same from a command line"):
-        st.code(painting.command(ending), language="bash", wrap_lines=True)
+        record_json = json.dumps(record, indent=1) + "\n"
+        st.download_button("Download run record", record_json, f"{request.stem}.json", on_click="ignore")
+        for mask in (style.mask for style in request.styles if style.mask):
+            st.download_button(f"Download {mask.name}", mask.path.read_bytes(), mask.name, on_click="ignore")
+    with st.expander("Command line for the same result"):
+        st.code(request.command(suffix), language="bash", wrap_lines=True)
 
 
-def _plot(job: Job) -> None:
-    """The losses over the evaluations, on a logarithmic axis."""
-    steps = list(job.losses)
-    steps = steps[:: -(-len(steps) // MOST_POINTS)]
-    points = [
-        {"evaluations": step["evaluations"], "loss": step[part], "part": "total" if part == "loss" else part}
-        for step in steps
-        for part in step.keys() - {"scale", "evaluations", "seconds"}
-        if step[part] > 0
-    ]
-    colours = {part: colour for part, colour in COLOURS.items() if part in {point["part"] for point in points}}
-    lines = {
-        "mark": {"type": "line"},
-        "encoding": {
-            "x": {"field": "evaluations", "type": "quantitative", "title": "evaluations", "scale": {"nice": False}},
-            "y": {
-                "field": "loss",
-                "type": "quantitative",
-                "title": "loss",
-                "scale": {"type": "log"},
-                "axis": {"tickCount": 4, "format": "~s"},
-            },
-            "color": {
-                "field": "part",
-                "type": "nominal",
-                "title": None,
-                "scale": {"domain": list(colours), "range": list(colours.values())},
-                "legend": {"orient": "top"},
-            },
-        },
-    }
-    st.vega_lite_chart(
-        {name: [point[name] for point in points] for name in ("evaluations", "loss", "part")}, lines, height=260
-    )
+def _show_loss_plot(job: Job) -> None:
+    points, spec = loss_chart(job.losses)
+    st.vega_lite_chart(points, spec, height=260)

@@ -1,4 +1,4 @@
-"""A visitor's pictures: what they upload or draw, kept in a folder of their own, and the samples."""
+"""Uploaded, drawn and sample images, and the directory that holds the files of one visitor."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -10,102 +10,101 @@ import PIL.Image
 
 from core.arrays import Size
 from core.errors import UsageError
-from core.image.reading import read_image, read_size
+from core.image.reading import list_images, read_image, read_size
 from core.image.resize import resize
 from core.image.writing import to_image
-from core.styles import SUFFIXES
 
-MOST_PIXELS = 40_000_000
-"""Of an upload: it is held in memory as 12 bytes a pixel, and more than once while it is read."""
-SHOWN_SIDE = 1024
-"""Bound on the long side of a picture as the page shows it, in pixels."""
+MAX_UPLOAD_PIXELS = 40_000_000
+"""Limit on an upload. A decoded image takes 12 bytes per pixel, and decoding needs several copies."""
+DISPLAY_SIDE = 1024
+"""Limit on the long side of an image that the page displays, in pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class UploadedImage:
-    """A picture that can be read: its file, what the visitor calls it, and how the page shows it."""
+    """A validated image: its file, its name for the visitor, its size in pixels, and a small version for display."""
 
     path: Path
     name: str
     size: Size
-    shown: PIL.Image.Image
+    display_image: PIL.Image.Image
 
 
 class SessionDir:
-    """The files of one visitor; they go when the last one who holds the folder lets go of it."""
+    """Temporary directory with the files of one visitor; deleted when nothing refers to this object any more."""
 
     def __init__(self) -> None:
-        self._folder = TemporaryDirectory(prefix="style-transfer-page-")
-        self._known: dict[str, UploadedImage | UsageError] = {}
+        self._directory = TemporaryDirectory(prefix="style-transfer-page-")
+        self._images: dict[str, UploadedImage | UsageError] = {}
 
     def add(self, key: str, name: str, read: Callable[[], bytes], kind: str) -> UploadedImage:
-        """Keep a picture and read it, unless the one with this `key` has been read before.
+        """Store and read an image, once per `key`: later calls return the same image or raise the same error.
 
         Args:
-            key: What tells this upload from every other one of the visitor.
-            name: What the visitor calls the file.
-            read: Gives its bytes.
-            kind: What an error calls it, such as "content".
+            key: Identifies the upload within the session.
+            name: File name on the visitor's machine.
+            read: Returns the content of the file.
+            kind: Role of the image in error messages, such as "content image".
 
         Raises:
-            UsageError: It is no picture, or damaged, too small or too large.
+            UsageError: The file is not an image, or it is damaged, too small or too large.
         """
-        if key not in self._known:
-            path = Path(self._folder.name, str(len(self._known)), safe_name(name))
+        if key not in self._images:
+            path = Path(self._directory.name, str(len(self._images)), safe_name(name))
             path.parent.mkdir()
             path.write_bytes(read())
             try:
-                self._known[key] = read_upload(path, path.name, kind)
+                self._images[key] = read_upload(path, path.name, kind)
             except UsageError as error:
                 path.unlink()
-                self._known[key] = error
-        known = self._known[key]
-        if isinstance(known, UsageError):
-            raise known
-        return known
+                self._images[key] = error
+        image = self._images[key]
+        if isinstance(image, UsageError):
+            raise image
+        return image
 
 
 def read_upload(path: Path, name: str, kind: str) -> UploadedImage:
-    """Read a picture for the page; errors speak of it by the `name` its visitor knows.
+    """Read an image for the page; error messages contain `name` instead of the path on the server.
 
     Raises:
-        UsageError: It is no picture, or damaged, too small or too large.
+        UsageError: The file is not an image, or it is damaged, too small or too large.
     """
     try:
         size = read_size(path, name=kind)
-        if size[0] * size[1] > MOST_PIXELS:
+        if size[0] * size[1] > MAX_UPLOAD_PIXELS:
             raise UsageError(
-                f"{kind} {path} has {size[0]}x{size[1]} px, and this page takes {MOST_PIXELS // 10**6} megapixels: "
-                "scale it down first"
+                f"{kind} {path} has {size[0]}x{size[1]} px, more than this page's limit of "
+                f"{MAX_UPLOAD_PIXELS // 10**6} megapixels: scale it down first"
             )
-        picture = read_image(path, name=kind)
+        image = read_image(path, name=kind)
     except UsageError as error:
         raise UsageError(str(error).replace(str(path), name)) from error
-    scale = min(1.0, SHOWN_SIDE / max(picture.size))
-    small = (max(1, round(picture.size[0] * scale)), max(1, round(picture.size[1] * scale)))
-    alpha = None if picture.alpha is None else resize(picture.alpha, small)
-    return UploadedImage(path, name, picture.size, to_image(resize(picture.pixels, small), alpha))
+    scale = min(1.0, DISPLAY_SIDE / max(image.size))
+    display_size = (max(1, round(image.size[0] * scale)), max(1, round(image.size[1] * scale)))
+    alpha = None if image.alpha is None else resize(image.alpha, display_size)
+    return UploadedImage(path, name, image.size, to_image(resize(image.pixels, display_size), alpha))
 
 
 def safe_name(name: str) -> str:
-    """A file's name without folders, and without what would have a meaning in `--style a.jpg:0.5 --region b.png=a.jpg`.
+    """Return a file name without directories and without the separators of `--style a.jpg:0.5 --region b.png=a.jpg`.
 
     >>> safe_name("../a=b:c.jpg")
     'a-b-c.jpg'
     """
     last = re.split(r"[/\\]", name)[-1]
     cleaned = re.sub(r"[\x00-\x1f\x7f:=,]", "-", last).lstrip(".-")
-    return cleaned[-100:] or "picture"
+    return cleaned[-100:] or "image"
 
 
 def find_samples() -> Mapping[str, Mapping[str, Path]]:
-    """Pictures to begin with, by kind ("content", "style") and name; none where the examples are not at hand."""
-    checkout = Path(__file__).parents[3]
-    for folder in (Path("examples"), checkout / "examples"):
+    """Return the paths of the sample images by role ("content", "style") and name; empty without `examples/`."""
+    repository = Path(__file__).parents[3]
+    for folder in (Path("examples"), repository / "examples"):
         if (folder / "content").is_dir() and (folder / "style").is_dir():
-            return {kind: _pictures_in(folder / kind) for kind in ("content", "style")}
+            return {role: _images_in(folder / role) for role in ("content", "style")}
     return {"content": {}, "style": {}}
 
 
-def _pictures_in(folder: Path) -> dict[str, Path]:
-    return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
+def _images_in(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in list_images(folder)}

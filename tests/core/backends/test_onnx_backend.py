@@ -1,13 +1,14 @@
-"""The engine without PyTorch: the same losses and the same paintings as PyTorch's, and what it refuses."""
+"""The ONNX Runtime backend: the same losses and results as PyTorch, and its errors."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from core.arrays import Pixels
+from core.arrays import Pixels, size_of
 from core.artifacts.extractors import open_extractor
 from core.artifacts.manifest import read_manifest
 from core.backends.onnx_backend import OnnxBackend, features_for, gram
@@ -16,8 +17,9 @@ from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.image.reading import read_image
 from core.image.resize import resize
-from core.objective.losses import gram as losses_gram
+from core.objective.gram import gram as torch_gram
 from core.style_transfer import stylize
+from core.styles import StyleExemplar
 from support.objectives import OPTIONS, exported_objective
 
 Exported = Callable[..., Path]
@@ -33,54 +35,59 @@ def config_for(objective: Path, extractor: Path | None = None, **options: object
     return TransferConfig(**(OPTIONS | {"device": "cpu"} | artifacts | options))
 
 
-def engine_for(config: TransferConfig) -> OnnxBackend:
+def backend_for(config: TransferConfig) -> OnnxBackend:
     assert config.objective
     return OnnxBackend(config.objective, features_for(config), config)
 
 
-def pictures(content_path: Path, style_path: Path) -> tuple[Pixels, Pixels]:
+def images(content_path: Path, style_path: Path) -> tuple[Pixels, Pixels]:
     return resize(read_image(content_path).pixels, (47, 31)), resize(read_image(style_path).pixels, (36, 40))
+
+
+def objective_of(backend: OnnxBackend | TorchBackend, content: Pixels, style: Pixels) -> Any:
+    plan = backend.plan(size_of(content), size_of(style))
+    return backend.objective(content, [StyleExemplar((style,))], plan)
 
 
 def no_features(pixels: Pixels) -> Mapping[str, Pixels]:
     raise AssertionError
 
 
-def test_the_gram_is_that_of_the_losses() -> None:
+def test_gram_equals_that_of_pytorch() -> None:
     features = np.random.default_rng(0).random((1, 5, 7, 9), np.float32)
-    np.testing.assert_allclose(gram(features), losses_gram(torch.from_numpy(features)), rtol=1e-6)
+    np.testing.assert_allclose(gram(features), torch_gram(torch.from_numpy(features)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("tv_weight", [0, 2])
-def test_the_objective_is_that_of_pytorch(
+def test_the_objective_equals_that_of_pytorch(
     objective: Path, exported: Exported, content_path: Path, style_path: Path, tv_weight: float
 ) -> None:
-    content, style = pictures(content_path, style_path)
+    content, style = images(content_path, style_path)
     options = {"content_weight": 2, "style_weight": (0.3, 0.05), "tv_weight": tv_weight}
     config = config_for(objective, exported("onnx"), **options)
     eager = TorchBackend(TransferConfig(**(OPTIONS | options), device="cpu"))
     image = (content + 0.2 * np.random.default_rng(0).random(content.shape, np.float32)).clip(0, 1)
-    found = engine_for(config).objective(content, style).scaled(content=4)(image)
-    expected = eager.objective(content, style).scaled(content=4)(torch.from_numpy(image))
+    found = objective_of(backend_for(config), content, style).scaled(content=4)(image)
+    expected = objective_of(eager, content, style).scaled(content=4)(torch.from_numpy(image))
     assert found.loss == pytest.approx(expected.loss, rel=1e-5)
     assert dict(found.parts) == pytest.approx(dict(expected.parts), rel=1e-5)
     gradient = expected.gradient.numpy()
     assert np.linalg.norm(found.gradient - gradient) < 1e-3 * np.linalg.norm(gradient)
 
 
-def test_targets_may_come_from_pytorch(
+def test_targets_computed_by_pytorch_or_by_an_extractor_are_equal(
     objective: Path, exported: Exported, content_path: Path, style_path: Path
 ) -> None:
-    content, style = pictures(content_path, style_path)
+    content, style = images(content_path, style_path)
     losses = [
-        engine_for(config_for(objective, extractor)).objective(content, style)(content[..., ::-1]).loss
+        objective_of(backend_for(config_for(objective, extractor)), content, style)(content[..., ::-1]).loss
         for extractor in (None, exported("onnx"))
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
-def test_paintings_are_delivered_as_pytorch_delivers_them(
+def test_results_have_the_loss_of_results_of_pytorch(
     objective: Path, exported: Exported, content_path: Path, style_path: Path, optimizer: str
 ) -> None:
     options = {"image_size": 64, "iterations": 24, "optimizer": optimizer, "init": "content"}
@@ -91,14 +98,14 @@ def test_paintings_are_delivered_as_pytorch_delivers_them(
             TransferConfig(**(OPTIONS | options), device="cpu"),
         )
     ]
-    ours, theirs = (result.record["delivered"]["loss"] for result in results)
-    assert ours == pytest.approx(theirs, rel=0.01)
-    assert ours < 0.7 * results[0].losses[0]["loss"]
+    onnx, pytorch = (result.record["delivered"]["loss"] for result in results)
+    assert onnx == pytest.approx(pytorch, rel=0.01)
+    assert onnx < 0.7 * results[0].losses[0]["loss"]
 
 
-def test_the_record_says_what_computed_it(objective: Path, exported: Exported) -> None:
-    described = engine_for(config_for(objective, exported("onnx"))).describe()
-    assert described["engine"] == "onnxruntime"
+def test_describe_names_runtime_and_weights(objective: Path, exported: Exported) -> None:
+    described = backend_for(config_for(objective, exported("onnx"))).describe()
+    assert described["name"] == "onnxruntime"
     assert (described["provider"], described["device"]) == ("CPUExecutionProvider", "cpu")
     assert described["weights"] == read_manifest(objective).weights
 
@@ -106,9 +113,9 @@ def test_the_record_says_what_computed_it(objective: Path, exported: Exported) -
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"style_loss": "wasserstein"}, "compares styles by Gram matrices"),
-        ({"content_layers": "relu2_1"}, "add --content-layers relu3_1, or export another"),
-        ({"style_layers": "relu1_1,relu2_1,relu3_1"}, "add --style-layers relu1_1,relu2_1, or export another"),
+        ({"style_loss": "wasserstein"}, "does not support --style-loss wasserstein"),
+        ({"content_layers": "relu2_1"}, "add --content-layers relu3_1, or export the objective again"),
+        ({"style_layers": "relu1_1,relu2_1,relu3_1"}, "add --style-layers relu1_1,relu2_1, or export the objective again"),
         ({"pooling": "average"}, "add --pooling max"),
         ({"arch": "vgg16"}, "add --arch vgg19"),
     ],
@@ -118,12 +125,12 @@ def test_another_configuration_is_refused(objective: Path, options: Mapping[str,
         OnnxBackend(objective, no_features, config_for(objective, **options))
 
 
-def test_a_missing_device_is_told(objective: Path) -> None:
+def test_a_missing_device_is_refused(objective: Path) -> None:
     with pytest.raises(StyleTransferError, match="finds no mps device"):
         OnnxBackend(objective, no_features, config_for(objective, device="mps"))
 
 
-def test_an_extractor_is_no_objective(objective: Path, exported: Exported) -> None:
+def test_an_extractor_is_refused_as_an_objective(objective: Path, exported: Exported) -> None:
     with pytest.raises(UsageError, match="holds an extractor, where an objective was expected"):
         OnnxBackend(exported("onnx"), no_features, config_for(objective))
 
@@ -133,5 +140,5 @@ def test_an_extractor_of_another_network_is_refused(
 ) -> None:
     average = exported_objective(tmp_path_factory, "average")
     config = config_for(average, pooling="average")
-    with pytest.raises(UsageError, match="the objective is of pooling average and the extractor of pooling max"):
+    with pytest.raises(UsageError, match="exported with pooling average, the extractor with pooling max"):
         OnnxBackend(average, open_extractor(exported("onnx"), "cpu"), config)

@@ -1,11 +1,11 @@
-"""Which paintings a batch consists of: names, values and files, without painting anything."""
+"""The items of a batch: input files, option values and output names, without a run."""
 
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from core.cli.sweep import find_images, plan_batch, sweep
+from core.cli.sweep import expand_sweeps, find_images, plan_batch
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 
@@ -19,29 +19,29 @@ def empty(folder: Path, *names: str) -> list[Path]:
     return [folder / name for name in names]
 
 
-def test_files_folders_and_globs_name_pictures(tmp_path: Path) -> None:
+def test_find_images_expands_files_directories_and_globs(tmp_path: Path) -> None:
     b, a, _, deep, _ = empty(tmp_path, "b.jpg", "a.PNG", "notes.txt", "deep/c.webp", "deep/d.txt")
     assert find_images([str(tmp_path)], "style") == [a, b]
     assert find_images([str(tmp_path / "*.jpg"), str(a), str(tmp_path)], "style") == [b, a]
     assert find_images([str(tmp_path / "**" / "*.webp")], "style") == [deep]
 
 
-def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path: Path) -> None:
+def test_find_images_prefers_an_existing_file_to_a_glob(tmp_path: Path) -> None:
     bracket, _ = empty(tmp_path, "a[1].jpg", "a1.jpg")
     assert find_images([str(bracket)], "content") == [bracket]
 
 
 @pytest.mark.parametrize("text", ["missing.jpg", "*.png", "."])
-def test_what_names_no_picture_is_refused(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_images_refuses_names_without_images(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="names no picture"):
+    with pytest.raises(UsageError, match="matches no image"):
         find_images([text], "content")
     with pytest.raises(UsageError, match="add --content"):
         find_images([], "content")
 
 
-def test_sweeps_multiply() -> None:
-    variants = sweep(CONFIG, ["strength=0.2,0.8", "preserve-color=none,match"])
+def test_expand_sweeps_returns_all_combinations() -> None:
+    variants = expand_sweeps(CONFIG, ["strength=0.2,0.8", "preserve-color=none,match"])
     assert [variant.label for variant in variants] == [
         "strength=0.2-preserve-color=none",
         "strength=0.2-preserve-color=match",
@@ -52,63 +52,65 @@ def test_sweeps_multiply() -> None:
         (0.2, "none"), (0.2, "match"), (0.8, "none"), (0.8, "match"),
     ]  # fmt: skip
     assert {variant.config.image_size for variant in variants} == {48}
-    assert [(variant.label, variant.config) for variant in sweep(CONFIG, [])] == [("", CONFIG)]
+    assert [(variant.label, variant.config) for variant in expand_sweeps(CONFIG, [])] == [("", CONFIG)]
 
 
 @pytest.mark.parametrize(
     ("texts", "sentence"),
     [
-        (["colour=1"], "expected OPTION=VALUE,VALUE with one of image_size"),
+        (["color=1"], "expected OPTION=VALUE,VALUE with one of image_size"),
         (["strength"], "expected different values"),
         (["strength=0.2,,0.3"], "expected different values"),
         (["strength=0.2,0.2"], "expected different values"),
         (["strength=0.2,high"], "--strength is high"),
         (["iterations=10,0"], "--iterations is 0"),
-        (["seed=1", "seed=2"], "names seed twice"),
+        (["seed=1", "seed=2"], "is given twice for seed"),
     ],
 )
-def test_a_sweep_that_cannot_work_is_refused(texts: list[str], sentence: str) -> None:
+def test_expand_sweeps_refuses_invalid_sweeps(texts: list[str], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
-        sweep(CONFIG, texts)
+        expand_sweeps(CONFIG, texts)
 
 
-def test_every_content_meets_every_style_under_a_name_of_its_own(tmp_path: Path) -> None:
+def test_plan_batch_gives_every_combination_a_unique_output(tmp_path: Path) -> None:
     contents = empty(tmp_path, "cat.jpg", "cat.png", "cat-glass.jpg")
     styles = empty(tmp_path / "styles", "glass.jpg", "Glass.png", "glass-ink.jpg", "ink.jpg")
-    paintings = plan_batch(contents, styles, sweep(CONFIG, ["seed=1,2"]), tmp_path / "out")
-    assert len(paintings) == 3 * 4 * 2
-    assert {(one.content, one.style, one.variant.label) for one in paintings} == {
+    items = plan_batch(contents, styles, expand_sweeps(CONFIG, ["seed=1,2"]), tmp_path / "out")
+    assert len(items) == 3 * 4 * 2
+    assert {(item.content, item.style, item.variant.label) for item in items} == {
         (content, style, label) for content in contents for style in styles for label in ("seed=1", "seed=2")
     }
-    names = [painting.output.name for painting in paintings]
+    names = [item.output.name for item in items]
     assert len({name.casefold() for name in names}) == len(names)
     assert names[0] == "cat-glass-seed=1.png"
-    assert {painting.output.parent for painting in paintings} == {tmp_path / "out"}
+    assert {item.output.parent for item in items} == {tmp_path / "out"}
     assert not (tmp_path / "out").exists()
 
 
-def test_a_value_that_is_a_path_makes_no_folders(tmp_path: Path) -> None:
+def test_plan_batch_replaces_separators_in_output_names(tmp_path: Path) -> None:
     (content,) = empty(tmp_path, "cat.jpg")
-    (painting,) = plan_batch([content], [content], sweep(CONFIG, ["init=starts/first one.png"]), tmp_path / "out")
-    assert painting.output == tmp_path / "out" / "cat-cat-init=starts_first_one.png.png"
+    (item,) = plan_batch([content], [content], expand_sweeps(CONFIG, ["init=starts/first one.png"]), tmp_path / "out")
+    assert item.output == tmp_path / "out" / "cat-cat-init=starts_first_one.png.png"
 
 
-def test_no_painting_takes_the_place_of_a_picture(tmp_path: Path) -> None:
-    pictures = empty(tmp_path, "cat.png", "cat-glass.png", "glass.jpg")
-    with pytest.raises(UsageError, match=r"cat-glass\.png is one of the pictures"):
-        plan_batch(pictures[:2], pictures[2:], sweep(CONFIG, []), tmp_path)
+def test_plan_batch_refuses_to_overwrite_an_input(tmp_path: Path) -> None:
+    images = empty(tmp_path, "cat.png", "cat-glass.png", "glass.jpg")
+    with pytest.raises(UsageError, match=r"cat-glass\.png would overwrite an input image"):
+        plan_batch(images[:2], images[2:], expand_sweeps(CONFIG, []), tmp_path)
 
 
-def test_the_folder_must_not_be_a_file(tmp_path: Path) -> None:
+def test_plan_batch_refuses_a_file_as_output_directory(tmp_path: Path) -> None:
     content, file = empty(tmp_path, "cat.png", "file")
     with pytest.raises(UsageError, match="is a file, not a folder"):
-        plan_batch([content], [content], sweep(CONFIG, []), file)
+        plan_batch([content], [content], expand_sweeps(CONFIG, []), file)
 
 
-def test_a_picture_without_a_record_is_not_finished(tmp_path: Path, content_path: Path, style_path: Path) -> None:
-    (painting,) = plan_batch([content_path], [style_path], sweep(CONFIG, []), tmp_path)
-    assert not painting.is_finished()
-    Image.new("RGB", (48, 32)).save(painting.output)
-    assert not painting.is_finished()
-    painting.output.write_bytes(b"no picture")
-    assert not painting.is_finished()
+def test_item_without_a_record_in_its_output_is_not_finished(
+    tmp_path: Path, content_path: Path, style_path: Path
+) -> None:
+    (item,) = plan_batch([content_path], [style_path], expand_sweeps(CONFIG, []), tmp_path)
+    assert not item.is_finished()
+    Image.new("RGB", (48, 32)).save(item.output)
+    assert not item.is_finished()
+    item.output.write_bytes(b"no image")
+    assert not item.is_finished()

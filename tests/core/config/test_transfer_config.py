@@ -1,27 +1,25 @@
-import dataclasses
 import math
 
 import pytest
 
-from core.config.presets import PRESETS, preset_options
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 
 
-def test_values_are_stored_in_one_form() -> None:
+def test_values_are_stored_in_canonical_form() -> None:
     config = TransferConfig(content_layers="conv_4_2, relu3_1", content_weight="1, 2", style_weight=3)
     assert config.content_layers == ("relu4_2", "relu3_1")
     assert config.content_weights == {"relu4_2": 1.0, "relu3_1": 2.0}
     assert set(config.style_weights.values()) == {3.0}
 
 
-def test_it_survives_json() -> None:
+def test_from_options_restores_to_dict() -> None:
     config = TransferConfig(style_layers=["relu1_1", "relu2_2"], style_weight=[0.5, 7], init="noise", seed=5)
     assert TransferConfig.from_options(config.to_dict()) == config
 
 
 @pytest.mark.parametrize(
-    ("options", "sentence"),
+    ("options", "message"),
     [
         ({"image_size": 8}, "--image-size is 8: expected a whole number of at least 16"),
         ({"image_size": "wide"}, "--image-size is wide: expected a whole number of at least 16"),
@@ -30,6 +28,23 @@ def test_it_survives_json() -> None:
         ({"style_weight": math.nan}, "--style-weight is nan: expected a number of at least 0"),
         ({"content_weight": -1}, "--content-weight is -1: expected a number of at least 0"),
         ({"tv_weight": math.inf}, "--tv-weight is inf: expected a number of at least 0"),
+        ({"image_size": "512.0"}, "--image-size is 512.0: expected a whole number of at least 16"),
+        ({"max_memory": "lots"}, "--max-memory is lots: expected a size such as 6GB or 500MB, or 0"),
+        ({"tile_size": 8}, "--tile-size is 8: expected at least 16, or 0 for automatic"),
+        (
+            {"style_loss": "sliced-wasserstein", "tile_size": 64},
+            "--style-loss sliced-wasserstein needs the whole image at once: remove --tile-size, or use gram or "
+            "wasserstein",
+        ),
+        ({"style_loss": "mean"}, "--style-loss is 'mean': expected one of gram, wasserstein, sliced-wasserstein"),
+        (
+            {"objective": "a.onnx", "max_memory": "1GB"},
+            "--objective computes the whole image at once: remove --tile-size and --max-memory, or --objective",
+        ),
+        (
+            {"precision": "bf16", "extractor": "a.pt"},
+            "--precision is bf16, but artifacts compute in fp32: remove --precision, or --extractor and --objective",
+        ),
         ({"blend": 2}, "--blend is 2: expected a number from 0 to 1"),
         ({"bit_depth": 12}, "--bit-depth is 12: expected 8 or 16"),
         ({"optimizer": "sgd"}, "--optimizer is 'sgd': expected one of lbfgs, adam"),
@@ -52,46 +67,25 @@ def test_it_survives_json() -> None:
         ),
     ],
 )
-def test_what_cannot_work_is_refused_in_one_sentence(options: dict, sentence: str) -> None:
-    with pytest.raises(UsageError) as refusal:
+def test_invalid_values_are_refused(options: dict, message: str) -> None:
+    with pytest.raises(UsageError) as raised:
         TransferConfig(**options)
-    assert str(refusal.value) == sentence
+    assert str(raised.value) == message
 
 
-def test_a_layer_of_the_other_network_is_refused() -> None:
+def test_a_layer_of_another_architecture_is_refused() -> None:
     assert TransferConfig(content_layers="relu3_4").content_layers == ("relu3_4",)
     with pytest.raises(UsageError, match="relu3_4"):
         TransferConfig(content_layers="relu3_4", arch="vgg16")
 
 
-def test_an_unknown_key_is_refused() -> None:
+def test_from_options_refuses_an_unknown_key() -> None:
     with pytest.raises(UsageError, match="unknown option 'colour'"):
         TransferConfig.from_options({"colour": 1})
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_presets_are_whole_and_can_be_changed(name: str) -> None:
-    assert TransferConfig.preset(name, iterations=7) == dataclasses.replace(TransferConfig.preset(name), iterations=7)
-
-
-def test_an_unknown_preset_is_refused() -> None:
-    with pytest.raises(UsageError, match="firekind, gatys2015, johnson, crowson"):
-        preset_options("picasso")
-
-
-def test_the_seeds_defaults() -> None:
-    config = TransferConfig.preset("firekind")
-    assert (config.content_weight, config.style_weight, config.iterations) == ((1.0,), (1e6,), 520)
-    assert (config.image_size, config.image_size_side, config.init, config.scales) == (
-        512,
-        "short",
-        "content",
-        1,
-    )
-
-
-def test_johnsons_weights_by_his_own_formulas() -> None:
-    """In his units, features fed with 0 to 255: 5 content, 100 style over C² a layer, 1e-3 smoothness."""
-    config, scale = TransferConfig.preset("johnson"), 57.6
-    ratio = config.style_weights["relu3_1"] / scale**4 / (config.content_weights["relu4_2"] / scale**2)
-    assert ratio == pytest.approx(100 / 256**2 / 5)
+def test_differences_ignores_options_without_effect_on_the_result() -> None:
+    config = TransferConfig(seed=1)
+    recorded = config.with_options(seed=2, device="cpu", max_memory="1GB", save_every=5).to_dict()
+    assert config.differences(recorded) == ["--seed"]
+    assert config.differences(recorded | {"seed": 1, "removed_option": 3}) == ["--removed-option"]

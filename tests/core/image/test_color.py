@@ -1,6 +1,6 @@
 import numpy as np
 
-from core.image.color import match_color_bands, match_colors
+from core.image.color import luma, match_color_bands, match_colors, match_colors_to
 from core.image.resize import resample
 
 RNG = np.random.default_rng(1)
@@ -16,28 +16,28 @@ def statistics(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return flat.mean(1), np.cov(flat)
 
 
-def test_colours_get_the_mean_and_covariance_of_the_reference() -> None:
+def test_match_colors_gives_the_mean_and_covariance_of_the_reference() -> None:
     content, style = RNG.random((1, 3, 40, 30)), RNG.random((1, 3, 20, 50)) ** 3 @ np.eye(50) * 0.7
     matched = match_colors(content.astype(np.float32), style.astype(np.float32))
     for found, expected in zip(statistics(matched), statistics(style), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_a_picture_in_its_own_colours_stays_as_it_is() -> None:
+def test_matching_an_image_to_itself_does_not_change_it() -> None:
     content = RNG.random((1, 3, 40, 30), dtype=np.float32)
     np.testing.assert_allclose(match_colors(content, content), content, atol=1e-5)
     np.testing.assert_allclose(match_color_bands(content, content), content, atol=1e-4)
 
 
-def test_a_grey_picture_can_be_matched() -> None:
+def test_match_color_bands_accepts_a_grey_image() -> None:
     grey = np.repeat(RNG.random((1, 1, 40, 30), dtype=np.float32), 3, axis=1)
     matched = match_color_bands(grey, RNG.random((1, 3, 40, 30), dtype=np.float32))
     assert np.isfinite(matched).all()
     assert 0 <= matched.min() <= matched.max() <= 1
 
 
-def test_contrasts_are_matched_at_every_scale() -> None:
-    """A smooth picture gets the fine contrast of a rough one, which a match of colours alone cannot give."""
+def test_match_color_bands_matches_fine_contrast() -> None:
+    """A smooth image gets the fine contrast of a noisy one; matching only the colours does not do this."""
     content = smooth(64, 64, 0.5) + RNG.normal(0, 0.002, (1, 3, 64, 64)).astype(np.float32)
     style = 0.5 + RNG.normal(0, 0.1, (1, 3, 64, 64)).astype(np.float32)
 
@@ -47,3 +47,17 @@ def test_contrasts_are_matched_at_every_scale() -> None:
     alone, banded = (fine_contrast(match(content, style)) for match in (match_colors, match_color_bands))
     assert abs(banded / fine_contrast(style) - 1) < 0.25
     assert alone < 0.5 * fine_contrast(style)
+
+
+def test_match_colors_to_is_clipped() -> None:
+    style, content = RNG.random((1, 3, 20, 20), dtype=np.float32), np.zeros((1, 3, 20, 20), np.float32)
+    content[..., :10] = 1
+    matched, unclipped = match_colors_to(style, content), match_colors(style, content)
+    assert unclipped.min() < 0
+    assert unclipped.max() > 1
+    np.testing.assert_array_equal(matched, unclipped.clip(0, 1))
+
+
+def test_luma_weights_red_green_and_blue() -> None:
+    primaries = np.eye(3, dtype=np.float32).reshape(1, 3, 1, 3)
+    np.testing.assert_allclose(luma(primaries), [[[[0.299, 0.587, 0.114]]]], rtol=1e-6)

@@ -1,4 +1,4 @@
-"""Contact sheets, looked at pixel by pixel."""
+"""Contact sheets, compared pixel by pixel."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from core.errors import UsageError
 from core.image.contact_sheet import GAP, TEXT_HEIGHT, Cell, draw_contact_sheet
 
 
-def test_pictures_stand_in_the_middle_of_their_cells() -> None:
+def test_images_are_centred_in_their_cells() -> None:
     red, blue = Image.new("RGB", (40, 20), "red"), Image.new("RGB", (16, 16), "blue")
     sheet = np.asarray(draw_contact_sheet([[Cell(red), Cell()], [Cell(), Cell(blue)]], (20, 20)))
     assert sheet.shape == (2 * 20 + 3 * GAP, 2 * 20 + 3 * GAP, 3)
@@ -21,8 +21,8 @@ def test_pictures_stand_in_the_middle_of_their_cells() -> None:
     np.testing.assert_array_equal(sheet, expected)
 
 
-def test_texts_stand_below_and_stay_within_their_cell() -> None:
-    long = "a very long name of a painting that no cell can hold"
+def test_texts_are_below_the_images_and_cut_at_the_cell() -> None:
+    long = "a very long name of an image that does not fit into a cell"
     sheet = np.asarray(draw_contact_sheet([[Cell(text="x"), Cell(text=long)]], (60, 20)).convert("L"))
     assert sheet.shape[0] == 20 + TEXT_HEIGHT + 2 * GAP
     ink = np.argwhere(sheet < 128)
@@ -34,6 +34,6 @@ def test_texts_stand_below_and_stay_within_their_cell() -> None:
     assert (columns > 60 + 2 * GAP + 30).any()
 
 
-def test_a_file_that_is_no_picture_is_refused(tmp_path: Path) -> None:
+def test_an_unreadable_image_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         draw_contact_sheet([[Cell(tmp_path / "missing.png")]], (20, 20))

@@ -1,4 +1,4 @@
-"""Every feature is owned once, and no tile reads less than what its features depend on, by brute force."""
+"""By brute force: every feature belongs to one tile, and every tile reads all pixels its features depend on."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def influences(arch: str, side: int) -> dict[str, list[tuple[int, int]]]:
 @pytest.mark.parametrize("strips", [False, True])
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize(("arch", "taps"), TAPS)
-def test_every_feature_is_owned_exactly_once(arch: str, taps: tuple[str, ...], side: int, strips: bool) -> None:
+def test_every_feature_belongs_to_exactly_one_tile(arch: str, taps: tuple[str, ...], side: int, strips: bool) -> None:
     tiling = Tiling.of(arch, taps, side, strips=strips)
     for width, height in SIZES:
         for stride in tiling.strides.values():
@@ -44,13 +44,13 @@ def test_every_feature_is_owned_exactly_once(arch: str, taps: tuple[str, ...], s
             assert shares == pytest.approx(1)
 
 
-@pytest.mark.parametrize("processes", [2, 3, 8])
+@pytest.mark.parametrize("ranks", [2, 3, 8])
 @pytest.mark.parametrize("side", [33, 64, 2**31])
-def test_of_several_processes_one_owns_every_feature(side: int, processes: int) -> None:
-    tiling = Tiling.of("vgg19", DEFAULT, side, processes)
+def test_every_feature_belongs_to_exactly_one_rank(side: int, ranks: int) -> None:
+    tiling = Tiling.of("vgg19", DEFAULT, side, ranks)
     for width, height in [*SIZES, (7, 9), (640, 480)]:
-        tiles = [tile for rank in range(processes) for tile in tiling.share((width, height), rank)]
-        assert len(tiles) >= processes
+        tiles = [tile for rank in range(ranks) for tile in tiling.share((width, height), rank)]
+        assert len(tiles) >= ranks
         for stride in tiling.strides.values():
             owners = np.zeros((height // stride, width // stride))
             for tile in tiles:
@@ -59,13 +59,13 @@ def test_of_several_processes_one_owns_every_feature(side: int, processes: int) 
             assert stride > min(width, height) or sum(tile.share(stride) for tile in tiles) == pytest.approx(1)
 
 
-def test_all_processes_have_about_as_much_to_do() -> None:
-    """A picture of 48 x 36 cuts: the one with most reads no more than half as much again as all do on average."""
+def test_ranks_have_similar_amounts_of_work() -> None:
+    """With 48 x 36 possible cuts, no rank reads more than 1.5 times the average."""
     for side in (256, 2**31):
-        for processes in range(1, 9):
-            tiling = Tiling.of("vgg19", DEFAULT, side, processes)
-            reads = [sum(map(pixels_read, tiling.share((768, 576), rank))) for rank in range(processes)]
-            assert max(reads) <= 1.5 * sum(reads) / processes
+        for ranks in range(1, 9):
+            tiling = Tiling.of("vgg19", DEFAULT, side, ranks)
+            reads = [sum(map(pixels_read, tiling.share((768, 576), rank))) for rank in range(ranks)]
+            assert max(reads) <= 1.5 * sum(reads) / ranks
             assert max(tiling.largest((768, 576))[0]) < side + tiling.step
 
 
@@ -76,7 +76,7 @@ def pixels_read(tile: Tile) -> int:
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize(("arch", "taps"), TAPS)
-def test_a_tile_reads_all_that_its_features_depend_on(arch: str, taps: tuple[str, ...], side: int) -> None:
+def test_a_tile_reads_all_pixels_that_its_features_depend_on(arch: str, taps: tuple[str, ...], side: int) -> None:
     tiling = Tiling.of(arch, taps, side)
     for length in {length for size in SIZES for length in size}:
         depends_on = influences(arch, length)
@@ -90,7 +90,7 @@ def test_a_tile_reads_all_that_its_features_depend_on(arch: str, taps: tuple[str
 
 
 @pytest.mark.parametrize(("arch", "taps"), TAPS)
-def test_no_halo_is_deeper_than_the_cuts_make_it(arch: str, taps: tuple[str, ...]) -> None:
+def test_the_halo_is_the_smallest_multiple_of_the_step(arch: str, taps: tuple[str, ...]) -> None:
     tiling = Tiling.of(arch, taps, 64)
     deepest = next(layer.name for layer in reversed(layers(arch)) if layer.name in taps)
     middle = 5 * tiling.halo // tiling.strides[deepest]
@@ -105,7 +105,7 @@ def test_the_halo_of_the_default_layers() -> None:
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_where_a_tile_finds_its_own_is_where_they_are_placed(side: int) -> None:
+def test_positions_in_the_tile_and_in_the_image_agree(side: int) -> None:
     tiling = Tiling.of("vgg19", DEFAULT, side)
     for size in SIZES:
         for tile in tiling.tiles(size):
@@ -116,7 +116,7 @@ def test_where_a_tile_finds_its_own_is_where_they_are_placed(side: int) -> None:
                     assert 0 <= owned.start <= owned.stop <= (read.stop - read.start) // stride
 
 
-def test_tiles_are_alike_and_no_larger_than_asked() -> None:
+def test_tiles_have_similar_sizes_within_the_limit() -> None:
     tiling = Tiling.of("vgg19", DEFAULT, 64)
     for length in range(16, 300):
         owned = [tile.columns.stop - tile.columns.start for tile in tiling.tiles((length, 16))]
@@ -125,7 +125,7 @@ def test_tiles_are_alike_and_no_larger_than_asked() -> None:
         assert max(owned) - min(owned) < 2 * tiling.step
 
 
-def test_strips_are_as_wide_as_the_picture() -> None:
+def test_strips_are_as_wide_as_the_image() -> None:
     tiling = Tiling.of("vgg19", DEFAULT, 64, strips=True)
     assert tiling.grid((211, 300)) == (1, 5)
     tiles = tiling.tiles((211, 300))
@@ -135,12 +135,12 @@ def test_strips_are_as_wide_as_the_picture() -> None:
     ]
 
 
-def test_a_tile_larger_than_the_picture_is_the_picture() -> None:
+def test_a_tile_larger_than_the_image_is_the_whole_image() -> None:
     (tile,) = Tiling.of("vgg19", DEFAULT, 400).tiles((97, 61))
     assert tile.read == (slice(0, 61), slice(0, 97))
 
 
-def test_grid_and_largest_are_those_of_the_tiles() -> None:
+def test_grid_and_largest_agree_with_the_tiles() -> None:
     tiling = Tiling.of("vgg19", DEFAULT, 48)
     for size in SIZES:
         tiles = tiling.tiles(size)

@@ -1,5 +1,6 @@
-"""Strength, colours, styles and regions in whole runs: small ones, with the real network."""
+"""Strength, colour preservation, several styles and regions, in small runs with the real network."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,12 @@ import pytest
 from PIL import Image
 
 from core import StyleTransferError, TransferConfig, UsageError
-from core import style_transfer as stylize
+from core import stylize
 from core.backends.torch_backend import TorchBackend
 from core.image.reading import read_image
 from core.image.resize import resize
 from core.multiscale.initial_image import color_matched_image
-from core.multiscale.preparation import GRADIENT_RATIO_AT_HALF, normalise_strength, prepare
+from core.multiscale.preparation import GRADIENT_RATIO_AT_HALF, normalize_strength, prepare
 from core.multiscale.schedule import build_schedule
 from core.optim.types import root_mean_square
 from core.styles import Style, StyleExemplar
@@ -24,7 +25,7 @@ LUMA = np.array([0.299, 0.587, 0.114])
 
 @pytest.fixture(scope="module")
 def halves(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Masks: the left half, and the right one."""
+    """Masks of the left half and of the right half."""
     folder = tmp_path_factory.mktemp("masks")
     mask = np.zeros((40, 40), np.uint8)
     mask[:, :20] = 255
@@ -34,46 +35,48 @@ def halves(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def distances(result: Any, content: Path) -> np.ndarray:
-    """How far each pixel is from the photograph, (H, W)."""
-    photograph = resize(read_image(content).pixels, result.pixels.shape[:1:-1])
-    return np.abs(result.pixels - photograph).mean((0, 1))
+    """The difference from the content image at each pixel, (H, W)."""
+    content_image = resize(read_image(content).pixels, result.pixels.shape[:1:-1])
+    return np.abs(result.pixels - content_image).mean((0, 1))
 
 
 @pytest.mark.parametrize("size", [48, 96])
-def test_a_strength_of_one_half_pulls_equally_at_every_size(content_path: Path, style_path: Path, size: int) -> None:
+def test_strength_one_half_gives_the_same_gradient_ratio_at_every_size(content_path: Path, style_path: Path, size: int) -> None:
     config = TransferConfig(image_size=size, scales=1, strength=0.5)
     backend = TorchBackend(config)
     content, style = read_image(content_path).pixels, StyleExemplar((read_image(style_path).pixels,))
     (scale,) = build_schedule((96, 64), [(72, 80)], config)
-    canvas, exemplars = prepare(content, [style], scale, config)
-    here = backend.to_array(color_matched_image(canvas.content, exemplars))
-    objective = normalise_strength(
-        backend.objective(canvas.content, exemplars), canvas, exemplars, backend.to_array, scale, config
+    plan = backend.plan(scale.size, scale.style_size)
+    to_array = partial(backend.to_array, plan=plan)
+    parametrization, exemplars = prepare(content, [style], scale, config)
+    matched = to_array(color_matched_image(parametrization.content, exemplars))
+    objective = backend.objective(parametrization.content, exemplars, plan)
+    normalised = normalize_strength(objective, parametrization, exemplars, to_array, scale, config)
+    content_gradient, style_gradient = (
+        root_mean_square(normalised.scaled(**{other: 0})(matched).gradient) for other in ("style", "content")
     )
-    content_pull, style_pull = (
-        root_mean_square(objective.scaled(**{other: 0}).__call__(here).gradient) for other in ("style", "content")
-    )
-    assert style_pull / content_pull == pytest.approx(GRADIENT_RATIO_AT_HALF, rel=1e-3)
+    assert style_gradient / content_gradient == pytest.approx(GRADIENT_RATIO_AT_HALF, rel=1e-3)
 
 
-def test_more_strength_is_nearer_to_the_style_and_farther_from_the_content(
+def test_more_strength_lowers_the_style_loss_and_raises_the_content_loss(
     content_path: Path, style_path: Path
 ) -> None:
-    """By the losses themselves, of one fixed objective: each painting judged with the weights of the default."""
+    """All results are evaluated with one objective, that of the default weights."""
     config = QUICK.with_options(iterations=20, init="content")
     backend = TorchBackend(QUICK)
     content, style = (read_image(path).pixels for path in (content_path, style_path))
-    judge = backend.objective(resize(content, (64, 43)), resize(style, (58, 64)))
+    plan = backend.plan((64, 43), (58, 64))
+    evaluate = backend.objective(resize(content, (64, 43)), [StyleExemplar((resize(style, (58, 64)),))], plan)
     found = []
     for strength in (0.0, 0.1, 0.5, 1.0):
-        painted = stylize(content_path, style_path, config.with_options(strength=strength))
-        found.append(judge(backend.to_array(painted.pixels)).parts)
+        result = stylize(content_path, style_path, config.with_options(strength=strength))
+        found.append(evaluate(backend.to_array(result.pixels, plan)).parts)
     assert [parts["content"] for parts in found] == sorted(parts["content"] for parts in found)
     assert [parts["style"] for parts in found] == sorted((parts["style"] for parts in found), reverse=True)
     assert found[0]["content"] < 1e-3 * found[-1]["content"]
 
 
-def test_two_styles_are_not_one(content_path: Path, style_path: Path, tmp_path: Path) -> None:
+def test_two_styles_differ_from_each_of_them(content_path: Path, style_path: Path, tmp_path: Path) -> None:
     Image.linear_gradient("L").convert("RGB").resize((64, 64)).save(tmp_path / "grey.png")
     both = stylize(content_path, [Style((style_path,), 0.5), Style((tmp_path / "grey.png",), 0.5)], QUICK)
     first, second = (stylize(content_path, path, QUICK) for path in (style_path, tmp_path / "grey.png"))
@@ -82,64 +85,64 @@ def test_two_styles_are_not_one(content_path: Path, style_path: Path, tmp_path: 
     assert [style["weight"] for style in both.record["styles"]] == [0.5, 0.5]
 
 
-def test_outside_the_regions_the_photograph_stays(
+def test_the_content_image_remains_outside_the_regions(
     content_path: Path, style_path: Path, halves: tuple[Path, Path]
 ) -> None:
-    painted = stylize(content_path, Style((style_path,), region=halves[0]), QUICK)
-    distance = distances(painted, content_path)
+    result = stylize(content_path, Style((style_path,), region=halves[0]), QUICK)
+    distance = distances(result, content_path)
     assert distance[:, :28].mean() > 0.03
     assert distance[:, 36:].max() < 1e-6
-    assert painted.record["styles"][0]["region"]["path"] == str(halves[0])
+    assert result.record["styles"][0]["region"]["path"] == str(halves[0])
 
 
-def test_every_region_has_its_style(content_path: Path, style_path: Path, halves: tuple[Path, Path]) -> None:
+def test_every_region_gets_its_style(content_path: Path, style_path: Path, halves: tuple[Path, Path]) -> None:
     red = Image.new("RGB", (64, 64), (230, 20, 20))
     config = QUICK.with_options(iterations=12)
     styles = [Style((style_path,), region=halves[0]), Style((red,), region=halves[1])]
-    painted = stylize(content_path, styles, config).pixels
-    redness = painted[0, 0] - painted[0, 1:].mean(0)
+    result = stylize(content_path, styles, config).pixels
+    redness = result[0, 0] - result[0, 1:].mean(0)
     assert redness[:, 36:].mean() > redness[:, :28].mean() + 0.2
 
 
-def test_luminance_keeps_every_colour(content_path: Path, style_path: Path) -> None:
-    painted = stylize(content_path, style_path, QUICK.with_options(preserve_color="luminance"))
-    photograph = resize(read_image(content_path).pixels, (64, 43))
-    inside = ((painted.pixels > 0) & (painted.pixels < 1)).all(1)[0]
+def test_luminance_keeps_the_chrominance(content_path: Path, style_path: Path) -> None:
+    result = stylize(content_path, style_path, QUICK.with_options(preserve_color="luminance"))
+    content_image = resize(read_image(content_path).pixels, (64, 43))
+    inside = ((result.pixels > 0) & (result.pixels < 1)).all(1)[0]
     chroma, expected = (
-        pixels[0] - np.tensordot(LUMA, pixels[0], 1) for pixels in (painted.pixels.astype(float), photograph)
+        pixels[0] - np.tensordot(LUMA, pixels[0], 1) for pixels in (result.pixels.astype(float), content_image)
     )
     assert inside.mean() > 0.5
     np.testing.assert_allclose(chroma[:, inside], expected[:, inside], atol=1e-4)
-    assert distances(painted, content_path).mean() > 0.02
+    assert distances(result, content_path).mean() > 0.02
 
 
-def test_the_delivered_loss_is_that_of_what_was_delivered(content_path: Path, style_path: Path) -> None:
-    """In grey, as the network sees it: near the last loss of the run, from which only rounding separates it."""
+def test_the_delivered_loss_of_luminance_is_near_the_last_loss(content_path: Path, style_path: Path) -> None:
+    """Only the rounding of the saved image separates the two."""
     record = stylize(content_path, style_path, QUICK.with_options(preserve_color="luminance")).record
     assert record["delivered"]["loss"] == pytest.approx(record["losses"][-1]["loss"], rel=0.05)
 
 
-def test_matching_gives_the_painting_the_photographs_colours(content_path: Path, style_path: Path) -> None:
-    photograph = resize(read_image(content_path).pixels, (64, 43))
+def test_match_gives_the_result_the_mean_colour_of_the_content(content_path: Path, style_path: Path) -> None:
+    content_image = resize(read_image(content_path).pixels, (64, 43))
     off = {
         keep: np.abs(
             stylize(content_path, style_path, QUICK.with_options(preserve_color=keep)).pixels.mean((0, 2, 3))
-            - photograph.mean((0, 2, 3))
+            - content_image.mean((0, 2, 3))
         ).max()
         for keep in ("none", "match")
     }
     assert off["match"] < 0.06 < off["none"]
 
 
-def test_the_sliced_distance_paints(content_path: Path, style_path: Path) -> None:
+def test_the_sliced_wasserstein_loss_decreases(content_path: Path, style_path: Path) -> None:
     losses = stylize(content_path, style_path, QUICK.with_options(style_loss="sliced-wasserstein")).losses
     assert losses[-1]["loss"] < 0.9 * losses[0]["loss"]
 
 
-def test_the_sliced_distance_does_not_go_in_tiles(content_path: Path, style_path: Path) -> None:
+def test_the_sliced_wasserstein_loss_is_refused_with_tiles(content_path: Path, style_path: Path) -> None:
     with pytest.raises(UsageError, match="sliced-wasserstein needs the whole image at once"):
         QUICK.with_options(style_loss="sliced-wasserstein", tile_size=32)
-    with pytest.raises(StyleTransferError, match=r"the memory|of memory"):
+    with pytest.raises(StyleTransferError, match=r"out of memory|of memory"):
         stylize(content_path, style_path, QUICK.with_options(style_loss="sliced-wasserstein", max_memory="600MB"))
 
 

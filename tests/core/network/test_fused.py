@@ -16,10 +16,10 @@ from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.image.reading import read_image
 from core.image.resize import resize
-from core.image.writing import quantise
+from core.image.writing import quantize
 from core.network.fused import FusedVGG
 from core.network.vgg import VGGFeatures, load_vgg_features
-from core.network.vjp import Features, record
+from core.network.vjp import Features, forward_with_vjp
 from core.network.weights import load_weights
 from core.objective.losses import gram, moments
 from core.style_transfer import stylize
@@ -53,12 +53,12 @@ def features_and_gradient(
     checkpoint_first_block: bool = False,
 ) -> tuple[dict[str, Tensor], Tensor]:
     """What `record` finds, the features being judged by autograd."""
-    recorded, taken = record(network, image, checkpoint_first_block=checkpoint_first_block)
+    recorded, vjp = forward_with_vjp(network, image, checkpoint_first_block=checkpoint_first_block)
     features = {tap: values.clone() for tap, values in recorded.items()}
     leaves = {tap: values.clone().requires_grad_(True) for tap, values in features.items()}
     pulls = torch.autograd.grad(factor * judge(leaves), [*leaves.values()], materialize_grads=True)
     by_tap = dict(zip(leaves, pulls, strict=True))
-    return features, taken.back(lambda tap, _, gradient: gradient.add_(by_tap[tap]))
+    return features, vjp(lambda tap, _, gradient: gradient.add_(by_tap[tap]))
 
 
 def difference(found: Tensor, expected: Tensor) -> float:
@@ -85,7 +85,7 @@ def test_where_maxima_were_is_found_a_few_rows_at_a_time(monkeypatch: pytest.Mon
     network, image = FusedVGG(extractor(), torch.float32), photograph(51, 37)
     expected = features_and_gradient(network, image)[1]
     monkeypatch.setattr(
-        "core.network.fused.CHUNK", 64 * 51 * 5
+        "core.network.fused_layers.VALUES_PER_CHUNK", 64 * 51 * 5
     )  # not even three of the windows' rows at the first pooling
     assert torch.equal(features_and_gradient(network, image)[1], expected)
 
@@ -109,7 +109,7 @@ def test_a_sparing_pass_keeps_less() -> None:
         [],
     )
     for checkpoint_first_block in (False, True):
-        taken = network.record(image, checkpoint_first_block=checkpoint_first_block)[1]
+        taken = network.forward_with_vjp(image, checkpoint_first_block=checkpoint_first_block)[1]
         alive = [found for found in gc.get_objects() if type(found) is Tensor and found.dtype == torch.bfloat16]
         kept.append(sum({found.data_ptr(): found.nbytes for found in alive}.values()))
         del taken, alive
@@ -127,13 +127,13 @@ def test_taps_that_nothing_depends_on_pull_at_nothing(tap: str) -> None:
 
 
 def test_the_way_back_is_taken_once() -> None:
-    features, taken = FusedVGG(extractor(), torch.float32).record(photograph(32, 32))
+    features, taken = FusedVGG(extractor(), torch.float32).forward_with_vjp(photograph(32, 32))
     assert list(features) == list(TAPS)
-    gradient = taken.back(lambda tap, features, gradient: gradient.add_(features))
+    gradient = taken(lambda tap, features, gradient: gradient.add_(features))
     assert gradient.is_contiguous()
     assert gradient.abs().sum() > 0
     with pytest.raises(RuntimeError, match="compute them again"):
-        taken.back(lambda tap, features, gradient: None)
+        taken(lambda tap, features, gradient: None)
 
 
 @pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 1e-4), (torch.bfloat16, 0.08), (torch.float16, 0.02)])
@@ -181,7 +181,7 @@ def test_a_run_in_bfloat16_ends_where_one_in_float32_does() -> None:
     content, style = (EXAMPLES / "content" / "coffee.jpg", EXAMPLES / "style" / "night.jpg")
     config = TransferConfig(image_size=96, iterations=120, device="cpu", precision="fp32", scales=1)
     paintings: list[Pixels] = [
-        quantise(stylize(content, style, config.with_options(precision=precision)).pixels, 8)
+        quantize(stylize(content, style, config.with_options(precision=precision)).pixels, 8)
         for precision in ("fp32", "bf16")
     ]
     height, width = paintings[0].shape[2:]

@@ -220,10 +220,10 @@ def test_the_onnx_file_it_exports_to_is_itself_a_source_of_weights(tmp_path):
 
 
 def test_weights_that_end_too_early_name_the_first_one_missing():
-    with pytest.raises(UsageError, match=r"random do not hold conv2_2.weight, which relu3_1 needs"):
+    with pytest.raises(UsageError, match=r"random lack conv2_2.weight, which relu3_1 requires"):
         load_vgg_features(random_weights(), ["relu3_1", "relu1_1"])
 
 
 def test_an_unknown_pooling_is_refused():
-    with pytest.raises(UsageError, match="no pooling 'avg': use max or average"):
+    with pytest.raises(UsageError, match="unknown pooling 'avg': use max or average"):
         VGGFeatures("vgg19", ["relu1_1"], "avg", PLAIN)

@@ -331,13 +331,13 @@ def test_another_networks_weights_are_refused(state, tmp_path):
     narrow = {**state, "conv1_2.weight": torch.zeros(32, 64, 3, 3)}
     assert refusal(narrow).startswith("has conv1_2.weight of shape (32, 64, 3, 3), expected (64, 64, 3, 3)")
     assert refusal({"fc.weight": torch.zeros(2, 2)}).startswith("contains no convolution of vgg19: expected names")
-    assert refusal({"features.17.weight": torch.zeros(2)}).startswith("there is no convolution for features.17")
+    assert refusal({"features.17.weight": torch.zeros(2)}).startswith("vgg19 has no convolution for features.17")
 
 
 def test_a_keras_model_of_another_network_is_refused(state, tmp_path):
     with h5py.File(write_keras(tmp_path / "vgg.h5", state), "a") as file:
         file["block3_conv4/kernel:0"] = np.zeros((3, 3, 256, 256), np.float32)
-    with pytest.raises(UsageError, match="no convolution for block3_conv4/kernel:0 in vgg16"):
+    with pytest.raises(UsageError, match="vgg16 has no convolution for block3_conv4/kernel:0"):
         load_weights("vgg16", str(tmp_path / "vgg.h5"))
 
 

@@ -30,11 +30,11 @@ def test_it_computes_the_convolution(
     size: tuple[int, int], at_once: int, rectified: bool, biased: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two pictures of any size, in one strip or in many of which the last one may be lower."""
-    monkeypatch.setattr(winograd, "AT_ONCE", at_once)
+    monkeypatch.setattr(winograd, "VALUES_PER_CHUNK", at_once)
     features, weight, bias = drawn(2, 7, *size), drawn(5, 7, 3, 3), drawn(5) if biased else None
     expected = conv2d(features, weight, bias, padding=1)
     convolution = WinogradConvolution(weight, torch.float64)
-    found = convolution(features.contiguous(memory_format=torch.channels_last), bias, rectified=rectified)
+    found = convolution(features.contiguous(memory_format=torch.channels_last), bias, relu=rectified)
     assert found.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(found, expected.relu() if rectified else expected, rtol=0, atol=1e-13)
 
@@ -60,10 +60,10 @@ def test_where_it_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_compared_one_by_one_is_rounded_once_a_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = load_vgg_features(load_weights("vgg19"), ("relu3_4", "relu4_2", "relu4_4"))
     image = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(0))
-    monkeypatch.setattr("core.network.fused.is_faster", lambda *_: False)
+    monkeypatch.setattr("core.network.fused_layers.is_faster", lambda *_: False)
     direct = FusedVGG(plain, torch.bfloat16)(image)
     monkeypatch.setattr(
-        "core.network.fused.is_faster", lambda weight, _: min(weight.shape[:2]) >= winograd.LEAST_CHANNELS
+        "core.network.fused_layers.is_faster", lambda weight, _: min(weight.shape[:2]) >= winograd.MIN_CHANNELS
     )
     finely, coarsely = (FusedVGG(plain, torch.bfloat16, compared)(image) for compared in (("relu4_2",), ()))
     assert [torch.equal(finely[tap], direct[tap]) for tap in direct] == [True, True, False]

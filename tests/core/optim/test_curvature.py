@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from core.optim import curvature
+from core.optim.constants import LBFGS
 from core.optim.curvature import LBFGSHistory
 
 SHAPE = (1, 3, 7, 11)
@@ -14,7 +15,7 @@ SHAPE = (1, 3, 7, 11)
 
 def guessed(values: np.ndarray) -> np.ndarray:
     """A first guess at the inverse Hessian: along grey less than along the colours."""
-    return values - (1 - curvature.LUMINANCE_SCALE) * values.mean(1, keepdims=True)
+    return values - (1 - LBFGS.luminance_scale) * values.mean(1, keepdims=True)
 
 
 def two_loops(pairs: list[tuple[np.ndarray, np.ndarray]], gradient: np.ndarray, free: np.ndarray) -> np.ndarray:
@@ -47,14 +48,14 @@ def pairs(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
 def test_it_is_the_two_loops_among_the_free_values(
     kind: Callable, count: int, held: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(curvature, "CHUNK", 50)  # several, the last one not full
+    monkeypatch.setattr(curvature, "PIXELS_PER_CHUNK", 50)  # several, the last one not full
     memory, seen = LBFGSHistory(5), pairs(count)
     for move, change in seen:
         memory.add(kind(move), kind(change))
     rng = np.random.default_rng(1)
     free = rng.uniform(size=SHAPE) >= held
     gradient = rng.normal(size=SHAPE) * free
-    found = np.asarray(memory.multiply(kind(gradient), kind(free)))
+    found = np.asarray(memory.inverse_hessian_product(kind(gradient), kind(free)))
     np.testing.assert_allclose(found, two_loops(seen[-5:], gradient, free), rtol=1e-9, atol=1e-12)
     assert not found[~free].any()
 
@@ -65,7 +66,7 @@ def test_it_keeps_the_precision_of_the_picture(kind: Callable) -> None:
     for move, change in pairs(4):
         memory.add(kind(move.astype(np.float32)), kind(change.astype(np.float32)))
     gradient = kind(np.ones(SHAPE, np.float32))
-    assert memory.multiply(gradient, gradient > 0).dtype == gradient.dtype
+    assert memory.inverse_hessian_product(gradient, gradient > 0).dtype == gradient.dtype
 
 
 def test_a_pair_that_curves_downwards_is_not_kept() -> None:
@@ -88,4 +89,4 @@ def test_forgotten_pairs_leave_nothing_behind() -> None:
         memory.add(move, change)
         fresh.add(move, change)
     gradient = np.ones(SHAPE)
-    np.testing.assert_array_equal(memory.multiply(gradient, gradient > 0), fresh.multiply(gradient, gradient > 0))
+    np.testing.assert_array_equal(memory.inverse_hessian_product(gradient, gradient > 0), fresh.inverse_hessian_product(gradient, gradient > 0))

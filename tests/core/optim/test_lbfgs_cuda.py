@@ -87,7 +87,7 @@ def assert_same_steps(found: Iterator[Step], expected: Iterator[Step]) -> None:
 @pytest.mark.parametrize("objective", [bowl(), cliff, grey, misleading])
 @pytest.mark.parametrize("history", [1, 4, 20])
 def test_it_takes_the_steps_of_the_host(objective: Callable, history: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resident, "CHUNK", 7)
+    monkeypatch.setattr(resident, "PIXELS_PER_CHUNK", 7)
     start = torch.full((1, 1, 6, 9) if objective is grey else SHAPE, 0.3, dtype=torch.float64)
     expected = list(optimise.lbfgs(read(objective), start, evaluations=25, history=history))
     found = list(resident.lbfgs(objective, start, evaluations=25, history=history))
@@ -98,7 +98,7 @@ def test_it_takes_the_steps_of_the_host(objective: Callable, history: int, monke
 @pytest.mark.parametrize("ahead", [0, 1, 7, 100])
 def test_every_step_has_its_own_picture_however_late_it_comes(ahead: int) -> None:
     objective, start = bowl(), torch.full(SHAPE, 0.3, dtype=torch.float64)
-    steps = list(resident.lbfgs(objective, start, evaluations=30, ahead=ahead))
+    steps = list(resident.lbfgs(objective, start, evaluations=30, queued_evaluations=ahead))
     assert steps[-1].evaluations == 30
     for step in steps:
         assert float(objective(step.image).loss) == pytest.approx(step.loss)
@@ -117,11 +117,11 @@ def test_at_the_minimum_it_ends() -> None:
 
 
 def test_a_start_without_a_finite_loss_is_an_error() -> None:
-    with pytest.raises(StyleTransferError, match="the loss is nan at the start"):
+    with pytest.raises(StyleTransferError, match="not finite .loss nan"):
         next(resident.lbfgs(lambda x: Evaluation(x.sum() * torch.nan, x, {}), torch.ones(SHAPE), evaluations=5))
 
 
-def recorded(search: resident.Search) -> Callable[[], None]:
+def recorded(search: resident.LBFGSState) -> Callable[[], None]:
     """One tick, recorded as operations on the tensors of the search: what reads a number on the way cannot be recorded.
 
     Replaying them is what a CUDA graph does: whatever the host would decide is decided for good.
@@ -132,7 +132,7 @@ def recorded(search: resident.Search) -> Callable[[], None]:
     def tick(*tensors: Tensor) -> None:
         for name, tensor in zip(names, tensors, strict=True):
             setattr(search, name, tensor)
-        search.tick()
+        search.advance()
 
     graph = make_fx(tick)(*(tensor.clone() for tensor in live))
     for name, tensor in zip(names, live, strict=True):
@@ -143,14 +143,14 @@ def recorded(search: resident.Search) -> Callable[[], None]:
 @pytest.mark.parametrize("objective", [bowl(), cliff, misleading])
 def test_a_recorded_tick_can_be_replayed(objective: Callable) -> None:
     start = torch.full(SHAPE, 0.3, dtype=torch.float64)
-    live, replayed = (resident.Search(objective, start, 4) for _ in range(2))
+    live, replayed = (resident.LBFGSState(objective, start, 4) for _ in range(2))
     replay = recorded(replayed)
     for _ in range(40):
-        live.tick()
+        live.advance()
         replay()
         assert torch.equal(live.image, replayed.image)
         assert torch.equal(live.numbers, replayed.numbers)
-    assert live.used == replayed.used == 41
+    assert live.evaluations == replayed.evaluations == 41
 
 
 def pictures(width: int, height: int) -> tuple[Pixels, Pixels]:
@@ -168,10 +168,10 @@ def test_the_whole_objective_can_be_recorded(precision: str) -> None:
     backend = TorchBackend(TransferConfig(device="cpu", precision=precision, tv_weight=10))
     objective = backend.objective(content, style).deferred  # type: ignore[attr-defined]
     start = backend.to_array(content)
-    live, replayed = (resident.Search(objective, start, 5) for _ in range(2))
+    live, replayed = (resident.LBFGSState(objective, start, 5) for _ in range(2))
     replay, before = recorded(replayed), live.numbers.clone()
     for _ in range(8):
-        live.tick()
+        live.advance()
         replay()
     assert live.numbers[0] < before[0] / 2
     torch.testing.assert_close(replayed.numbers, live.numbers)
@@ -226,9 +226,9 @@ def test_on_cuda_nothing_is_waited_for_and_all_of_it_stays_there(
         backend = TorchBackend(TransferConfig(precision=precision, tv_weight=10))
         objective = backend.deferred_objective(backend.objective(content, style), (64, 48))
         assert objective is not None
-        search = resident.Search(objective, backend.to_array(content), 5)
+        search = resident.LBFGSState(objective, backend.to_array(content), 5)
         for _ in range(2):
-            search.tick()
+            search.advance()
     tensors = [value for value in vars(search).values() if isinstance(value, Tensor)]
     assert len(tensors) > 10
     assert all(tensor.device.type == "cuda" for tensor in tensors)
@@ -243,7 +243,7 @@ def weigh_without_autograd(
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.filterwarnings("error:the loop runs slower")
+@pytest.mark.filterwarnings("error:CUDA graph capture failed")
 def test_a_cuda_graph_takes_the_steps_of_the_host() -> None:
     content, style = pictures(96, 64)
     backend = TorchBackend(TransferConfig(device="cuda", precision="fp32"))

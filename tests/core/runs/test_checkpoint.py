@@ -1,4 +1,4 @@
-"""Runs that are killed and go on: the painting is that of a run that nothing happened to."""
+"""A resumed run gives the result of an uninterrupted one, bit for bit."""
 
 import json
 import signal
@@ -13,7 +13,7 @@ from safetensors import safe_open
 from typer.testing import CliRunner
 
 from core import Checkpoint, Progress, TransferConfig, UsageError
-from core import style_transfer as stylize
+from core import stylize
 from core.cli.config_file import read_options
 from core.transfer import app
 from support.images import pixels_of
@@ -25,11 +25,11 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "core.transfer", *(str(argument) for argument in arguments)]
 
 
-def kill_once_there(arguments: list[str], path: Path, evaluations: int) -> int:
-    """Start the command, kill it when the checkpoint at `path` has come that far, and return how far it was."""
+def kill_when_saved(arguments: list[str], path: Path, evaluations: int) -> int:
+    """Start the command, kill it when its checkpoint has that many evaluations, and return their exact number."""
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
-        while not path.exists() or (reached := kept(path)["evaluations"]) < evaluations:
+        while not path.exists() or (reached := state_of(path)["evaluations"]) < evaluations:
             assert process.poll() is None, process.stderr and process.stderr.read()
             time.sleep(0.05)
     finally:
@@ -39,9 +39,9 @@ def kill_once_there(arguments: list[str], path: Path, evaluations: int) -> int:
     return reached
 
 
-def kept(path: Path) -> dict:
+def state_of(path: Path) -> dict:
     with safe_open(path, framework="numpy") as file:
-        return json.loads(file.metadata()["kept"])
+        return json.loads(file.metadata()["state"])
 
 
 def stopping_at(evaluations: int) -> object:
@@ -51,7 +51,7 @@ def stopping_at(evaluations: int) -> object:
 @pytest.mark.parametrize(
     ("scale", "options"), [(2, "--optimizer lbfgs --history 5"), (1, "--optimizer adam --averaging 0.9")]
 )
-def test_a_killed_run_ends_where_it_would_have(
+def test_a_killed_run_resumes_bit_for_bit(
     options: str, scale: int, content_path: Path, style_path: Path, tmp_path: Path
 ) -> None:
     length = 36
@@ -62,12 +62,12 @@ def test_a_killed_run_ends_where_it_would_have(
 
     file = tmp_path / "run.safetensors"
     arguments = command(*common, "-o", tmp_path / "killed.png", "--checkpoint", file, "--checkpoint-every", 0)
-    reached = kill_once_there(arguments, file, 3 if scale == 1 else length // 2 + 3)
+    reached = kill_when_saved(arguments, file, 3 if scale == 1 else length // 2 + 3)
     assert (reached > length // 2) == (scale == 2)
     assert reached < length
     resumed = subprocess.run(arguments, capture_output=True, text=True, check=True)
 
-    assert f"going on from {file}, evaluation {reached}" in resumed.stderr
+    assert f"resuming from {file} at evaluation {reached}" in resumed.stderr
     assert not file.exists()
     names = sorted(path.name.removeprefix("whole") for path in tmp_path.glob("whole*"))
     assert names == sorted(path.name.removeprefix("killed") for path in tmp_path.glob("killed*"))
@@ -77,7 +77,7 @@ def test_a_killed_run_ends_where_it_would_have(
     assert read_options(tmp_path / "killed.png") == read_options(tmp_path / "whole.png")
 
 
-def test_a_run_that_was_stopped_goes_on_with_its_losses(content_path: Path, style_path: Path, tmp_path: Path) -> None:
+def test_a_stopped_run_resumes_with_its_losses(content_path: Path, style_path: Path, tmp_path: Path) -> None:
     whole = stylize(content_path, style_path, QUICK)
     checkpoint = Checkpoint(tmp_path / "run", every=1000)
     stopped = stylize(content_path, style_path, QUICK, callback=stopping_at(3), checkpoint=checkpoint)
@@ -94,16 +94,16 @@ def test_a_run_that_was_stopped_goes_on_with_its_losses(content_path: Path, styl
     assert again.record["delivered"] == whole.record["delivered"]
 
 
-def test_a_run_is_kept_as_often_as_asked(content_path: Path, style_path: Path, tmp_path: Path) -> None:
+def test_checkpoints_are_written_at_the_interval(content_path: Path, style_path: Path, tmp_path: Path) -> None:
     stylize(content_path, style_path, QUICK, checkpoint=Checkpoint(tmp_path / "seldom", every=1000))
     assert not (tmp_path / "seldom").exists()
     stylize(content_path, style_path, QUICK, checkpoint=Checkpoint(tmp_path / "often", every=0))
-    assert kept(tmp_path / "often")["about"]["config"] == json.loads(json.dumps(QUICK.to_dict()))
+    assert state_of(tmp_path / "often")["about"]["config"] == json.loads(json.dumps(QUICK.to_dict()))
 
 
 @pytest.fixture(scope="module")
 def left(content_path: Path, style_path: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """What a run leaves behind that was stopped at its third evaluation."""
+    """The checkpoint of a run that was stopped at its third evaluation."""
     path = tmp_path_factory.mktemp("left") / "run"
     stylize(content_path, style_path, QUICK, callback=stopping_at(3), checkpoint=Checkpoint(path))
     return path.read_bytes()
@@ -114,7 +114,7 @@ def left(content_path: Path, style_path: Path, tmp_path_factory: pytest.TempPath
     [
         ({"iterations": 9}, "differs in --iterations:"),
         ({"style_weight": 0.2, "init": "content"}, "differs in --init, --style-weight:"),
-        ({"content": "style"}, "differs in the content picture:"),
+        ({"content": "style"}, "differs in the content image:"),
         ({"style": "content"}, "differs in the styles:"),
     ],
 )
@@ -130,14 +130,14 @@ def test_the_checkpoint_of_another_run_is_refused(
     assert path.read_bytes() == left
 
 
-def test_options_that_change_nothing_do_not_matter(
+def test_options_without_influence_on_the_result_may_change(
     left: bytes, content_path: Path, style_path: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "run"
     path.write_bytes(left)
     config = QUICK.with_options(save_every=3, max_memory="40GB")
     resumed = stylize(content_path, style_path, config, checkpoint=Checkpoint(path))
-    assert resumed.losses[:3] == kept(path)["losses"][:2] + resumed.losses[2:3]
+    assert resumed.losses[:3] == state_of(path)["losses"][:2] + resumed.losses[2:3]
 
 
 def damage(data: bytes, how: str) -> bytes:
@@ -158,26 +158,35 @@ def test_a_damaged_checkpoint_is_refused(
 ) -> None:
     path = tmp_path / "run"
     path.write_bytes(damage(left, how))
-    with pytest.raises(UsageError, match="remove it, or give another file"):
+    with pytest.raises(UsageError, match="remove it, or choose another file"):
         stylize(content_path, style_path, QUICK, checkpoint=Checkpoint(path))
 
 
-def test_the_tensors_of_a_network_are_no_checkpoint(content_path: Path, style_path: Path, tmp_path: Path) -> None:
+def test_the_tensors_of_a_network_are_refused(content_path: Path, style_path: Path, tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
     save_file({"weight": np.zeros(3, np.float32)}, tmp_path / "network.safetensors")
-    with pytest.raises(UsageError, match="no checkpoint of this program"):
+    with pytest.raises(UsageError, match="is not a checkpoint of this program"):
         stylize(content_path, style_path, QUICK, checkpoint=Checkpoint(tmp_path / "network.safetensors"))
 
 
+def test_a_checkpoint_of_an_older_format_is_refused(content_path: Path, style_path: Path, tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    metadata = {"format": "style-transfer checkpoint 3", "kept": "{}"}
+    save_file({"image": np.zeros((1, 3, 2, 2), np.float32)}, tmp_path / "run", metadata)
+    with pytest.raises(UsageError, match="has format 3, and this version of the program reads format 4"):
+        stylize(content_path, style_path, QUICK, checkpoint=Checkpoint(tmp_path / "run"))
+
+
 @pytest.mark.parametrize("every", [-1, float("nan")])
-def test_a_wrong_pause_is_refused(every: float, tmp_path: Path) -> None:
+def test_an_invalid_interval_is_refused(every: float, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--checkpoint-every is"):
         Checkpoint(tmp_path / "run", every)
 
 
 @pytest.mark.parametrize("where", ["CONTENT", "painting.png", "."])
-def test_a_checkpoint_takes_no_other_file_of_the_run(
+def test_a_checkpoint_never_replaces_another_file_of_the_run(
     where: str, content_path: Path, style_path: Path, tmp_path: Path
 ) -> None:
     file = content_path if where == "CONTENT" else tmp_path / where

@@ -1,71 +1,66 @@
+"""Run records: comparison, the names of older versions, and writing."""
+
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from PIL import Image
 
-from core.cli.config_file import read_options
 from core.config.transfer_config import TransferConfig
-from core.errors import UsageError
-from core.runs.record import write_record
-from core.styles import Style
+from core.runs.record import differences, record_for_embedding, upgraded, write_record
+
+CONFIG = TransferConfig(image_size=99)
+IMAGE = {"path": "/a.jpg", "sha256": "1", "size": [4, 3]}
+RECORD: dict[str, Any] = {
+    "config": CONFIG.to_dict(),
+    "content": IMAGE,
+    "styles": [{"images": [IMAGE], "weight": 1.0, "region": None, "crop": None}],
+    "backend": {"name": "torch", "weights": {"source": "oxford", "sha256": "2"}},
+    "losses": [{"loss": 3.0}],
+}
+OLD_RECORD = {
+    **{name: RECORD[name] for name in ("config", "content", "losses")},
+    "styles": [{"pictures": [IMAGE], "weight": 1.0, "region": None, "crop": None}],
+    "engine": {"engine": "torch", "weights": {"source": "oxford", "sha256": "2"}},
+}
 
 
-def test_a_toml_file(tmp_path: Path) -> None:
-    (tmp_path / "run.toml").write_text(
-        'content = "a.jpg"\nstyle = "b.jpg"\noutput = "c.png"\nimage-size = 256\nstyle_weight = [1, 2, 3, 4, 5.5]\n'
-    )
-    assert read_options(tmp_path / "run.toml") == {
-        "content": "a.jpg",
-        "style": (Style(("b.jpg",)),),
-        "output": "c.png",
-        "image_size": 256,
-        "style_weight": [1, 2, 3, 4, 5.5],
-    }
+def test_a_record_does_not_differ_from_itself() -> None:
+    assert differences(CONFIG, RECORD, RECORD) == []
 
 
-def test_a_preset_in_a_file_gives_way_to_the_rest_of_it(tmp_path: Path) -> None:
-    (tmp_path / "run.toml").write_text('preset = "johnson"\niterations = 5\n')
-    options = read_options(tmp_path / "run.toml")
-    assert (options["iterations"], options["content_weight"]) == (5, 5.0)
-
-
-def test_a_record(tmp_path: Path) -> None:
-    config = TransferConfig(image_size=99)
-    record = {
-        "config": config.to_dict(),
-        "content": {"path": "/a.jpg", "sha256": ""},
-        "style": {"path": None, "sha256": ""},
-    }
-    write_record(tmp_path / "deep" / "run.json", record)
-    assert json.loads((tmp_path / "deep" / "run.json").read_text()) == record
-    options = read_options(tmp_path / "deep" / "run.json")
-    assert options.pop("content") == "/a.jpg"
-    assert TransferConfig.from_options(options) == config
+def test_paths_are_not_compared() -> None:
+    assert differences(CONFIG, RECORD | {"content": IMAGE | {"path": "/b.jpg"}}, RECORD) == []
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "sentence"),
+    ("change", "found"),
     [
-        ("run.toml", "image_size = = 3", "cannot be understood"),
-        ("run.toml", "colour = 3", "unknown option 'colour'"),
-        ("run.toml", "image_size = 3", "--image-size is 3"),
-        ("run.json", "[1]", "holds no options"),
-        ("run.json", "{", "cannot be understood"),
+        ({"content": IMAGE | {"sha256": "3"}}, "the content image"),
+        ({"styles": []}, "the styles"),
+        ({"backend": RECORD["backend"] | {"name": "onnxruntime"}}, "the backend"),
+        ({"backend": RECORD["backend"] | {"weights": {}}}, "the weights"),
     ],
 )
-def test_a_file_that_says_nothing_useful(tmp_path: Path, name: str, text: str, sentence: str) -> None:
-    (tmp_path / name).write_text(text)
-    with pytest.raises(UsageError, match=sentence):
-        read_options(tmp_path / name)
+def test_differences_are_named(change: dict[str, Any], found: str) -> None:
+    assert differences(CONFIG, RECORD | change, RECORD) == [found]
 
 
-def test_a_picture_without_a_record(tmp_path: Path) -> None:
-    Image.new("RGB", (20, 20)).save(tmp_path / "plain.png")
-    with pytest.raises(UsageError, match="holds no options"):
-        read_options(tmp_path / "plain.png")
+def test_options_that_differ_are_named_by_their_flags() -> None:
+    assert differences(CONFIG.with_options(iterations=3), RECORD, RECORD) == ["--iterations"]
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"cannot read --config .*none\.toml: No such file"):
-        read_options(tmp_path / "none.toml")
+def test_records_of_version_0_1_are_upgraded() -> None:
+    assert upgraded(OLD_RECORD) == RECORD
+    assert upgraded(RECORD) == RECORD
+    assert differences(CONFIG, RECORD, OLD_RECORD) == []
+
+
+def test_an_embedded_record_has_no_losses() -> None:
+    embedded = json.loads(record_for_embedding(RECORD))
+    assert embedded == {name: value for name, value in RECORD.items() if name != "losses"}
+
+
+def test_a_record_is_written_with_missing_directories(tmp_path: Path) -> None:
+    write_record(tmp_path / "deep" / "run.json", RECORD)
+    assert json.loads((tmp_path / "deep" / "run.json").read_text()) == RECORD

@@ -10,7 +10,7 @@ from core.optim.lbfgs import lbfgs
 from core.optim.types import Objective, Step
 
 
-def minimise(
+def minimize(
     objective: Objective, start: Array | Step, *, evaluations: int, config: TransferConfig, history: int
 ) -> Iterator[Step]:
     """Minimise `objective` with the optimiser of `config`, and yield every step.

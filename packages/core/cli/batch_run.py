@@ -1,0 +1,135 @@
+"""The loop of a batch: run item after item, and report the items that failed or remain."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from core.backends.base import Backend, default_backend
+from core.cli.errors import EXIT_INTERRUPTED, exit_with_error
+from core.cli.progress_bar import show_progress
+from core.cli.run import GracefulInterrupt
+from core.cli.sweep import BatchItem
+from core.config.transfer_config import TransferConfig
+from core.errors import StyleTransferError
+from core.runs.progress import Progress
+from core.style_transfer import stylize
+
+if TYPE_CHECKING:
+    from core.backends.loaded_network import Network
+
+NETWORK_OPTIONS = (
+    "arch", "weights", "weights_preprocessing", "pooling", "extractor", "device", "content_layers", "style_layers"
+)  # fmt: skip
+"""Options that decide which network is loaded, and up to which layer."""
+
+
+class BatchRun:
+    """Runs the items of a batch one after the other.
+
+    Args:
+        items: The runs, in order.
+        resume: Skip an item whose output is already complete.
+        quiet: Print errors only.
+        progress: "auto", or "json" for JSON lines on stdout, as in `show_progress`.
+
+    Attributes:
+        failed: The items that failed, and why.
+        remaining: The items that an interrupt left over.
+    """
+
+    def __init__(self, items: Sequence[BatchItem], *, resume: bool, quiet: bool, progress: str) -> None:
+        self._items, self._resume, self._quiet, self._progress = items, resume, quiet, progress
+        self._backends = BackendFactory()
+        self.failed: dict[BatchItem, str] = {}
+        self.remaining: Sequence[BatchItem] = ()
+
+    def show_plan(self) -> None:
+        """Print the output, the content and the style of each item."""
+        for item in self._items:
+            note = " (finished)" if self._is_finished(item) else ""
+            typer.echo(f"{item.output}: {item.content} in the style of {item.style}{note}")
+        typer.echo(f"{len(self._items)} images; nothing was written")
+
+    def run(self) -> None:
+        """Run all items; stop at an interrupt and continue after a failure."""
+        with GracefulInterrupt() as interrupt:
+            for index, item in enumerate(self._items):
+                finished = self._is_finished(item)
+                self._report(index + 1, "finished" if finished else "running", item)
+                if not finished and not self._run_item(item, interrupt):
+                    self.remaining = self._items[index:]
+                    return
+
+    def exit_if_incomplete(self) -> None:
+        """Exit with one sentence about the items that remain or failed, if there are any.
+
+        Raises:
+            typer.Exit: The batch is incomplete.
+        """
+        total = len(self._items)
+        if self.remaining:
+            names = ", ".join(item.output.name for item in self.remaining)
+            exit_with_error(
+                f"interrupted: {len(self.remaining)} of {total} images remain ({names}); add --resume to continue",
+                EXIT_INTERRUPTED,
+            )
+        if self.failed:
+            reasons = "; ".join(dict.fromkeys(self.failed.values()))
+            exit_with_error(f"{len(self.failed)} of {total} images failed: {reasons}")
+
+    def _run_item(self, item: BatchItem, interrupt: GracefulInterrupt) -> bool:
+        """Run one item; return False if it was interrupted."""
+        config = item.variant.config
+        backend = self._backends.create(config)  # what fails here fails for all items
+        try:
+            with show_progress(self._progress, self._quiet) as show:
+
+                def after_step(step: Progress) -> bool:
+                    show(step)
+                    return interrupt.requested
+
+                result = stylize(item.content, item.style, config, callback=after_step, backend=backend)
+            if result.record["stopped"]:
+                return False
+            result.save(item.output)
+        except StyleTransferError as error:
+            self.failed[item] = str(error)
+        except KeyboardInterrupt:
+            return False
+        return True
+
+    def _is_finished(self, item: BatchItem) -> bool:
+        try:
+            return self._resume and item.is_finished()
+        except StyleTransferError:
+            return False  # the run of the item reports the error
+
+    def _report(self, number: int, status: str, item: BatchItem) -> None:
+        if self._progress == "json":
+            line = {"item": number, "items": len(self._items), "output": str(item.output), "status": status}
+            typer.echo(json.dumps(line))
+        elif not self._quiet:
+            typer.echo(f"{number} of {len(self._items)}: {item.output} {status}", err=True)
+
+
+class BackendFactory:
+    """Creates the backends of successive runs; keeps the network loaded while the next run uses the same one."""
+
+    def __init__(self) -> None:
+        self._key: tuple[object, ...] = ()
+        self._network: Network | None = None
+
+    def create(self, config: TransferConfig) -> Backend:
+        """Return a new backend for a run with `config`; its memory plans are not shared with other runs."""
+        if config.objective is not None:
+            return default_backend(config)
+        from core.backends.loaded_network import Network
+        from core.backends.torch_backend import TorchBackend
+
+        key = tuple(getattr(config, name) for name in NETWORK_OPTIONS)
+        if self._network is None or key != self._key:
+            self._network = None  # free the memory of the old network before the next one is loaded
+            self._key, self._network = key, Network.load(config)
+        return TorchBackend(config, self._network)

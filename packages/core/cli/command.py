@@ -1,0 +1,57 @@
+"""The command class of the command lines."""
+
+import os
+from typing import Any
+
+from typer.core import TyperCommand
+
+from core.cli.errors import report_errors
+from core.distributed import SINGLE_PROCESS, ProcessGroup, process_group
+from core.errors import UsageError
+
+FORMER_NAMES = {
+    "--content-image-path": "--content",  # this name, the next two, --epochs and --cuda are those of firekind
+    "--style-image-path": "--style",
+    "--save-path": "--output",
+    "--film": "--video",
+    "--film-fps": "--video-fps",
+}
+"""Former option names, which are still accepted but not listed in the help, and the present ones."""
+
+
+class Command(TyperCommand):
+    """A command that accepts former option names and, under torchrun, prints a usage error on one rank only.
+
+    Its help lists flags without the type <bool> that Typer adds.
+    """
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse the command line.
+
+        Raises:
+            typer.Exit: The command line is wrong and this is one of several ranks; one of them has printed why.
+        """
+        try:
+            return super().make_context(*args, **kwargs)
+        except Exception as error:  # a Click error, which Typer's own copy of Click has under another name
+            if ProcessGroup.of(os.environ) == SINGLE_PROCESS or not hasattr(error, "format_message"):
+                raise
+            with report_errors(), process_group():
+                raise UsageError(error.format_message()) from error
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments after replacing former option names."""
+        return super().parse_args(ctx, [_with_present_name(argument) for argument in args])
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return all parameters, flags without a type."""
+        params: list[Any] = super().get_params(ctx)
+        for param in params:
+            if getattr(param, "is_flag", False):
+                param.metavar = ""
+        return params
+
+
+def _with_present_name(argument: str) -> str:
+    name, equals, value = argument.partition("=")
+    return FORMER_NAMES.get(name, name) + equals + value

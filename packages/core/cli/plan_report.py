@@ -1,0 +1,80 @@
+"""The report of `--dry-run`: size, evaluations, memory and tiles of each scale."""
+
+import math
+
+from rich.console import Console
+from rich.table import Table
+
+from core.arrays import Size
+from core.byte_sizes import format_size
+from core.cli.run import RunPaths
+from core.config.transfer_config import TransferConfig
+from core.distributed import ProcessGroup, all_reduced_bytes
+from core.memory.plan import Memory, Plan, plan_memory
+
+
+def show_plan(paths: RunPaths, config: TransferConfig, group: ProcessGroup) -> None:
+    """Print the network, the device, the scales with their evaluations and memory, and the output; on rank 0 only.
+
+    Raises:
+        StyleTransferError: The device is not available, or the ranks cannot share such a run.
+    """
+    from core.backends.device import choose_device, choose_precision, memory_for
+
+    group.require_shareable(config)
+    scales = paths.build_schedule(config)
+    device = choose_device(config.device, group)
+    memory = Memory(math.inf) if config.objective else memory_for(device, config, group)
+    precision = choose_precision(config, device)
+    plans = [plan_memory(scale.size, scale.style_size, config, memory, precision, group.count) for scale in scales]
+    if not group.first:
+        return
+    table = Table("scale", "output", "style", "evaluations", "memory", "computation")
+    for number, (scale, plan) in enumerate(zip(scales, plans, strict=True), start=1):
+        sizes = (_format_sides(scale.size), _format_sides(scale.style_size))
+        row = (f"{number}/{len(scales)}", *sizes, str(scale.evaluations), _format_memory(plan))
+        table.add_row(*row, _format_computation(plan, config))
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(
+        f"{config.arch} ({config.weights}), {config.optimizer}, initial image: {config.init}, "
+        f"device: {device}{_format_processes(group)}"
+    )
+    console.print(table)
+    for insufficient_memory in filter(None, (plan.insufficient_memory for plan in plans)):
+        console.print(f"this run would fail: {insufficient_memory}")
+    console.print(f"output: {paths.output} (not written: this is a dry run)")
+
+
+def _format_processes(group: ProcessGroup) -> str:
+    return f", {group.count} processes; memory is per process" if group.count > 1 else ""
+
+
+def _format_memory(plan: Plan) -> str:
+    host = f", host {format_size(plan.host_memory)}" if plan.on_host else ""
+    return f"about {format_size(plan.memory)}{host}"
+
+
+def _format_computation(plan: Plan, config: TransferConfig) -> str:
+    """Format the tiles of an evaluation, their cost relative to one without tiles, and a shortened L-BFGS history."""
+    text = "untiled"
+    if plan.tiled:
+        tiling = plan.tiling(config)
+        tiles = f"{_format_sides(tiling.grid(plan.size))} tiles of {_format_sides(tiling.largest(plan.size)[0])} px"
+        text = f"{tiles}{_format_shares(plan, config)}, {plan.work:.2g} times the work"
+    if config.optimizer == "lbfgs" and plan.history < config.history:
+        text += f", history {plan.history}"
+    return text
+
+
+def _format_shares(plan: Plan, config: TransferConfig) -> str:
+    """Format the number of tiles per process, and the size of the all-reduce of one evaluation."""
+    if plan.processes == 1:
+        return ""
+    tiling = plan.tiling(config)
+    shares = [sum(tile.weight > 0 for tile in tiling.share(plan.size, rank)) for rank in range(plan.processes)]
+    counts = f"{shares[-1]} or {shares[0]}" if shares[-1] < shares[0] else f"{shares[0]}"
+    return f", {counts} per process, {all_reduced_bytes(plan.size, config) / 1e6:.1f} MB all-reduced"
+
+
+def _format_sides(size: Size) -> str:
+    return f"{size[0]} × {size[1]}"

@@ -1,0 +1,60 @@
+"""Read the run record from the metadata of an image, and encode it for writing.
+
+PNG files hold the record as an iTXt chunk, TIFF files as the image description, JPEG and WebP files as the EXIF user
+comment.
+"""
+
+import json
+import os
+import re
+from pathlib import Path
+
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from core.errors import UsageError
+from core.image.reading import open_image
+
+RECORD_KEY = "style-transfer"
+"""Keyword of the iTXt chunk of a PNG file."""
+
+_COMMENT_PREFIX = b"ASCII\0\0\0"
+"""Character code at the start of an EXIF user comment (EXIF 2.3, section 4.6.5)."""
+
+
+def read_record(path: str | os.PathLike[str]) -> str | None:
+    """Return the JSON text of the record inside an image, or None if there is none.
+
+    Raises:
+        UsageError: The file does not exist, or it is a damaged image.
+    """
+    try:
+        with open_image(Path(path), f"image {os.fspath(path)}") as image:
+            if image.format == "PNG":
+                found = image.info.get(RECORD_KEY)
+            elif image.format == "TIFF":
+                found = image.getexif().get(ExifTags.Base.ImageDescription)
+            else:
+                found = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment)
+    except UsageError as error:
+        if isinstance(error.__cause__, UnidentifiedImageError):
+            return None  # not an image
+        raise
+    if isinstance(found, bytes):
+        found = found.removeprefix(_COMMENT_PREFIX).decode(errors="replace")
+    # Cameras and other programs write plain text into the description and the comment.
+    return str(found) if found and found.startswith("{") and found.rstrip("\0").endswith("}") else None
+
+
+def to_ascii(record: str) -> str:
+    """Return JSON text with its non-ASCII characters escaped, which every metadata field can hold."""
+    # JSON contains non-ASCII characters only in strings, where an escape sequence is equivalent.
+    return re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], record)
+
+
+def to_exif(record: str) -> bytes:
+    """Return EXIF data with an ASCII record as the user comment; empty for an empty record."""
+    if not record:
+        return b""
+    exif = Image.Exif()
+    exif[ExifTags.IFD.Exif] = {ExifTags.Base.UserComment: _COMMENT_PREFIX + record.encode("ascii")}
+    return exif.tobytes()

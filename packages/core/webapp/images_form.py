@@ -1,0 +1,94 @@
+"""Widgets for the input images: content image, style images, and the region masks of the styles."""
+
+import hashlib
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from core.errors import UsageError
+from core.webapp.components import draw_mask
+from core.webapp.request import StyleChoice
+from core.webapp.uploads import SessionDir, UploadedImage, find_samples, read_upload
+
+MAX_STYLES = 4
+THUMBNAIL_WIDTH = 220
+"""Width of a chosen image on the form, in pixels."""
+
+
+def choose_content(session: SessionDir) -> UploadedImage | None:
+    """Show the widgets for the content image; return the chosen image, or None if there is none."""
+    st.subheader("Content image", anchor=False)
+    upload = st.file_uploader("Upload the content image", type="image", key="content", label_visibility="collapsed")
+    samples = find_samples()["content"]
+    sample = st.pills("Sample images", list(samples), key="content sample") if samples else None
+    try:
+        if upload:
+            image = session.add(f"content {upload.file_id}", upload.name, upload.getvalue, "content image")
+        elif sample:
+            image = _read_sample(samples[sample], "content image")
+        else:
+            return None
+    except UsageError as error:
+        st.error(str(error))
+        return None
+    st.image(image.display_image, width=THUMBNAIL_WIDTH, alt=image.name)
+    return image
+
+
+def choose_styles(session: SessionDir, content: UploadedImage | None) -> list[StyleChoice]:
+    """Show the widgets for the style images; return the readable ones with their weights and region masks."""
+    st.subheader("Style images", anchor=False)
+    uploads = st.file_uploader(
+        "Upload style images", type="image", key="styles", label_visibility="collapsed", accept_multiple_files=True
+    )
+    samples = find_samples()["style"]
+    names = st.pills("Sample styles", list(samples), selection_mode="multi", key="style samples") if samples else []
+    readers = [partial(session.add, f"style {up.file_id}", up.name, up.getvalue, "style image") for up in uploads]
+    readers += [partial(_read_sample, samples[name], "style image") for name in names]
+    if len(readers) > MAX_STYLES:
+        st.error(f"{len(readers)} style images were chosen: only the first {MAX_STYLES} are used")
+    images = []
+    for read in readers[:MAX_STYLES]:
+        try:
+            images.append(read())
+        except UsageError as error:
+            st.error(str(error))
+    return [_choose_style_settings(session, content, image, only=len(images) == 1) for image in images]
+
+
+@st.cache_data(show_spinner=False)
+def _read_sample(path: Path, kind: str) -> UploadedImage:
+    return read_upload(path, str(path), kind)
+
+
+def _choose_style_settings(
+    session: SessionDir, content: UploadedImage | None, image: UploadedImage, *, only: bool
+) -> StyleChoice:
+    """Show a style image with its region mask and, unless it is the `only` one, its weight."""
+    with st.container(border=not only):
+        st.image(image.display_image, width=THUMBNAIL_WIDTH if only else THUMBNAIL_WIDTH // 2, alt=image.name)
+        weight = 1.0
+        if not only:
+            weight = st.slider(f"Weight of {image.path.name}", 0.05, 1.0, 1.0, 0.05, key=f"weight {image.path}")
+        if content is None:
+            return StyleChoice(image, weight, None)
+        with st.expander("Restrict to a region of the content image"):
+            return StyleChoice(image, weight, _choose_mask(session, content, image))
+
+
+def _choose_mask(session: SessionDir, content: UploadedImage, style: UploadedImage) -> UploadedImage | None:
+    key, kind = f"mask {content.path} {style.path}", "region mask"
+    upload = st.file_uploader("Region mask, white where the style applies", type="image", key=f"{key} file")
+    try:
+        if upload:
+            mask = session.add(f"{key} {upload.file_id}", upload.name, upload.getvalue, kind)
+            st.image(mask.display_image, width=THUMBNAIL_WIDTH, alt=mask.name)
+            return mask
+        st.caption("or draw the region with mouse or finger")
+        if drawn := draw_mask(content.display_image, key=key):
+            checksum = hashlib.sha256(drawn).hexdigest()
+            return session.add(f"{key} {checksum}", f"{style.path.stem}-region.png", lambda: drawn, kind)
+    except UsageError as error:
+        st.error(str(error))
+    return None

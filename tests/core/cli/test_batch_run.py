@@ -1,0 +1,129 @@
+"""Batches of small runs on a tiny network, through the command line."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core import TransferConfig
+from core.backends.loaded_network import Network
+from core.image.reading import read_record
+from core.style_transfer import stylize
+from support.core_commands import batch, files_in
+from support.images import pixels_of
+
+pytestmark = pytest.mark.usefixtures("tiny_vgg")
+
+SMALL = ("--image-size", "40", "--iterations", "3", "--device", "cpu")
+
+
+@pytest.fixture
+def images(content_path: Path, style_path: Path, tmp_path: Path) -> tuple[object, ...]:
+    """The arguments for two content images, two styles, and the output directory "out"."""
+    for kind in ("photos", "styles"):
+        (tmp_path / kind).mkdir()
+    shutil.copy(content_path, tmp_path / "photos" / "cup.png")
+    shutil.copy(style_path, tmp_path / "styles" / "night.jpg")
+    for source, target in ((content_path, "photos/flipped.png"), (style_path, "styles/flipped.png")):
+        with Image.open(source) as image:
+            image.transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(tmp_path / target)
+    return "-c", tmp_path / "photos" / "*.png", "-s", tmp_path / "styles", "-o", tmp_path / "out", *SMALL
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[TransferConfig]:
+    """The configurations that networks are loaded for during the test, in order."""
+    configs: list[TransferConfig] = []
+    load = Network.load
+    monkeypatch.setattr(Network, "load", lambda config, *rest, **named: configs.append(config) or load(config))
+    return configs
+
+
+def statuses(printed: str) -> dict[str, str]:
+    """The status of each output in the JSON lines of a batch."""
+    lines: list[dict[str, Any]] = [json.loads(line) for line in printed.splitlines() if '"status"' in line]
+    assert [line["item"] for line in lines] == list(range(1, lines[0]["items"] + 1))
+    return {Path(line["output"]).name: line["status"] for line in lines}
+
+
+def test_batch_gives_the_results_of_single_runs_and_loads_the_network_once(
+    images: tuple, tmp_path: Path, loads: list[TransferConfig]
+) -> None:
+    ran = batch(*images, "--sweep", "style-weight=0.02,0.5")
+    assert ran.exit_code == 0, ran.output
+    assert len(loads) == 1
+    assert len(files_in(tmp_path / "out")) == 2 * 2 * 2
+    config = TransferConfig(image_size=40, iterations=3, device="cpu", style_weight=0.5)
+    single = stylize(tmp_path / "photos" / "cup.png", tmp_path / "styles" / "night.jpg", config)
+    output = tmp_path / "out" / "cup-night-style-weight=0.5.png"
+    np.testing.assert_array_equal(pixels_of(output), np.asarray(single.image))
+    record = json.loads(read_record(output) or "")
+    assert record["config"] == json.loads(json.dumps(config.to_dict()))
+    assert record["engine"] == json.loads(json.dumps(single.record["engine"]))
+    assert f"8 of 8: {tmp_path / 'out'}" in ran.stderr
+
+
+def test_batch_loads_the_network_again_when_an_option_of_it_changes(images: tuple, loads: list[TransferConfig]) -> None:
+    ran = batch(*images, "--sweep", "pooling=max,average")
+    assert ran.exit_code == 0, ran.output
+    assert [config.pooling for config in loads] == ["max", "average"]
+
+
+def test_resume_skips_complete_outputs_only(images: tuple, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert batch(*images).exit_code == 0
+    names = files_in(out)
+    assert len(names) == 4
+    before = {name: (out / name).stat().st_mtime_ns for name in names}
+    (out / names[0]).unlink()
+    (out / names[1]).write_bytes((out / names[1]).read_bytes()[:-40])
+    ran = batch(*images, "--resume", "--progress", "json")
+    assert ran.exit_code == 0, ran.output
+    assert statuses(ran.stdout) == dict(zip(names, ["running", "running", "finished", "finished"], strict=True))
+    assert [name for name in names if (out / name).stat().st_mtime_ns == before[name]] == names[2:]
+
+
+@pytest.mark.parametrize(
+    ("change", "finished"), [(("--seed", 5), 0), (("--max-memory", "30GB"), 1), ("content", 0), ("moved", 1)]
+)
+def test_resume_compares_options_and_contents_of_files(
+    change: object, finished: int, content_path: Path, style_path: Path, tmp_path: Path
+) -> None:
+    content = tmp_path / "cup.png"
+    shutil.copy(content_path, content)
+    common = ["-s", style_path, "-o", tmp_path / "out", *SMALL]
+    assert batch("-c", content, *common).exit_code == 0
+    if change == "content":
+        shutil.copy(style_path, content)
+    elif change == "moved":
+        (tmp_path / "photos").mkdir()
+        content = content.rename(tmp_path / "photos" / "cup.png")
+    options = change if isinstance(change, tuple) else ()
+    ran = batch("-c", content, *common, *options, "--resume", "--dry-run")
+    assert ran.exit_code == 0
+    assert ran.stdout.count("(finished)") == finished
+
+
+def test_failed_item_does_not_stop_the_others(images: tuple, tmp_path: Path) -> None:
+    (tmp_path / "photos" / "bad.png").write_bytes(b"no image")
+    ran = batch(*images, "-q")
+    assert ran.exit_code == 1
+    assert len(files_in(tmp_path / "out")) == 4
+    assert ran.stderr.count("\n") == 1
+    assert ran.stderr.startswith("Error: 2 of 6 images failed: ")
+    assert ran.stderr.count("bad.png") == 1
+
+
+def test_dry_run_lists_the_items_and_writes_nothing(images: tuple, tmp_path: Path) -> None:
+    ran = batch(*images, "--sweep", "seed=1,2", "--dry-run")
+    assert ran.exit_code == 0
+    lines = ran.stdout.splitlines()
+    assert len(lines) == 9
+    content, style = tmp_path / "photos" / "cup.png", tmp_path / "styles" / "flipped.png"
+    assert lines[0] == f"{tmp_path / 'out' / 'cup-flipped-seed=1.png'}: {content} in the style of {style}"
+    assert lines[-1] == "8 images; nothing was written"
+    assert not (tmp_path / "out").exists()

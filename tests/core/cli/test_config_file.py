@@ -1,0 +1,108 @@
+"""Options from files, and their merge with a preset and with flags; no run needed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from core.cli.config_file import read_options, resolve_config
+from core.config.transfer_config import TransferConfig
+from core.errors import UsageError
+from core.styles import Style
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_read_options_reads_toml(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "run.toml",
+        'content = "a.jpg"\nstyle = "b.jpg"\noutput = "c.png"\nimage-size = 256\nstyle_weight = [1, 2, 3, 4, 5.5]\n',
+    )
+    assert read_options(file) == {
+        "content": "a.jpg",
+        "style": (Style(("b.jpg",)),),
+        "output": "c.png",
+        "image_size": 256,
+        "style_weight": [1, 2, 3, 4, 5.5],
+    }
+
+
+def test_read_options_reads_several_styles_with_a_region(tmp_path: Path) -> None:
+    file = write(tmp_path / "run.toml", 'style = ["a.jpg:2", "b.jpg"]\nregion = "mask.png=b.jpg"\n')
+    assert read_options(file) == {"style": (Style(("a.jpg",), 2.0), Style(("b.jpg",), 1.0, "mask.png"))}
+
+
+def test_read_options_lets_options_override_the_preset_in_the_file(tmp_path: Path) -> None:
+    options = read_options(write(tmp_path / "run.toml", 'preset = "johnson"\niterations = 5\n'))
+    assert (options["iterations"], options["content_weight"]) == (5, 5.0)
+
+
+def test_read_options_reads_a_run_record(tmp_path: Path) -> None:
+    config = TransferConfig(image_size=99)
+    night = {"pictures": [{"path": "/n.jpg"}], "weight": 2.0, "region": {"path": "/m.png"}, "crop": [1, 2, 3, 4]}
+    array = {"pictures": [{"path": None}], "weight": 1.0, "region": None, "crop": None}
+    record = {"config": config.to_dict(), "content": {"path": "/a.jpg", "sha256": ""}, "styles": [night, array]}
+    options = read_options(write(tmp_path / "run.json", json.dumps(record)))
+    assert options.pop("content") == "/a.jpg"
+    assert options.pop("style") == (Style(("/n.jpg",), 2.0, "/m.png", (1, 2, 3, 4)),)
+    assert TransferConfig.from_options(options) == config
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("run.toml", "image_size = = 3", "cannot parse --config"),
+        ("run.toml", "color = 3", "unknown option 'color'"),
+        ("run.toml", "image_size = 3", "--image-size is 3"),
+        ("run.json", "[1]", "contains no options"),
+        ("run.json", "{", "cannot parse --config"),
+    ],
+)
+def test_read_options_refuses_an_invalid_file(tmp_path: Path, name: str, text: str, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        read_options(write(tmp_path / name, text))
+
+
+def test_read_options_refuses_an_image_without_a_record(tmp_path: Path) -> None:
+    Image.new("RGB", (20, 20)).save(tmp_path / "plain.png")
+    with pytest.raises(UsageError, match="contains no options"):
+        read_options(tmp_path / "plain.png")
+
+
+def test_read_options_refuses_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot read --config .*none\.toml: No such file"):
+        read_options(tmp_path / "none.toml")
+
+
+def test_resolve_config_prefers_flags_to_the_file_and_the_file_to_the_preset(tmp_path: Path) -> None:
+    file = write(tmp_path / "run.toml", 'content = "a.jpg"\niterations = 3\nimage-size = 48\n')
+    flags = {"image_size": "40", "seed": None}
+    config, paths = resolve_config(flags, preset="gatys2015", config_file=file)
+    assert config == TransferConfig.preset("gatys2015", image_size=40, iterations=3)
+    assert paths == {"content": "a.jpg"}
+
+
+def test_resolve_config_counts_epochs_of_20_evaluations() -> None:
+    assert resolve_config({}, epochs=3)[0] == TransferConfig(iterations=60)
+
+
+def test_resolve_config_takes_cuda_as_the_device() -> None:
+    assert resolve_config({}, cuda=True)[0] == TransferConfig(device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("flags", "options", "sentence"),
+    [
+        ({"iterations": "2"}, {"epochs": 1}, "--epochs and --iterations are mutually exclusive"),
+        ({"device": "cpu"}, {"cuda": True}, "--cuda and --device are mutually exclusive"),
+        ({}, {"epochs": 0}, "--epochs is 0: expected a whole number of at least 1"),
+        ({}, {"preset": "picasso"}, "picasso"),
+    ],
+)
+def test_resolve_config_refuses_contradictory_flags(flags: dict, options: dict, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        resolve_config(flags, **options)

@@ -1,0 +1,101 @@
+import errno
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from core.errors import StyleTransferError, UsageError
+from core.files import check_writable, replacing, sha256_of
+
+
+def test_replacing_preserves_the_old_file_after_a_failure(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError, match="in the middle"), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("in the middle")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_replacing_writes_to_a_hidden_file_beside_the_target(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    with replacing(path) as temporary:
+        assert temporary.parent == path.parent
+        assert temporary.name.startswith(".")
+        assert temporary.suffix == ".txt"
+        temporary.write_text("first")
+        assert not path.exists()
+    assert path.read_text() == "first"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows cannot replace open files")
+def test_replacing_does_not_disturb_readers_of_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("first")
+    with path.open() as reader:
+        with replacing(path) as temporary:
+            temporary.write_text("second")
+        assert reader.read() == "first"
+    assert path.read_text() == "second"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="symbolic links need a privilege on Windows")
+def test_replacing_preserves_symbolic_links(tmp_path):
+    (tmp_path / "target.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("target.txt")
+    with replacing(tmp_path / "link.txt") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "target.txt").read_text() == "new"
+
+
+def test_replacing_refuses_folders_and_devices(tmp_path):
+    for path in (tmp_path, Path(os.devnull)):
+        with pytest.raises(StyleTransferError, match="not a file"), replacing(path):
+            pytest.fail("the block was entered")
+    assert not Path(os.devnull).is_file()
+
+
+def test_check_writable_accepts_a_relative_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert check_writable("a.png") == Path("a.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_check_writable_reports_a_read_only_folder(tmp_path, monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuse)
+    with pytest.raises(UsageError, match=r"^cannot write .*a.png: Read-only file system; choose another folder$"):
+        check_writable(tmp_path / "a.png")
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that nobody can write to")
+def test_check_writable_reports_a_folder_that_root_cannot_write():
+    with pytest.raises(UsageError, match=r"cannot write /proc/self/new/a\.png"):
+        check_writable("/proc/self/new/a.png")
+
+
+def test_check_writable_refuses_devices():
+    with pytest.raises(UsageError, match="is a device, not a file"):
+        check_writable(os.devnull)
+
+
+def test_check_writable_refuses_inputs(tmp_path):
+    path = tmp_path / "a.png"
+    path.touch()
+    with pytest.raises(
+        UsageError, match=r"^refusing to overwrite .*a\.png, which this run also reads or writes: choose"
+    ):
+        check_writable(path, inputs=[None, str(path)])
+
+
+def test_sha256_of_equals_the_digest_of_the_contents(tmp_path):
+    contents = bytes(range(256)) * 1000
+    (tmp_path / "a.bin").write_bytes(contents)
+    assert sha256_of(tmp_path / "a.bin") == hashlib.sha256(contents).hexdigest()

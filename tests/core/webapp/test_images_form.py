@@ -1,0 +1,90 @@
+"""The widgets for the input images, in Streamlit's test runner."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+testing = pytest.importorskip("streamlit.testing.v1", reason="Streamlit is not installed")
+
+
+def form() -> None:
+    import streamlit as st
+
+    from core.webapp.images_form import choose_content, choose_styles
+    from core.webapp.uploads import SessionDir
+
+    session = st.session_state.setdefault("session", SessionDir())
+    content = choose_content(session)
+    st.session_state["chosen"] = content, choose_styles(session, content)
+
+
+@pytest.fixture
+def test() -> Any:
+    return testing.AppTest.from_function(form, default_timeout=600).run()
+
+
+def upload(test: Any, key: str, *files: tuple[str, bytes]) -> None:
+    test.file_uploader(key=key).set_value([(name, content, "image/png") for name, content in files])
+    test.run()
+    assert not test.exception
+
+
+def png(color: str, size: tuple[int, int] = (40, 30)) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", size, color).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_form_starts_without_images(test: Any) -> None:
+    assert test.session_state["chosen"] == (None, [])
+
+
+def test_uploaded_content_replaces_the_sample(test: Any) -> None:
+    test.button_group(key="content sample").set_value("cat").run()
+    content, _ = test.session_state["chosen"]
+    assert Path(content.name).name == "cat.jpg"
+    upload(test, "content", ("red.png", png("red")))
+    content, _ = test.session_state["chosen"]
+    assert (content.name, content.size) == ("red.png", (40, 30))
+
+
+def test_unreadable_images_are_reported_and_left_out(test: Any) -> None:
+    upload(test, "content", ("notes.png", b"no image"))
+    upload(test, "styles", ("small.png", png("red", (4, 4))), ("red.png", png("red")))
+    content, styles = test.session_state["chosen"]
+    assert content is None
+    assert [style.image.name for style in styles] == ["red.png"]
+    first, second = (error.value for error in test.error)
+    assert first.startswith("content image notes.png ")
+    assert second.startswith("style image small.png ")
+
+
+def test_weights_appear_for_several_styles_only(test: Any) -> None:
+    upload(test, "styles", ("red.png", png("red")))
+    assert not test.slider
+    upload(test, "styles", ("red.png", png("red")), ("blue.png", png("blue")))
+    assert [slider.label for slider in test.slider] == ["Weight of red.png", "Weight of blue.png"]
+    test.slider[1].set_value(0.25).run()
+    assert [style.weight for style in test.session_state["chosen"][1]] == [1.0, 0.25]
+
+
+def test_styles_beyond_the_limit_are_reported_and_left_out(test: Any) -> None:
+    upload(test, "styles", *((f"{color}.png", png(color)) for color in ("red", "blue", "green")))
+    test.button_group(key="style samples").set_value(["ink", "night"]).run()
+    assert [error.value for error in test.error] == ["5 style images were chosen: only the first 4 are used"]
+    names = [Path(style.image.name).name for style in test.session_state["chosen"][1]]
+    assert names == ["red.png", "blue.png", "green.png", "ink.jpg"]
+
+
+def test_region_masks_need_a_content_image(test: Any) -> None:
+    upload(test, "styles", ("red.png", png("red")))
+    assert not test.expander
+    upload(test, "content", ("gray.png", png("gray")))
+    assert [expander.label for expander in test.expander] == ["Restrict to a region of the content image"]
+    mask_uploader = next(uploader for uploader in test.file_uploader if uploader.label.startswith("Region mask"))
+    upload(test, mask_uploader.key, ("mask.png", png("white")))
+    (style,) = test.session_state["chosen"][1]
+    assert (style.mask.name, style.mask.size) == ("mask.png", (40, 30))

@@ -1,0 +1,72 @@
+"""The option widgets, in Streamlit's test runner."""
+
+from typing import Any
+
+import pytest
+
+from core.config.options import options_of
+from core.config.presets import PRESETS
+from core.config.style_losses import STYLE_LOSSES
+from core.config.transfer_config import TransferConfig
+
+testing = pytest.importorskip("streamlit.testing.v1", reason="Streamlit is not installed")
+
+
+def form() -> None:
+    import streamlit as st
+
+    from core.webapp.options_form import choose_options
+
+    st.session_state["chosen"] = choose_options()
+
+
+@pytest.fixture
+def test() -> Any:
+    return testing.AppTest.from_function(form, default_timeout=600).run()
+
+
+def chosen(test: Any) -> TransferConfig:
+    assert not test.exception
+    return TransferConfig.from_options(test.session_state["chosen"])
+
+
+def test_form_returns_every_option_at_its_default(test: Any) -> None:
+    assert test.session_state["chosen"].keys() == set(options_of(TransferConfig))
+    assert chosen(test) == TransferConfig(strength=0.5)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_choosing_a_preset_sets_its_options(preset: str, test: Any) -> None:
+    test.selectbox[0].set_value(preset).run()
+    assert chosen(test) == TransferConfig.preset(preset)
+
+
+def test_form_returns_the_values_of_its_widgets(test: Any) -> None:
+    test.slider[0].set_value(80)
+    test.selectbox(key="toolkit style_loss").set_value("wasserstein")
+    test.text_input(key="toolkit style_weight").set_value("1, 2, 3, 4, 5.5")
+    test.text_input(key="toolkit max_memory").set_value("6GB")
+    test.number_input(key="toolkit tv_weight").set_value(0.1 + 0.2)
+    test.selectbox(key="toolkit weights_preprocessing").set_value("caffe")
+    test.run()
+    assert chosen(test) == TransferConfig(
+        strength=0.8, style_loss="wasserstein", style_weight=(1, 2, 3, 4, 5.5), max_memory=6 * 10**9,
+        tv_weight=0.1 + 0.2, weights_preprocessing="caffe",
+    )  # fmt: skip
+
+
+def test_toggle_disables_the_strength(test: Any) -> None:
+    test.toggle[0].set_value(True).run()
+    assert chosen(test).strength is None
+    assert test.slider[0].disabled
+
+
+def test_form_offers_no_option_that_names_a_file_on_the_server(test: Any) -> None:
+    names = {str(widget.key).partition(" ")[2] for widget in (*test.text_input, *test.number_input)}
+    assert names.isdisjoint({"save_every", "extractor", "objective", "weights", "init"})
+
+
+def test_form_offers_every_registered_style_loss(test: Any) -> None:
+    selectbox = test.selectbox(key="toolkit style_loss")
+    assert selectbox.options == list(STYLE_LOSSES)
+    assert all(spec.help in selectbox.help for spec in STYLE_LOSSES.values())

@@ -1,0 +1,113 @@
+"""Transfer requests: checks before the submission, the run record, and the files of the result."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.config.transfer_config import TransferConfig
+from core.errors import UsageError
+from core.image.reading import read_record
+from core.webapp.job_queue import JobQueue
+from core.webapp.request import MAX_OUTPUT_SIDE, StyleChoice, TransferRequest, submit_request
+from core.webapp.uploads import SessionDir, UploadedImage
+
+SHORT = TransferConfig(image_size=32, iterations=2, strength=0.5)
+
+
+def add(session: SessionDir, path: Path, name: str = "") -> UploadedImage:
+    return session.add(name or path.name, name or path.name, path.read_bytes, "image")
+
+
+def submit(content: Path, style: Path, mask: Path | None = None, config: TransferConfig = SHORT) -> TransferRequest:
+    """Submit a request and run its job."""
+    queue, session = JobQueue(), SessionDir()
+    choice = StyleChoice(add(session, style), 1.0, add(session, mask) if mask else None)
+    request = submit_request(queue, session, add(session, content), [choice], config)
+    queue.run_next()
+    assert request.job.state == "finished", request.job.error
+    return request
+
+
+@pytest.fixture
+def mask_path(tmp_path: Path) -> Path:
+    """A mask, 96 x 64, whose left half is white."""
+    path = tmp_path / "left.png"
+    Image.fromarray(np.uint8([[255] * 48 + [0] * 48] * 64)).save(path)
+    return path
+
+
+def test_record_contains_file_names_instead_of_paths_on_the_server(
+    tiny_vgg: None, content_path: Path, style_path: Path, mask_path: Path
+) -> None:
+    request = submit(content_path, style_path, mask_path)
+    assert request.job.result is not None
+    record = json.dumps(request.job.result.record)
+    assert "style-transfer-page-" not in record
+    for name in ("cup.png", "night.jpg", "left.png"):
+        assert json.dumps(name) in record
+
+
+def test_result_file_contains_the_image_and_its_record(tiny_vgg: None, content_path: Path, style_path: Path) -> None:
+    request = submit(content_path, style_path)
+    assert request.stem == "cup-night"
+    path = content_path.with_name("result.png")
+    path.write_bytes(request.result_file("png"))
+    with Image.open(path) as image:
+        assert (image.format, image.size) == ("PNG", (32, 21))
+    assert json.loads(read_record(path) or "")["content"]["path"] == "cup.png"
+    path.write_bytes(request.result_file("jpg"))
+    with Image.open(path) as image:
+        assert image.format == "JPEG"
+
+
+def test_comparison_shows_both_images_at_the_size_of_the_result(
+    tiny_vgg: None, content_path: Path, style_path: Path
+) -> None:
+    before, after = submit(content_path, style_path).comparison
+    assert before.size == after.size == (32, 21)
+
+
+def test_command_names_the_images_the_mask_and_the_output(
+    tiny_vgg: None, content_path: Path, style_path: Path, mask_path: Path
+) -> None:
+    command = submit(content_path, style_path, mask_path).command("jpg")
+    assert command == (
+        "python -m core.transfer --content cup.png --style night.jpg --region left.png=night.jpg --image-size 32 "
+        "--strength 0.5 --iterations 2 --output cup-night.jpg"
+    )
+
+
+def test_image_files_remain_until_the_job_has_ended(tiny_vgg: None, content_path: Path, style_path: Path) -> None:
+    queue, session = JobQueue(), SessionDir()
+    content, style = add(session, content_path), add(session, style_path)
+    request = submit_request(queue, session, content, [StyleChoice(style, 1.0, None)], SHORT)
+    del session
+    assert content.path.exists()
+    queue.run_next()
+    assert request.job.state == "finished", request.job.error
+    assert not content.path.exists()
+
+
+def test_submit_request_rejects_too_large_outputs(tmp_path: Path, style_path: Path) -> None:
+    path = tmp_path / "wide.png"
+    Image.new("L", (400, 100)).save(path)
+    session = SessionDir()
+    styles = [StyleChoice(add(session, style_path), 1.0, None)]
+    config = TransferConfig(image_size=MAX_OUTPUT_SIDE, image_size_side="short")
+    message = "^the output would have 16384x4096 px, more than this page's limit of 4096x4096 px: choose a smaller"
+    with pytest.raises(UsageError, match=message):
+        submit_request(JobQueue(), session, add(session, path), styles, config)
+
+
+def test_submit_request_rejects_equal_file_names(tmp_path: Path, content_path: Path, style_path: Path) -> None:
+    session = SessionDir()
+    same = tmp_path / "cup.png"
+    shutil.copy(style_path, same)
+    content = add(session, content_path)
+    style = session.add("other", "cup.png", same.read_bytes, "style image")
+    with pytest.raises(UsageError, match=r"^two images have the same file name"):
+        submit_request(JobQueue(), session, content, [StyleChoice(style, 1.0, None)], SHORT)

@@ -1,0 +1,82 @@
+"""Uploaded images and the directory of a visitor."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from core.errors import UsageError
+from core.webapp.uploads import DISPLAY_SIDE, SessionDir, find_samples, read_upload, safe_name
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("cat.jpg", "cat.jpg"),
+        ("../../etc/a.png", "a.png"),
+        ("C:\\b.png", "b.png"),
+        ("--a=b:1,2.png", "a-b-1-2.png"),
+        (".png", "png"),
+        ("/", "image"),
+        ("猫 1.jpg", "猫 1.jpg"),
+    ],
+)
+def test_safe_name_removes_directories_and_separators(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
+
+
+def test_session_dir_reads_each_upload_once_and_deletes_its_files(content_path: Path) -> None:
+    session, reads = SessionDir(), []
+
+    def read() -> bytes:
+        reads.append(1)
+        return content_path.read_bytes()
+
+    first, again = (session.add("1", "cup.png", read, "content image") for _ in range(2))
+    assert first is again
+    assert (first.size, first.name, len(reads)) == ((96, 64), "cup.png", 1)
+    other = session.add("2", "cup.png", read, "style image")
+    assert other.path != first.path
+    assert first.path.read_bytes() == content_path.read_bytes()
+    del session
+    assert not first.path.exists()
+
+
+def test_session_dir_reports_an_invalid_file_by_its_uploaded_name() -> None:
+    session = SessionDir()
+    for _ in range(2):
+        with pytest.raises(UsageError) as error:
+            session.add("1", "notes.png", lambda: b"no image", "content image")
+        assert str(error.value).startswith("content image notes.png is not ")
+        assert "style-transfer-page-" not in str(error.value)
+
+
+def test_session_dir_rejects_too_many_pixels_before_decoding(
+    content_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.webapp.uploads.MAX_UPLOAD_PIXELS", 96 * 64 - 1)
+    monkeypatch.setattr("core.webapp.uploads.read_image", lambda *_, **__: pytest.fail("the image was decoded"))
+    message = r"^style image cup.png has 96x64 px, more than this page's limit of .*: scale it down first$"
+    with pytest.raises(UsageError, match=message):
+        SessionDir().add("1", "cup.png", content_path.read_bytes, "style image")
+
+
+def test_read_upload_limits_the_size_of_the_display_image(tmp_path: Path) -> None:
+    path = tmp_path / "wide.png"
+    Image.new("RGBA", (2 * DISPLAY_SIDE, 40), (255, 0, 0, 128)).save(path)
+    image = read_upload(path, "wide.png", "content image")
+    assert image.size == (2 * DISPLAY_SIDE, 40)
+    assert (image.display_image.size, image.display_image.mode) == ((DISPLAY_SIDE, 20), "RGBA")
+
+
+def test_find_samples_lists_the_images_of_the_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "coffee" in find_samples()["content"]
+    for role, name in (("content", "a.png"), ("style", "b.jpg"), ("style", "notes.txt")):
+        path = tmp_path / "examples" / role / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    monkeypatch.chdir(tmp_path)
+    assert find_samples() == {
+        "content": {"a": Path("examples/content/a.png")},
+        "style": {"b": Path("examples/style/b.jpg")},
+    }
