@@ -1,1 +1,1 @@
-"""Measures how fast and how well the toolkit paints, on CPU and CUDA, with pytest-benchmark."""
+"""Benchmarks of speed, memory and time to quality on CPU and CUDA."""

@@ -1,6 +1,7 @@
-"""Runs this Python once more and prints what it took: `python -m bench.launch ARGUMENTS`.
+"""Run Python in a child process and print its wall time and peak memory: `python -m bench.launch ARGUMENTS`.
 
-A process of its own, and a small one: Linux counts the memory of the process that starts another as that one's peak.
+The launcher is a small process of its own because Linux attributes the memory of a parent at the time of `fork` to
+the peak of its child.
 """
 
 import json
@@ -13,10 +14,10 @@ KIBIBYTE = 1024
 
 
 def main(arguments: list[str]) -> int:
-    """Run it to its end, print seconds and peak memory in bytes as JSON, and return its exit status."""
+    """Run Python with `arguments`, print seconds and peak memory in bytes as JSON, and return its exit status."""
     started = time.perf_counter()
     process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)  # Popen.wait would forget what the kernel counted
+    _, status, usage = os.wait4(process.pid, 0)  # Popen.wait discards the resource usage
     seconds, process.returncode = time.perf_counter() - started, os.waitstatus_to_exitcode(status)
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else KIBIBYTE)
     sys.stdout.write(json.dumps({"seconds": seconds, "peak_memory_bytes": peak}))

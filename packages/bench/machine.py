@@ -1,16 +1,17 @@
-"""What this machine is, and the limits that speeds are judged by: measured, not looked up."""
+"""Description of this machine, and its measured limits: matrix products and copies in memory."""
 
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+
+from msgspec import Struct
 
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
-"""What is computed in. TF32 is CUDA's alone: float32 whose products carry ten bits of mantissa."""
+"""Precisions of the benchmarks. TF32 exists on CUDA only: float32 products with a mantissa of 10 bits."""
 
 PACKAGES = (
     "style-transfer-toolkit",
@@ -21,23 +22,47 @@ PACKAGES = (
     "numpy",
     "pytest-benchmark",
 )
+"""Packages whose versions are recorded."""
 
 VECTOR_FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile", "asimd", "bf16", "sve")
-"""Instruction sets that decide how fast a convolution can be."""
+"""Instruction sets that affect the speed of convolutions."""
 
 ROUNDS = 5
-COPIED_BYTES = 2**28
-GEMM_SIDE = {"cpu": 2048, "cuda": 8192}
-"""Large enough that a product is bound by arithmetic alone, small enough for a fraction of a second."""
+COPY_BYTES = 2**28
+MATMUL_SIDE = {"cpu": 2048, "cuda": 8192}
+"""Side of the square matrices: large enough to be bound by arithmetic, small enough for a fraction of a second."""
+
+
+class Machine(Struct, frozen=True, kw_only=True):
+    """A machine and the software installed on it.
+
+    `name` is one line that identifies the machine in reports and comparisons. `threads` is PyTorch's thread count.
+    """
+
+    name: str
+    versions: Mapping[str, str]
+    cpu: str = ""
+    cores: int | None = None
+    threads: int | None = None
+    instruction_sets: tuple[str, ...] = ()
+    memory_bytes: int | None = None
+    gpu: str | None = None
+    cuda: str | None = None
+    cudnn: int | None = None
+    platform: str = ""
+
+
+class DeviceLimits(Struct, frozen=True):
+    """Measured limits of a device: operations per second by precision, and bytes per second."""
+
+    device: str
+    flop_per_second: Mapping[str, float]
+    bytes_per_second: float
 
 
 @cache
-def describe_machine() -> dict[str, Any]:
-    """This machine and what is installed on it, JSON-ready.
-
-    `name` is one line for people; runs whose names differ were measured on different machines. `threads` are
-    those PyTorch computes with.
-    """
+def describe_machine() -> Machine:
+    """Return the description of this machine."""
     import cpuinfo
     import torch
 
@@ -45,39 +70,47 @@ def describe_machine() -> dict[str, Any]:
     cpu = str(processor.get("brand_raw") or platform.processor() or platform.machine())
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     cores, threads = os.cpu_count() or 1, torch.get_num_threads()
-    return {
-        "name": f"{cpu}, {cores} cores, {threads} threads" + (f", {gpu}" if gpu else ""),
-        "cpu": cpu,
-        "cores": cores,
-        "threads": threads,
-        "instruction_sets": [flag for flag in VECTOR_FLAGS if flag in processor.get("flags", [])],
-        "memory_bytes": _physical_memory(),
-        "gpu": gpu,
-        "cuda": torch.version.cuda if gpu else None,
-        "cudnn": torch.backends.cudnn.version() if gpu else None,  # type: ignore[no-untyped-call]
-        "platform": platform.platform(),
-        "versions": {"python": platform.python_version()} | _installed(),
-    }
+    return Machine(
+        name=f"{cpu}, {cores} cores, {threads} threads" + (f", {gpu}" if gpu else ""),
+        cpu=cpu,
+        cores=cores,
+        threads=threads,
+        instruction_sets=tuple(flag for flag in VECTOR_FLAGS if flag in processor.get("flags", [])),
+        memory_bytes=_physical_memory(),
+        gpu=gpu,
+        cuda=torch.version.cuda if gpu else None,
+        cudnn=torch.backends.cudnn.version() if gpu else None,  # type: ignore[no-untyped-call]
+        platform=platform.platform(),
+        versions={"python": platform.python_version()} | _installed_versions(),
+    )
 
 
-def devices() -> tuple[str, ...]:
-    """The devices that are here: "cpu", and "cuda" where there is one."""
+def available_devices() -> tuple[str, ...]:
+    """Return "cpu", and "cuda" if PyTorch finds a CUDA device."""
     import torch
 
     return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
 
-@cache
-def product_rate(device: str, precision: str) -> float:
-    """Floating-point operations a second in a large matrix product: what a convolution cannot exceed.
+def supported_precisions(device: str) -> tuple[str, ...]:
+    """Return the precisions to benchmark on a device; on a CPU, bf16 only if it has instructions for it."""
+    if device == "cuda":
+        return PRECISIONS
+    flags = set(describe_machine().instruction_sets)
+    return ("fp32", "bf16") if flags & {"avx512_bf16", "amx_bf16", "bf16"} else ("fp32",)
 
-    The fastest of five products of square matrices, 2048 on a side on the CPU and 8192 on CUDA, after one to warm up.
+
+@cache
+def matmul_rate(device: str, precision: str) -> float:
+    """Measure the floating-point operations per second of a large matrix product, an upper limit of convolutions.
+
+    The result is the fastest of five products of square matrices (side: `MATMUL_SIDE`) after one warm-up.
     """
     import torch
 
-    side = GEMM_SIDE[device]
-    kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
-    left, right = (torch.randn(side, side, device=device).to(kind) for _ in range(2))
+    side = MATMUL_SIDE[device]
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
+    left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     try:
@@ -88,60 +121,52 @@ def product_rate(device: str, precision: str) -> float:
 
 @cache
 def copy_rate(device: str) -> float:
-    """Bytes a second that a copy within the device's memory reads and writes together."""
+    """Measure the bytes per second that a copy within the memory of the device reads and writes together."""
     import torch
 
-    source = torch.zeros(COPIED_BYTES // 4, device=device)
+    source = torch.zeros(COPY_BYTES // 4, device=device)
     target = torch.empty_like(source)
-    return 2 * COPIED_BYTES / _fastest_seconds(lambda: target.copy_(source), device)
+    return 2 * COPY_BYTES / _fastest_seconds(lambda: target.copy_(source), device)
 
 
-def precisions_of(device: str) -> tuple[str, ...]:
-    """The precisions worth measuring on a device: on a CPU half precision only where it has instructions for it."""
-    if device == "cuda":
-        return PRECISIONS
-    has = describe_machine()["instruction_sets"]
-    return ("fp32", "bf16") if {"avx512_bf16", "amx_bf16", "bf16"} & set(has) else ("fp32",)
-
-
-def limits() -> list[dict[str, Any]]:
-    """The measured limits of every device here: operations a second by precision, and bytes a second."""
+def measure_limits() -> list[DeviceLimits]:
+    """Measure the limits of every available device."""
     return [
-        {
-            "device": device,
-            "flop_per_second": {precision: product_rate(device, precision) for precision in precisions_of(device)},
-            "bytes_per_second": copy_rate(device),
-        }
-        for device in devices()
+        DeviceLimits(
+            device,
+            {precision: matmul_rate(device, precision) for precision in supported_precisions(device)},
+            copy_rate(device),
+        )
+        for device in available_devices()
     ]
 
 
-def _fastest_seconds(work: Callable[[], object], device: str) -> float:
-    """The shortest time of five calls of `work`, each waited for, after one to warm up."""
-    work()
-    synchronise(device)
-    times = []
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        work()
-        synchronise(device)
-        times.append(time.perf_counter() - started)
-    return min(times)
-
-
-def exactly() -> AbstractContextManager[None]:
-    """Convolutions on CUDA in full float32, where cuDNN would otherwise round their factors to TF32."""
+def full_float32() -> AbstractContextManager[None]:
+    """Return a context in which cuDNN convolves in full float32 instead of rounding the factors to TF32."""
     import torch
 
     return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
 
 
-def synchronise(device: str) -> None:
-    """Wait until the device has done all it was given; a CPU has by the time a call returns."""
+def synchronize(device: str) -> None:
+    """Wait until the device has finished all queued work; a CPU has finished when a call returns."""
     if device == "cuda":
         import torch
 
         torch.cuda.synchronize()
+
+
+def _fastest_seconds(work: Callable[[], object], device: str) -> float:
+    """Return the shortest time of `ROUNDS` synchronised calls after one warm-up call."""
+    work()
+    synchronize(device)
+    times = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        work()
+        synchronize(device)
+        times.append(time.perf_counter() - started)
+    return min(times)
 
 
 def _physical_memory() -> int | None:
@@ -151,11 +176,11 @@ def _physical_memory() -> int | None:
         return None
 
 
-def _installed() -> dict[str, str]:
-    found = {}
+def _installed_versions() -> dict[str, str]:
+    installed = {}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed

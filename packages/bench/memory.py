@@ -1,4 +1,4 @@
-"""Peak memory, of a workload or of a whole command, always of a fresh process: `python -m bench.memory CASE FOLDER`."""
+"""Peak memory of a command or a workload, measured in a fresh process: `python -m bench.memory CASE FOLDER`."""
 
 import json
 import subprocess
@@ -12,35 +12,35 @@ from core.errors import StyleTransferError
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A process that has ended: its wall time and the largest resident set it ever had."""
+class ProcessUsage:
+    """Wall time and largest resident set of a finished process."""
 
     seconds: float
     peak_memory_bytes: int
 
 
-def run_process(arguments: Sequence[str]) -> Finished:
-    """Run this Python with `arguments` to its end.
+def run_process(arguments: Sequence[str]) -> ProcessUsage:
+    """Run this Python with `arguments` and return what the process used.
 
     Raises:
-        StyleTransferError: It failed; the sentence ends with the last line it wrote.
+        StyleTransferError: The process failed; the message ends with the last line of its stderr.
     """
-    ran = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "bench.launch", *arguments], capture_output=True, text=True, check=False
     )
-    if ran.returncode:
-        last = (ran.stderr.strip().splitlines() or ["no word"])[-1]
-        raise StyleTransferError(f"python {' '.join(arguments)} ended with {ran.returncode}: {last}")
-    return Finished(**json.loads(ran.stdout))
+    if process.returncode:
+        last_line = (process.stderr.strip().splitlines() or ["no error message"])[-1]
+        raise StyleTransferError(f"python {' '.join(arguments)} exited with status {process.returncode}: {last_line}")
+    return ProcessUsage(**json.loads(process.stdout))
 
 
 def peak_memory(case: Case, artifacts: Path) -> int:
-    """The largest resident set of a fresh process that does the workload once, in bytes."""
+    """Return the largest resident set, in bytes, of a fresh process that runs the workload of `case` once."""
     return run_process(["-m", "bench.memory", json.dumps(asdict(case)), str(artifacts)]).peak_memory_bytes
 
 
 def main(case: str, artifacts: str) -> None:
-    """Do one workload once, unchecked: the reference would be the peak."""
+    """Run one workload once. Its output is not checked, because the reference would raise the peak."""
     from bench.suites.workloads import prepare
 
     prepare(Case(**json.loads(case)), Path(artifacts)).call()

@@ -5,7 +5,6 @@ from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.runs.checkpoint import Checkpoint
 from core.runs.progress import Progress, Result
-from core.runs.progress import Progress, Result
 from core.style_transfer import stylize
 from core.styles import Style
 

@@ -84,7 +84,7 @@ class ProcessGroup:
                 _torch_distributed().all_reduce(values)
 
     def all_reduce_sums(self, values: Mapping[Key, "Tensor"]) -> dict[Key, "Tensor"]:
-        """Return the sums over all ranks of tensors of one dtype, with the same keys on every rank, in one collective."""
+        """Return the sums over all ranks of tensors of one dtype, in one collective; all ranks have the same keys."""
         if self.world_size == 1:
             return dict(values)
         import torch

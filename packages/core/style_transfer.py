@@ -6,6 +6,7 @@ Nothing here needs PyTorch: a backend evaluates the objective, and the default o
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from core.arrays import Array, Pixels, size_of
 from core.backends.base import Backend, default_backend
@@ -19,11 +20,13 @@ from core.multiscale.initial_image import initial_image, upsample_with_detail
 from core.multiscale.parametrization import Parametrization
 from core.multiscale.preparation import normalize_strength, prepare
 from core.multiscale.schedule import Scale, build_schedule, fraction_done
-from core.optim.types import Step
 from core.runs.checkpoint import Checkpoint, SavedRun
 from core.runs.progress import Callback, Progress, Result
 from core.runs.record import describe_inputs, make_record
 from core.styles import StyleExemplar, StyleSource, as_styles, read_style
+
+if TYPE_CHECKING:
+    from core.optim.types import Step
 
 
 @raise_out_of_memory()

@@ -117,7 +117,9 @@ def test_two_ranks_give_the_result_of_one_process(inputs: list[object], whole: P
     assert_same_result(tmp_path / "painting.png", whole)
 
 
-def test_after_a_kill_all_ranks_exit_and_another_number_resumes(inputs: list[object], whole: Path, tmp_path: Path) -> None:
+def test_after_a_kill_all_ranks_exit_and_another_number_resumes(
+    inputs: list[object], whole: Path, tmp_path: Path
+) -> None:
     """One of three ranks is killed; two ranks resume the run."""
     kept = tmp_path / "run.safetensors"
     options = arguments_for(tmp_path, inputs, "painting", "--checkpoint", kept, "--checkpoint-every", 0)

@@ -8,8 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from core import Progress, Result, TransferConfig, UsageError
-from core import stylize
+from core import Progress, Result, TransferConfig, UsageError, stylize
 from core.backends.device import choose_device
 from core.backends.torch_backend import TorchBackend
 from core.cli.config_file import read_options
@@ -57,9 +56,7 @@ def test_the_delivered_loss_is_that_of_the_saved_file(
     assert objective(torch.from_numpy(saved)).loss == pytest.approx(result.record["delivered"]["loss"], rel=1e-5)
 
 
-def test_the_delivered_loss_is_below_that_of_torch_lbfgs_with_clamping(
-    content_path: Path, style_path: Path
-) -> None:
+def test_the_delivered_loss_is_below_that_of_torch_lbfgs_with_clamping(content_path: Path, style_path: Path) -> None:
     config = TransferConfig(image_size=64, iterations=40, init="content")
     projected = stylize(content_path, style_path, config).record["delivered"]["loss"]
     backend = TorchBackend(config)

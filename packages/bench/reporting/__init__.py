@@ -1,1 +1,1 @@
-"""Compare and report benchmark results."""
+"""Comparison of runs, reports and charts."""

@@ -1,1 +1,1 @@
-"""Benchmark suites for pytest-benchmark."""
+"""Benchmark suites for pytest-benchmark, and the workloads that they time."""

@@ -1,4 +1,4 @@
-"""What a workload is: its case, what it does, and how many operations that must take."""
+"""Definition of a workload, its synthetic images, and its operation count."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ TAPS = (*CONFIG.content_layers, *CONFIG.style_layers)
 
 
 class Unavailable(Exception):
-    """This machine cannot run a workload; the text says why."""
+    """This machine cannot run a workload; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One workload: what runs, how, where, and on a picture of what size in pixels."""
+    """Parameters of a workload: suite, backend, device, and image size in pixels."""
 
     suite: str
     backend: str
@@ -31,17 +31,17 @@ class Case:
 
     @property
     def pixels(self) -> int:
-        """Its size."""
+        """Number of pixels of the image."""
         return self.width * self.height
 
 
 @dataclass(frozen=True)
-class Work:
-    """A workload made ready.
+class Workload:
+    """A prepared workload.
 
-    `call` does it once and returns what came out, on CUDA perhaps before it is there. `check` raises
-    StyleTransferError if that is not what it should be. `flop` is what one evaluation must compute, None where
-    that is no measure of it.
+    `call` runs it once and returns its output; on CUDA it may return before the device has finished. `check` raises
+    StyleTransferError if the output is wrong. `evaluations` is the number of evaluations in one call, and `flop` the
+    operations of one evaluation, None where arithmetic does not limit the speed.
     """
 
     call: Callable[[], Any]
@@ -51,8 +51,8 @@ class Work:
     flop: float | None = None
 
 
-def picture(width: int, height: int, seed: int) -> Pixels:
-    """A picture with structure at every size, (1, 3, H, W) float32 in [0, 1]: noise of ever finer grain."""
+def synthetic_image(width: int, height: int, seed: int) -> Pixels:
+    """Return noise with structure at every scale, (1, 3, H, W) float32, range [0, 1]."""
     generator = np.random.default_rng(seed)
     total = np.zeros((1, 3, height, width), np.float32)
     side = 4
@@ -65,19 +65,19 @@ def picture(width: int, height: int, seed: int) -> Pixels:
     return scaled
 
 
-def flop_of(width: int, height: int, *, gradient: bool) -> float:
-    """Operations an evaluation must do: 2 for every multiply-accumulate of the convolutions up to the last tap.
+def blend(content: Pixels, style: Pixels) -> Pixels:
+    """Return a mix of content and style, at which no part of the loss is zero."""
+    mixed: Pixels = 0.7 * content + 0.3 * style
+    return mixed
 
-    `gradient`: with the way back to the image, which costs each convolution as much again.
+
+def count_flop(width: int, height: int, *, gradient: bool) -> float:
+    """Count the operations of one evaluation: 2 per multiply-accumulate of the convolutions up to the last tap.
+
+    `gradient` adds the backward pass to the image, which costs each convolution as much again.
     """
     convolutions = [layer for layer in truncated(CONFIG.arch, TAPS) if layer.kind == "conv"]
     forward = sum(
         2 * 9 * c.in_channels * c.out_channels * (width // c.stride) * (height // c.stride) for c in convolutions
     )
     return float(forward * (2 if gradient else 1))
-
-
-def blend(content: Pixels, style: Pixels) -> Pixels:
-    """A picture that is neither content nor style, so that no part of the loss is zero there."""
-    mixed: Pixels = 0.7 * content + 0.3 * style
-    return mixed

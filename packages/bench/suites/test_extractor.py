@@ -1,10 +1,10 @@
-"""Throughput of the extractor, forward: VGG-19 to relu5_1 with the default taps, in every way it can run."""
+"""Throughput of the extractor: a forward pass of VGG-19 up to relu5_1 with the default taps, by every backend."""
 
 import pytest
 
 from bench.conftest import Measure
 from bench.suites.cases import Case
-from bench.suites.workloads import EXTRACTORS
+from bench.suites.extractor import EXTRACTORS
 
 SIZES = (
     pytest.param(224, marks=pytest.mark.small),
@@ -16,5 +16,5 @@ SIZES = (
 @pytest.mark.parametrize("backend", EXTRACTORS)
 @pytest.mark.parametrize("size", SIZES)
 def test_extractor(measure: Measure, size: int, backend: str, device: str) -> None:
-    """One forward pass of one picture."""
+    """Measure one forward pass of one image."""
     measure(Case("extractor", backend, device, size, size))

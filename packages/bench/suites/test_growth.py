@@ -1,4 +1,4 @@
-"""How the cost grows with the picture: seconds and memory a megapixel, from 0.06 megapixels up."""
+"""Growth of time and memory with the image size, from 0.06 megapixels up."""
 
 import pytest
 
@@ -19,5 +19,5 @@ ROUNDS = 3
     ],
 )
 def test_growth(measure: Measure, size: int, device: str) -> None:
-    """One evaluation of the default engine: at once where the memory suffices, else in tiles."""
+    """Measure one evaluation of the default backend, which tiles images that do not fit in memory."""
     measure(Case("growth", "default", device, size, size), rounds=ROUNDS)

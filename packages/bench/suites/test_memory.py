@@ -1,11 +1,11 @@
-"""Peak memory of a painting by its size: the command in a fresh process, run until the optimiser's memory is full."""
+"""Peak memory of a run by image size, in a fresh process, with enough evaluations to fill the optimiser's history."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.conftest import Pictures, note
+from bench.conftest import WriteImages, record_figures
 from bench.memory import run_process
 from bench.suites.cases import CONFIG
 from core.memory.plan import estimate_memory
@@ -22,21 +22,23 @@ EVALUATIONS = CONFIG.history + 4
         pytest.param(1024, marks=[pytest.mark.large, pytest.mark.long]),
     ],
 )
-def test_memory(benchmark: Any, pictures: Pictures, tmp_path: Path, size: int) -> None:
-    """Of the default run at one scale, beside what `--dry-run` says it will be."""
+def test_memory(benchmark: Any, write_images: WriteImages, tmp_path: Path, size: int) -> None:
+    """Measure the default run at one scale, and record the estimate of `--dry-run` beside it."""
     arguments = [
         "-m",
         "core.transfer",
-        *pictures(size, size),
+        *write_images(size, size),
         f"--image-size={size}",
         "--scales=1",
         "--device=cpu",
         "--precision=fp32",
+        f"--iterations={EVALUATIONS}",
+        "--quiet",
+        f"--output={tmp_path / 'output.png'}",
     ]
-    arguments += [f"--iterations={EVALUATIONS}", "--quiet", f"--output={tmp_path / 'painting.png'}"]
     peaks = []
     benchmark.pedantic(lambda: peaks.append(run_process(arguments).peak_memory_bytes), rounds=1)
-    note(
+    record_figures(
         benchmark,
         suite="memory",
         backend="transfer",

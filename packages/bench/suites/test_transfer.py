@@ -1,4 +1,4 @@
-"""Whole paintings, as `core.style_transfer` paints them: targets, every scale, the picture at the end."""
+"""Duration of whole runs of `core.style_transfer`: targets, every scale, and the final image."""
 
 import pytest
 
@@ -17,5 +17,5 @@ ROUNDS = 3
     ],
 )
 def test_transfer(measure: Measure, size: int, backend: str, device: str) -> None:
-    """So many evaluations; 200 at 512 pixels are the default."""
+    """Measure a run of `backend` evaluations; the default run is 200 at 512 pixels."""
     measure(Case("transfer", backend, device, size, size), rounds=ROUNDS)

@@ -36,8 +36,8 @@ class OnnxBackend:
     def __init__(self, path: str | os.PathLike[str], extract_features: ExtractFeatures, config: TransferConfig) -> None:
         """Open the objective at `path`.
 
-        `extract_features` computes the features of the targets: an extractor of `core.artifacts.extractors`, or anything
-        else that runs the same network.
+        `extract_features` computes the features of the targets: an extractor of `core.artifacts.extractors`, or
+        anything else that runs the same network.
 
         Raises:
             UsageError: The artifact is damaged, or belongs to another network or to other layers than `config` names.
@@ -104,9 +104,7 @@ class OnnxBackend:
         resumable: bool,
     ) -> Iterator[Step]:
         """Minimise the objective and yield every step (see `core.backends.base.Backend`)."""
-        return minimize(
-            compose(objective), start, evaluations=evaluations, config=self._config, history=plan.history
-        )
+        return minimize(compose(objective), start, evaluations=evaluations, config=self._config, history=plan.history)
 
     def describe(self) -> Mapping[str, Any]:
         """Return the artifact, its execution provider and its weights for the run record."""
@@ -201,8 +199,8 @@ def _check_same_network(objective: Manifest, extractor: Manifest) -> None:
         ours, theirs = (of["sha256"] if what == "weights" else of for of in (ours, theirs))
         if ours != theirs:
             raise UsageError(
-                f"the objective was exported with {what} {ours:.12}, the extractor with {what} {theirs:.12}: export both "
-                "from the same network"
+                f"the objective was exported with {what} {ours:.12}, the extractor with {what} {theirs:.12}: export "
+                "both from the same network"
             )
     if lacking := [tap for tap in objective.taps if tap not in extractor.taps]:
         raise UsageError(

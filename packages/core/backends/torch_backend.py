@@ -114,9 +114,7 @@ class TorchBackend:
 
             deferred = compose(replace(objective, deferred=True))
             return lbfgs_cuda.lbfgs(deferred, start, evaluations=evaluations, history=plan.history)
-        return minimize(
-            compose(objective), start, evaluations=evaluations, config=self._config, history=plan.history
-        )
+        return minimize(compose(objective), start, evaluations=evaluations, config=self._config, history=plan.history)
 
     def _gains_from_deferring(self, plan: Plan) -> bool:
         """Return whether evaluations without host synchronisation are possible and shorten a run.

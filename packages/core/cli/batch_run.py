@@ -17,7 +17,7 @@ from core.runs.progress import Progress
 from core.style_transfer import stylize
 
 if TYPE_CHECKING:
-    from core.backends.loaded_network import Network
+    from core.backends.loaded_network import LoadedNetwork
 
 NETWORK_OPTIONS = (
     "arch", "weights", "weights_preprocessing", "pooling", "extractor", "device", "content_layers", "style_layers"
@@ -119,17 +119,17 @@ class BackendFactory:
 
     def __init__(self) -> None:
         self._key: tuple[object, ...] = ()
-        self._network: Network | None = None
+        self._network: LoadedNetwork | None = None
 
     def create(self, config: TransferConfig) -> Backend:
         """Return a new backend for a run with `config`; its memory plans are not shared with other runs."""
         if config.objective is not None:
             return default_backend(config)
-        from core.backends.loaded_network import Network
+        from core.backends.loaded_network import LoadedNetwork
         from core.backends.torch_backend import TorchBackend
 
         key = tuple(getattr(config, name) for name in NETWORK_OPTIONS)
         if self._network is None or key != self._key:
             self._network = None  # free the memory of the old network before the next one is loaded
-            self._key, self._network = key, Network.load(config)
+            self._key, self._network = key, LoadedNetwork.load(config)
         return TorchBackend(config, self._network)

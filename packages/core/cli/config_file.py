@@ -12,6 +12,7 @@ from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.files import reason
 from core.image.embedded_record import read_record
+from core.runs.record import upgraded
 from core.styles import Style, assign_regions
 
 PATH_KEYS = ("content", "style", "output")
@@ -99,16 +100,17 @@ def _parse(path: Path) -> dict[str, Any]:
 
 def _paths_in_record(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content image and the styles of a run record; an image that was not a file has no path there."""
+    record = upgraded(record)
     content = record.get("content", {}).get("path")
     styles = [
         Style(
-            tuple(image["path"] for image in style["pictures"]),
+            tuple(image["path"] for image in style["images"]),
             style["weight"],
             style["region"] and style["region"]["path"],
             style["crop"] and tuple(style["crop"]),
         )
         for style in record.get("styles", ())
-        if all(image["path"] for image in style["pictures"])
+        if all(image["path"] for image in style["images"])
     ]
     return ({"content": content} if content else {}) | ({"style": styles} if styles else {})
 

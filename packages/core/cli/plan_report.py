@@ -21,13 +21,13 @@ def show_plan(paths: RunPaths, config: TransferConfig, group: ProcessGroup) -> N
     """
     from core.backends.device import choose_device, choose_precision, memory_for
 
-    group.require_shareable(config)
+    group.check_supports(config)
     scales = paths.build_schedule(config)
     device = choose_device(config.device, group)
     memory = Memory(math.inf) if config.objective else memory_for(device, config, group)
     precision = choose_precision(config, device)
-    plans = [plan_memory(scale.size, scale.style_size, config, memory, precision, group.count) for scale in scales]
-    if not group.first:
+    plans = [plan_memory(scale.size, scale.style_size, config, memory, precision, group.world_size) for scale in scales]
+    if not group.is_main:
         return
     table = Table("scale", "output", "style", "evaluations", "memory", "computation")
     for number, (scale, plan) in enumerate(zip(scales, plans, strict=True), start=1):
@@ -46,7 +46,7 @@ def show_plan(paths: RunPaths, config: TransferConfig, group: ProcessGroup) -> N
 
 
 def _format_processes(group: ProcessGroup) -> str:
-    return f", {group.count} processes; memory is per process" if group.count > 1 else ""
+    return f", {group.world_size} processes; memory is per process" if group.world_size > 1 else ""
 
 
 def _format_memory(plan: Plan) -> str:
@@ -68,10 +68,10 @@ def _format_computation(plan: Plan, config: TransferConfig) -> str:
 
 def _format_shares(plan: Plan, config: TransferConfig) -> str:
     """Format the number of tiles per process, and the size of the all-reduce of one evaluation."""
-    if plan.processes == 1:
+    if plan.world_size == 1:
         return ""
     tiling = plan.tiling(config)
-    shares = [sum(tile.weight > 0 for tile in tiling.share(plan.size, rank)) for rank in range(plan.processes)]
+    shares = [sum(tile.weight > 0 for tile in tiling.share(plan.size, rank)) for rank in range(plan.world_size)]
     counts = f"{shares[-1]} or {shares[0]}" if shares[-1] < shares[0] else f"{shares[0]}"
     return f", {counts} per process, {all_reduced_bytes(plan.size, config) / 1e6:.1f} MB all-reduced"
 

@@ -151,7 +151,7 @@ def run_to_files(
         typer.Exit: The run was interrupted.
         StyleTransferError: The run failed, or a file cannot be written.
     """
-    if not group.first:
+    if not group.is_main:
         _run_worker(paths, config, checkpoint, group)
         return
     write_snapshot = _SnapshotWriter(paths.output, config)

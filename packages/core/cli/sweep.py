@@ -13,7 +13,7 @@ from core.errors import UsageError
 from core.files import check_writable
 from core.image.embedded_record import read_record
 from core.image.reading import list_images, read_image
-from core.runs.record import describe_image, describe_style, differences
+from core.runs.record import describe_inputs, differences
 from core.styles import Style, read_style
 
 
@@ -43,14 +43,12 @@ class BatchItem:
         if not self.output.is_file():
             return False
         style = Style((self.style,))
-        about = {
-            "content": describe_image(self.content, read_image(self.content, name="content").pixels),
-            "styles": [describe_style(style, read_style(style))],
-        }
+        content = read_image(self.content, name="content").pixels
+        inputs = describe_inputs(self.content, content, [style], [read_style(style)])
         try:
             read_image(self.output)
             record = json.loads(read_record(self.output) or "{}")
-            return not record["stopped"] and not differences(self.variant.config, about, record)
+            return not record["stopped"] and not differences(self.variant.config, inputs, record)
         except (ValueError, KeyError, TypeError):  # a damaged image, or no record or another kind of record in it
             return False
 

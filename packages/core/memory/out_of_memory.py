@@ -30,6 +30,4 @@ def raise_out_of_memory() -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise OutOfMemoryError(
-            "out of memory at this size: reduce --image-size, --history or --tile-size"
-        ) from error
+        raise OutOfMemoryError("out of memory at this size: reduce --image-size, --history or --tile-size") from error

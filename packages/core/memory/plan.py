@@ -35,7 +35,7 @@ class Memory:
 
     @classmethod
     def of(cls, config: "TransferConfig", host: float, device: float | None = None) -> Self:
-        """Return the planned share of the available bytes; `config.max_memory` replaces those where the network runs."""
+        """Return the planned share of the available bytes; `config.max_memory` replaces them where the network runs."""
         available = config.max_memory or (host if device is None else device)
         if device is None:
             return cls(PLANNED_SHARE * available)

@@ -43,7 +43,7 @@ def initial_image(content: Pixels, exemplars: Sequence[StyleExemplar], config: T
 
 
 def color_matched_image(content: Pixels, exemplars: Sequence[StyleExemplar]) -> Pixels:
-    """Return `content` (1, 3, H, W) with the colours and contrasts of the styles, blended by their weights and masks."""
+    """Return `content` (1, 3, H, W) with the colours and contrasts of the styles, blended by weights and masks."""
     blended, total = np.zeros_like(content), np.zeros_like(content[:, :1])
     for exemplar in exemplars:
         share = np.float32(exemplar.weight) * (np.ones_like(total) if exemplar.mask is None else exemplar.mask)

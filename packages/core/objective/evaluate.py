@@ -19,6 +19,7 @@ from core.objective.types import FeatureStatistics, Region, StyleTarget
 from core.objective.weights import LossWeights
 from core.optim.types import Evaluation
 
+
 @dataclass(frozen=True)
 class LossTerms:
     """The terms of the loss with their weights."""
@@ -42,9 +43,7 @@ class LossTerms:
 
         The `content` targets and the masks of the `regions` have the same height and width as the features.
         """
-        statistics = {
-            ("content", tap, 0): content_loss(features[tap], content[tap]) for tap in self.weights.content
-        }
+        statistics = {("content", tap, 0): content_loss(features[tap], content[tap]) for tap in self.weights.content}
         for index, region in enumerate(regions):
             for tap in self.weights.style:
                 mask = None if region is None else region[tap]
@@ -82,7 +81,9 @@ class LossTerms:
         parts = {
             "content": [weight * statistics["content", tap, 0] for tap, weight in weights.content.items()],
             "style": [
-                style.weight * weight * self.style_loss.loss(statistics["style", tap, style.region], style.statistics[tap])
+                style.weight
+                * weight
+                * self.style_loss.loss(statistics["style", tap, style.region], style.statistics[tap])
                 for style in styles
                 for tap, weight in weights.style.items()
             ],

@@ -19,6 +19,7 @@ from core.objective.types import WHOLE, FeatureStatistics, Region, StyleTarget, 
 from core.objective.weights import LossWeights
 from core.styles import StyleExemplar
 
+
 @torch.no_grad()
 def compute_targets(
     features: TiledFeatures,
@@ -66,9 +67,7 @@ def compute_targets(
     return Targets(content_features, tuple(styles), tuple(regions))
 
 
-def sum_statistics(
-    parts: Iterable[FeatureStatistics], group: ProcessGroup, device: torch.device
-) -> FeatureStatistics:
+def sum_statistics(parts: Iterable[FeatureStatistics], group: ProcessGroup, device: torch.device) -> FeatureStatistics:
     """Return the statistics of a whole image on `device`: the sum of the contributions of the tiles of all ranks."""
     totals: FeatureStatistics = {}
     for part in parts:

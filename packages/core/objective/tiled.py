@@ -50,13 +50,11 @@ class TiledObjective:
 
     @torch.no_grad()
     def evaluate(self, image: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the weighted terms of the loss at `image` by name, and the gradient, without waiting for the device."""
+        """Return the weighted terms of the loss and the gradient at `image`, without waiting for the device."""
         group, image = self._features.group, image.detach()
         group.check_same_image(image)
         tiles, saved = self._features.tiles(image), dict[Tile, VJP]()
-        statistics = sum_statistics(
-            (self._first_pass(image, tile, saved) for tile in tiles), group, image.device
-        )
+        statistics = sum_statistics((self._first_pass(image, tile, saved) for tile in tiles), group, image.device)
         parts, grad_statistics, gradient = self._loss_and_gradients(statistics, image)
         if not group.is_main:
             gradient.zero_()  # the gradient of total variation counts once

@@ -12,8 +12,6 @@ from core.memory.cost_model import UNLIMITED
 from core.memory.tiling import Tile, Tiling
 from core.objective.types import Region
 
-
-
 ExtractFeatures = Callable[[Tensor], Mapping[str, Tensor]]
 """Returns the features (1, C, h, w) by tap of an image (1, 3, H, W), RGB in [0, 1]."""
 
@@ -22,7 +20,8 @@ ExtractFeatures = Callable[[Tensor], Mapping[str, Tensor]]
 class TiledFeatures:
     """A feature extractor that reads images in tiles.
 
-    `extractor` runs on `device`, wherever the images are stored. The ranks of `group` share the tiles; `tiling` divides images for that many ranks.
+    `extractor` runs on `device`, wherever the images are stored. The ranks of `group` share the tiles; `tiling` divides
+    images for that many ranks.
     """
 
     extractor: ExtractFeatures
@@ -31,7 +30,9 @@ class TiledFeatures:
     group: ProcessGroup = SINGLE_PROCESS
 
     @classmethod
-    def whole(cls, extractor: ExtractFeatures, arch: str, taps: Sequence[str], device: torch.device | str = "cpu") -> Self:
+    def whole(
+        cls, extractor: ExtractFeatures, arch: str, taps: Sequence[str], device: torch.device | str = "cpu"
+    ) -> Self:
         """Return the features of images that are not divided, for `taps` of the architecture `arch`."""
         return cls(extractor, Tiling.of(arch, taps, UNLIMITED), torch.device(device))
 

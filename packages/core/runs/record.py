@@ -94,7 +94,7 @@ def differences(config: TransferConfig, about: Mapping[str, Any], record: Mappin
 
 
 def upgraded(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `record` with the present names; records of version 0.1 named the backend "engine" and images "pictures"."""
+    """Return `record` with the present names; version 0.1 named the backend "engine" and the images "pictures"."""
     record = dict(record)
     if "engine" in record:
         engine = dict(record.pop("engine"))

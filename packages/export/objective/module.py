@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 import torch
+from core.objective.losses import gram, mean_square, total_variation
 from torch import Tensor, nn
 
 from core.network.architecture import Layer, canonical_layer_name, truncated
 from core.network.vgg import Pooling, load_vgg_features
 from core.network.weights import Weights
-from core.objective.losses import gram, mean_square, total_variation
 from export.objective import backward as gradients
 
 

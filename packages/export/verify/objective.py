@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from core.objective.losses import content_loss, gram, style_loss, total_variation
+from core.objective.objective import ReferenceObjective, StyleTarget, Targets, compute_targets
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import unfold
@@ -18,8 +20,6 @@ from core.backends.onnx_backend import CONTENT, GRAM, OnnxObjective
 from core.network.architecture import truncated
 from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import Weights
-from core.objective.losses import content_loss, gram, style_loss, total_variation
-from core.objective.objective import ReferenceObjective, StyleTarget, Targets, compute_targets
 from core.objective.weights import LossWeights
 from core.optim.types import Evaluation
 from export.io_spec import LEAST_SIZE

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from core.objective.losses import gram
 from rich.console import Console
 from torch import Tensor
 
@@ -23,8 +24,7 @@ from bench.race.peers import PEERS, peers_table, ratio, run_peers
 from bench.race.race import Point, Racer, make_referee, race
 from bench.race.task import Snapshot, Task
 from bench.suites.cases import Unavailable
-from core import TransferConfig, UsageError
-from core import stylize
+from core import TransferConfig, UsageError, stylize
 from core.arrays import Pixels
 from core.backends.base import default_backend
 from core.backends.torch_backend import TorchBackend
@@ -34,7 +34,6 @@ from core.image.resize import resize
 from core.image.writing import quantize, to_image, write_image
 from core.network.vgg import VGGFeatures
 from core.network.weights import load_weights
-from core.objective.losses import gram
 from support.images import pixels_of
 
 WIDTH, HEIGHT = 48, 32

@@ -115,7 +115,10 @@ def test_describe_names_runtime_and_weights(objective: Path, exported: Exported)
     [
         ({"style_loss": "wasserstein"}, "does not support --style-loss wasserstein"),
         ({"content_layers": "relu2_1"}, "add --content-layers relu3_1, or export the objective again"),
-        ({"style_layers": "relu1_1,relu2_1,relu3_1"}, "add --style-layers relu1_1,relu2_1, or export the objective again"),
+        (
+            {"style_layers": "relu1_1,relu2_1,relu3_1"},
+            "add --style-layers relu1_1,relu2_1, or export the objective again",
+        ),
         ({"pooling": "average"}, "add --pooling max"),
         ({"arch": "vgg16"}, "add --arch vgg19"),
     ],

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from core.memory import allocator
-from core.memory.allocator import RETAIN_FREED, ActivationBufferPool, MemoryPolicy, trim_heap
+from core.memory.allocator import ActivationBufferPool, MemoryPolicy, trim_heap
 from core.memory.out_of_memory import OutOfMemoryError, raise_out_of_memory
 from core.memory.plan import Plan
 from core.network.vjp import save_by_reference

@@ -155,9 +155,7 @@ def test_each_curvature_pair_takes_two_images() -> None:
 @pytest.mark.parametrize("gib", [1, 2, 8, 60])
 def test_ranks_that_share_an_image_need_less_memory_each(gib: float) -> None:
     """Tiles are smaller and larger images fit; every rank holds the state of the optimiser, which limits the gain."""
-    plans = [
-        plan_memory((3000, 2000), (800, 600), CONFIG, Memory(gib * GIB), world_size=ranks) for ranks in (1, 2, 4)
-    ]
+    plans = [plan_memory((3000, 2000), (800, 600), CONFIG, Memory(gib * GIB), world_size=ranks) for ranks in (1, 2, 4)]
     assert sorted(found.insufficient_memory is None for found in plans) == [
         found.insufficient_memory is None for found in plans
     ]

@@ -51,13 +51,21 @@ def test_the_output_image_has_the_loss_of_its_parameters(name: str) -> None:
     parameters = parametrization.to_parameters(RNG.random(CONTENT.shape, dtype=np.float32) * 0.1 + 0.45)
     output = parametrization.to_image(parameters)
     at_network = objective(parametrization.to_network_input(output)).loss
-    assert parametrization.compose_with(objective, lambda pixels: pixels)(parameters).loss == pytest.approx(at_network, rel=1e-4)
+    assert parametrization.compose_with(objective, lambda pixels: pixels)(parameters).loss == pytest.approx(
+        at_network, rel=1e-4
+    )
 
 
 def test_the_default_parametrization_is_the_identity() -> None:
     parametrization = PARAMETRIZATIONS["whole"]
     assert parametrization.compose_with(objective, lambda pixels: pixels) is objective
-    assert parametrization.to_image(STYLE) is parametrization.to_parameters(STYLE) is parametrization.to_network_input(STYLE) is parametrization.style_to_network_input(STYLE) is STYLE
+    assert (
+        parametrization.to_image(STYLE)
+        is parametrization.to_parameters(STYLE)
+        is parametrization.to_network_input(STYLE)
+        is parametrization.style_to_network_input(STYLE)
+        is STYLE
+    )
 
 
 def test_the_content_image_remains_outside_the_mask() -> None:

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core import StyleTransferError, TransferConfig, UsageError
-from core import stylize
+from core import StyleTransferError, TransferConfig, UsageError, stylize
 from core.backends.torch_backend import TorchBackend
 from core.image.reading import read_image
 from core.image.resize import resize
@@ -41,7 +40,9 @@ def distances(result: Any, content: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [48, 96])
-def test_strength_one_half_gives_the_same_gradient_ratio_at_every_size(content_path: Path, style_path: Path, size: int) -> None:
+def test_strength_one_half_gives_the_same_gradient_ratio_at_every_size(
+    content_path: Path, style_path: Path, size: int
+) -> None:
     config = TransferConfig(image_size=size, scales=1, strength=0.5)
     backend = TorchBackend(config)
     content, style = read_image(content_path).pixels, StyleExemplar((read_image(style_path).pixels,))
@@ -58,9 +59,7 @@ def test_strength_one_half_gives_the_same_gradient_ratio_at_every_size(content_p
     assert style_gradient / content_gradient == pytest.approx(GRADIENT_RATIO_AT_HALF, rel=1e-3)
 
 
-def test_more_strength_lowers_the_style_loss_and_raises_the_content_loss(
-    content_path: Path, style_path: Path
-) -> None:
+def test_more_strength_lowers_the_style_loss_and_raises_the_content_loss(content_path: Path, style_path: Path) -> None:
     """All results are evaluated with one objective, that of the default weights."""
     config = QUICK.with_options(iterations=20, init="content")
     backend = TorchBackend(QUICK)

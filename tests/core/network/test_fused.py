@@ -3,13 +3,14 @@
 import gc
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
+from core.objective.losses import gram, moments
 from torch import Tensor
 
-from core.arrays import Pixels
 from core.backends.device import choose_precision
 from core.backends.torch_backend import TorchBackend
 from core.config.transfer_config import TransferConfig
@@ -21,9 +22,11 @@ from core.network.fused import FusedVGG
 from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.vjp import Features, forward_with_vjp
 from core.network.weights import load_weights
-from core.objective.losses import gram, moments
 from core.style_transfer import stylize
 from support.images import EXAMPLES
+
+if TYPE_CHECKING:
+    from core.arrays import Pixels
 
 TAPS = ("relu1_1", "conv2_1", "pool2", "relu3_1", "relu4_2", "relu5_1")
 CPU = torch.device("cpu")

@@ -9,9 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.images import pixels_of
-from support.networks import CPU, SHALLOW, network, picture
-from support.toy_losses import SPECS, ChannelMeans, NearestNeighbours, SampledMeans, register
 from typer.testing import CliRunner
 
 from core.config.style_losses import STYLE_LOSSES
@@ -28,6 +25,9 @@ from core.runs.progress import Progress
 from core.style_transfer import stylize
 from core.styles import StyleExemplar
 from core.transfer import app
+from support.images import pixels_of
+from support.networks import CPU, SHALLOW, network, picture
+from support.toy_losses import SPECS, ChannelMeans, NearestNeighbours, SampledMeans, register
 
 SMALL = {"image_size": 64, "iterations": 6, "device": "cpu"}
 
@@ -121,7 +121,9 @@ def test_lbfgs_refuses_a_loss_that_samples_positions() -> None:
         TransferConfig(style_loss="sampled-means", optimizer="lbfgs")
 
 
-@pytest.mark.parametrize("options", [{"style_loss": "sampled-means", "optimizer": "adam"}, {"style_loss": "nearest-neighbours"}])
+@pytest.mark.parametrize(
+    "options", [{"style_loss": "sampled-means", "optimizer": "adam"}, {"style_loss": "nearest-neighbours"}]
+)
 def test_a_resumed_run_ends_bit_for_bit_as_an_uninterrupted_one(
     options: dict[str, str], tiny_vgg: None, content_path: Path, style_path: Path, tmp_path: Path
 ) -> None:

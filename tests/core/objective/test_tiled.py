@@ -49,7 +49,9 @@ def assert_same_objective(
     extractor, weights = network(config, dtype), LossWeights.of(config, 57.6)
     styles = exemplars(picture(2, 75, 58).square().to(dtype)) if styles is None else styles
     content, image = picture(1, *size).to(dtype), picture(3, *size).to(dtype)
-    expected = ReferenceObjective(extractor, compute_targets(whole(extractor), content, styles, weights), weights)(image)
+    expected = ReferenceObjective(extractor, compute_targets(whole(extractor), content, styles, weights), weights)(
+        image
+    )
     tiles = tiled(extractor, side)
     found = TiledObjective(tiles, compute_targets(tiles, content, styles, weights), weights)(image)
     assert found.loss == pytest.approx(expected.loss, rel=limit)

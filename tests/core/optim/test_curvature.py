@@ -89,4 +89,6 @@ def test_forgotten_pairs_leave_nothing_behind() -> None:
         memory.add(move, change)
         fresh.add(move, change)
     gradient = np.ones(SHAPE)
-    np.testing.assert_array_equal(memory.inverse_hessian_product(gradient, gradient > 0), fresh.inverse_hessian_product(gradient, gradient > 0))
+    np.testing.assert_array_equal(
+        memory.inverse_hessian_product(gradient, gradient > 0), fresh.inverse_hessian_product(gradient, gradient > 0)
+    )

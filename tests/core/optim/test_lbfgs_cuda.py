@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from core.backends.style_cache import StyleStatisticsCache
+from core.objective.objective import Measures, weigh
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from core.arrays import Pixels
 from core.backends import torch_backend as torch_engine
-from core.backends.style_cache import StyleStatisticsCache
 from core.backends.torch_backend import TorchBackend
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError
@@ -21,7 +22,6 @@ from core.image.reading import read_image
 from core.image.resize import resize
 from core.memory.plan import Memory
 from core.network.weights import load_weights
-from core.objective.objective import Measures, weigh
 from core.objective.tiled import TiledObjective
 from core.optim import lbfgs as optimise
 from core.optim import lbfgs_cuda as resident
@@ -117,7 +117,7 @@ def test_at_the_minimum_it_ends() -> None:
 
 
 def test_a_start_without_a_finite_loss_is_an_error() -> None:
-    with pytest.raises(StyleTransferError, match="not finite .loss nan"):
+    with pytest.raises(StyleTransferError, match=r"not finite .loss nan"):
         next(resident.lbfgs(lambda x: Evaluation(x.sum() * torch.nan, x, {}), torch.ones(SHAPE), evaluations=5))
 
 

@@ -12,8 +12,7 @@ import pytest
 from safetensors import safe_open
 from typer.testing import CliRunner
 
-from core import Checkpoint, Progress, TransferConfig, UsageError
-from core import stylize
+from core import Checkpoint, Progress, TransferConfig, UsageError, stylize
 from core.cli.config_file import read_options
 from core.transfer import app
 from support.images import pixels_of

@@ -7,6 +7,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from core.objective.losses import gram, mean_square, total_variation
+from core.objective.objective import ReferenceObjective, StyleTarget, Targets, compute_targets
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, max_pool2d
@@ -17,8 +19,6 @@ from core.backends.onnx_backend import CONTENT, GRAM, OnnxObjective
 from core.errors import StyleTransferError, UsageError
 from core.network.vgg import load_vgg_features
 from core.network.weights import load_weights
-from core.objective.losses import gram, mean_square, total_variation
-from core.objective.objective import ReferenceObjective, StyleTarget, Targets, compute_targets
 from core.objective.weights import LossWeights
 from export.objective import backward as gradients
 from export.objective import graph as objective_graph

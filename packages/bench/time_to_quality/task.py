@@ -1,10 +1,11 @@
-"""What every contender is given, and what it shows on its way."""
+"""The task that every program solves, and the snapshots that it yields."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+from core.objective.objective import ReferenceObjective, compute_targets
 from torch import Tensor
 
 from core.arrays import Pixels
@@ -12,16 +13,15 @@ from core.backends.device import choose_device
 from core.config.transfer_config import TransferConfig
 from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import Weights
-from core.objective.objective import ReferenceObjective, compute_targets
 from core.objective.weights import LossWeights
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a contender has after so many evaluations.
+    """State of a program after `evaluations`.
 
-    `deliver` gives its picture, (1, 3, H, W) of the final size, as it would be written to a file, apart from the
-    rounding; values outside [0, 1] are still to be clipped. It must be called before the contender goes on.
+    `deliver` returns the image as the program would write it, apart from rounding: (1, 3, H, W) of the final size,
+    RGB, values outside [0, 1] not yet clipped. Call it before the program continues.
     """
 
     evaluations: int
@@ -30,9 +30,10 @@ class Snapshot:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What all contenders are given: two pictures (1, 3, H, W) of the final size, rounded to 8 bits, and the network.
+    """Input of every program.
 
-    `config` says the objective, and all that ours does. `evaluations` is the length of a peer's run.
+    `content` and `style` are (1, 3, H, W) of the final size, float32 in [0, 1], rounded to 8 bits. `config` defines
+    the objective for all programs, and the whole run of the toolkit. `evaluations` is the length of a baseline's run.
     """
 
     content: Pixels
@@ -43,29 +44,29 @@ class Task:
 
     @cached_property
     def device(self) -> torch.device:
-        """Where everything is computed."""
+        """Device of all computations."""
         return choose_device(self.config.device)
 
     @cached_property
     def terms(self) -> LossWeights:
-        """The weights of the losses."""
+        """Loss weights."""
         return LossWeights.of(self.config, self.weights.preprocessing.activation_scale)
 
-    def network(self, *more: str) -> VGGFeatures:
-        """A plain network that ends at the last tap of the objective, or of `more` taps beside it."""
-        taps = (*self.terms.content, *self.terms.style, *more)
+    def network(self, *extra_taps: str) -> VGGFeatures:
+        """Load a plain network that ends at the last tap of the objective or of `extra_taps`."""
+        taps = (*self.terms.content, *self.terms.style, *extra_taps)
         return load_vgg_features(self.weights, taps, pooling=self.config.pooling, device=self.device)
 
     def objective(self, network: VGGFeatures) -> ReferenceObjective:
-        """The objective by plain autograd, its targets computed."""
+        """Compute the targets, and return the objective by plain autograd."""
         content, style = self.tensor(self.content), self.tensor(self.style)
         return ReferenceObjective(network, compute_targets(network, content, style, self.terms), self.terms)
 
     def tensor(self, pixels: Pixels) -> Tensor:
-        """A copy of a picture on the device."""
+        """Copy an image to the device."""
         return torch.tensor(pixels, device=self.device)
 
 
 def to_pixels(image: Tensor) -> Pixels:
-    """A copy of an image (1, 3, H, W) as it is now; its values are left as they are."""
+    """Copy an image (1, 3, H, W) to a NumPy array, values unchanged."""
     return image.detach().cpu().numpy().copy()

