@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from core.objective.objective import ReferenceObjective, compute_targets
 
 from bench.machine import full_float32
 from bench.suites.cases import CONFIG, TAPS, Case, blend, synthetic_image
 from core.errors import StyleTransferError
 from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import load_weights
+from core.objective.reference import ReferenceObjective
+from core.objective.targets import compute_targets
+from core.objective.tiled_features import TiledFeatures
 from core.objective.weights import LossWeights
+from core.styles import StyleExemplar
 from export.verify.parity import relative_l2
 
 TOLERANCE = {"fp32": 5e-3, "tf32": 2e-2, "bf16": 1e-1, "fp16": 2e-2}
@@ -53,11 +56,13 @@ def reference_features(device: str, width: int, height: int) -> dict[str, Any]:
 def reference_evaluation(device: str, width: int, height: int) -> dict[str, Any]:
     """Return "loss" and "gradient" of the default objective at the blended image."""
     extractor, dtype = _extractor(device, width * height)
-    terms = LossWeights.of(CONFIG, load_weights(CONFIG.arch).preprocessing.activation_scale)
+    weights = LossWeights.of(CONFIG, load_weights(CONFIG.arch).preprocessing.activation_scale)
     images = [synthetic_image(width, height, seed) for seed in (0, 1)]
     content, style, image = (torch.from_numpy(pixels).to(device, dtype) for pixels in (*images, blend(*images)))
     with full_float32():
-        evaluation = ReferenceObjective(extractor, compute_targets(extractor, content, style, terms), terms)(image)
+        features = TiledFeatures.whole(extractor, extractor.arch, extractor.taps, device)
+        targets = compute_targets(features, content, [StyleExemplar((style,))], weights)
+        evaluation = ReferenceObjective(extractor, targets, weights)(image)
     return {"loss": np.array(evaluation.loss), "gradient": _to_numpy(evaluation.gradient)}
 
 

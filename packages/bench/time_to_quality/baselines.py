@@ -12,8 +12,9 @@ from torch import Tensor
 
 from bench.time_to_quality.task import Snapshot, Task, to_pixels
 from core.network.vgg import VGGFeatures
-from core.objective.losses import gram
-from core.objective.objective import ReferenceObjective, StyleTarget, Targets
+from core.objective.gram import gram
+from core.objective.reference import ReferenceObjective
+from core.objective.types import StyleTarget, Targets
 from core.optim.types import Evaluation, Objective
 
 ADAM_RATE, ADAM_BETAS, ADAM_AVERAGING = 0.02, (0.9, 0.99), 0.99
@@ -41,8 +42,8 @@ def firekind_objective(task: Task, network: VGGFeatures) -> Objective:
         content, style = network(task.tensor(task.content)), network(task.tensor(task.style))
 
     def evaluate(image: Tensor) -> Evaluation:
-        grams = {tap: gram(style[tap]) for tap in task.terms.style}
-        return ReferenceObjective(network, Targets(content, (StyleTarget(grams),)), task.terms)(image)
+        grams = {tap: gram(style[tap]) for tap in task.loss_weights.style}
+        return ReferenceObjective(network, Targets(content, (StyleTarget(grams),)), task.loss_weights)(image)
 
     return evaluate
 

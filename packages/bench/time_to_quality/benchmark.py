@@ -20,7 +20,7 @@ from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.image.reading import read_image
 from core.image.resize import resize
-from core.image.writing import check_output, quantise, write_image
+from core.image.writing import check_output, quantize, write_image
 from core.multiscale.schedule import build_schedule
 from core.network.weights import load_weights
 
@@ -109,8 +109,8 @@ def _make_task(
     final = build_schedule(content_image.size, [style_image.size], config)[-1]
     weights = load_weights(config.arch, config.weights, progress=True)
     return Task(
-        content=quantise(resize(content_image.pixels, final.size)),
-        style=quantise(resize(style_image.pixels, final.style_size)),
+        content=quantize(resize(content_image.pixels, final.size)),
+        style=quantize(resize(style_image.pixels, final.style_size)),
         config=config,
         weights=weights,
         evaluations=evaluations,

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from core.objective.objective import ReferenceObjective, compute_targets
 from torch import Tensor
 
 from core.arrays import Pixels
@@ -13,7 +12,11 @@ from core.backends.device import choose_device
 from core.config.transfer_config import TransferConfig
 from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import Weights
+from core.objective.reference import ReferenceObjective
+from core.objective.targets import compute_targets
+from core.objective.tiled_features import TiledFeatures
 from core.objective.weights import LossWeights
+from core.styles import StyleExemplar
 
 
 @dataclass(frozen=True)
@@ -48,19 +51,21 @@ class Task:
         return choose_device(self.config.device)
 
     @cached_property
-    def terms(self) -> LossWeights:
+    def loss_weights(self) -> LossWeights:
         """Loss weights."""
         return LossWeights.of(self.config, self.weights.preprocessing.activation_scale)
 
     def network(self, *extra_taps: str) -> VGGFeatures:
         """Load a plain network that ends at the last tap of the objective or of `extra_taps`."""
-        taps = (*self.terms.content, *self.terms.style, *extra_taps)
+        taps = (*self.loss_weights.content, *self.loss_weights.style, *extra_taps)
         return load_vgg_features(self.weights, taps, pooling=self.config.pooling, device=self.device)
 
     def objective(self, network: VGGFeatures) -> ReferenceObjective:
         """Compute the targets, and return the objective by plain autograd."""
         content, style = self.tensor(self.content), self.tensor(self.style)
-        return ReferenceObjective(network, compute_targets(network, content, style, self.terms), self.terms)
+        features = TiledFeatures.whole(network, network.arch, network.taps, self.device)
+        targets = compute_targets(features, content, [StyleExemplar((style,))], self.loss_weights)
+        return ReferenceObjective(network, targets, self.loss_weights)
 
     def tensor(self, pixels: Pixels) -> Tensor:
         """Copy an image to the device."""

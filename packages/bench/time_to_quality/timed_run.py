@@ -10,7 +10,7 @@ from bench.results import Point
 from bench.time_to_quality.evaluator import Evaluator
 from bench.time_to_quality.task import Snapshot
 from core.errors import StyleTransferError
-from core.image.writing import quantise
+from core.image.writing import quantize
 from core.network.weight_files import first_line
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class TimedRun:
         return self._evaluate(snapshot) if snapshot.evaluations >= self._next_evaluation else None
 
     def _evaluate(self, snapshot: Snapshot) -> Point:
-        self.image = quantise(snapshot.deliver())
+        self.image = quantize(snapshot.deliver())
         parts = dict(self._evaluator(self.image))
         loss = math.fsum(parts.values())
         if not math.isfinite(loss):

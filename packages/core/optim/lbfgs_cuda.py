@@ -56,7 +56,7 @@ def lbfgs(
     Raises:
         StyleTransferError: The loss or the gradient at the initial image is not finite.
     """
-    _warn_experimental()
+    warn_experimental()
     state = LBFGSState(objective, start, history)
     first = state.read_back()
     state.require_finite()
@@ -78,7 +78,8 @@ def lbfgs(
 
 
 @cache
-def _warn_experimental() -> None:
+def warn_experimental() -> None:
+    """Log once in a process that this module is experimental."""
     logging.getLogger(__name__).warning("core.optim.lbfgs_cuda is experimental: not yet run on a GPU")
 
 

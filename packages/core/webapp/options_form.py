@@ -25,6 +25,16 @@ CHOICES = {
     "init": ("matched", "content", "noise", "blend"),
 }
 """Values of options that would otherwise accept paths of files on the server."""
+LABELS = {
+    "iterations": "Evaluations",
+    "tv_weight": "Total variation weight",
+    "arch": "Architecture",
+    "optimizer": "Optimiser",
+    "init": "Initial image",
+    "min_scale_size": "Minimum scale size",
+    "max_memory": "Maximum memory",
+}
+"""Labels of options whose names do not read as labels; the others follow from the names."""
 MAX_SAFE_INTEGER = 2**53 - 1
 """Largest integer up to which JavaScript represents all integers exactly."""
 
@@ -41,7 +51,7 @@ def choose_options() -> dict[str, Any]:
     with size:
         values["image_size"] = _widget(table["image_size"], values["image_size"], preset, maximum=MAX_OUTPUT_SIDE)
     with length:
-        values["iterations"] = _widget(table["iterations"], values["iterations"], preset, label="Evaluations")
+        values["iterations"] = _widget(table["iterations"], values["iterations"], preset)
         st.caption(f"{values['iterations'] / EVALUATIONS_PER_EPOCH:g} epochs of {EVALUATIONS_PER_EPOCH} evaluations")
     strength = st.container()  # filled last, because the slider depends on a toggle further down
     preserve_color = table["preserve_color"]
@@ -76,16 +86,17 @@ def _expert_widgets(table: Mapping[str, Option], values: Mapping[str, Any], pres
     expert = [option for name, option in table.items() if name not in (*SERVER_FILE_OPTIONS, *MAIN_OPTIONS)]
     for group, members in groupby(expert, key=lambda option: option.group):
         st.markdown(f"**{group}**")
-        columns = st.columns(2)
         for index, option in enumerate(members):
+            if index % 2 == 0:
+                columns = st.columns(2)  # one pair a row, so that a narrow window stacks the options in order
             with columns[index % 2]:
                 chosen[option.name] = _widget(option, values[option.name], preset)
     return chosen
 
 
-def _widget(option: Option, value: Any, preset: str, *, label: str = "", maximum: float = MAX_SAFE_INTEGER) -> Any:
+def _widget(option: Option, value: Any, preset: str, *, maximum: float = MAX_SAFE_INTEGER) -> Any:
     """Show the widget for an option's kind. Its key contains the preset, so that each preset starts at its values."""
-    label = label or option.name.replace("_", " ").capitalize()
+    label = LABELS.get(option.name) or option.name.replace("_", " ").capitalize()
     shared: dict[str, Any] = {"key": f"{preset} {option.name}", "help": option.help}
     if choices := _choices(option):
         return st.selectbox(label, choices, index=choices.index(value), format_func=_choice_label, **shared)

@@ -30,8 +30,8 @@ DARK = Palette(
 )
 PLOT_COLORS = {"total": "#c2602f", "style": "#5b8bb5", "content": "#7f9f5a", "tv": "#a07ab0"}
 """Line colours of the loss plot, legible on both backgrounds."""
-COMPONENT_COLORS = {"mask": DARK.primary, "handle": "#ffffff", "handle-text": LIGHT.text}
-"""Colours that are drawn over images, hence the same in both colour schemes."""
+COMPONENT_COLORS = {"mask": "#d6249f", "handle": "#ffffff", "handle-text": LIGHT.text}
+"""Colours that are drawn over images, hence the same in both schemes. Few photographs contain the mask colour."""
 
 
 def streamlit_settings() -> dict[str, str]:

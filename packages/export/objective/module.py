@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 import torch
-from core.objective.losses import gram, mean_square, total_variation
 from torch import Tensor, nn
 
 from core.network.architecture import Layer, canonical_layer_name, truncated
 from core.network.vgg import Pooling, load_vgg_features
 from core.network.weights import Weights
+from core.objective.gram import gram
+from core.objective.reductions import mean_square
+from core.objective.total_variation import total_variation
 from export.objective import backward as gradients
 
 

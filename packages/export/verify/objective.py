@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from core.objective.losses import content_loss, gram, style_loss, total_variation
-from core.objective.objective import ReferenceObjective, StyleTarget, Targets, compute_targets
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import unfold
@@ -20,8 +18,16 @@ from core.backends.onnx_backend import CONTENT, GRAM, OnnxObjective
 from core.network.architecture import truncated
 from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import Weights
+from core.objective.content import content_loss
+from core.objective.gram import GramLoss, gram
+from core.objective.reference import ReferenceObjective
+from core.objective.targets import compute_targets
+from core.objective.tiled_features import TiledFeatures
+from core.objective.total_variation import total_variation
+from core.objective.types import StyleTarget, Targets
 from core.objective.weights import LossWeights
 from core.optim.types import Evaluation
+from core.styles import StyleExemplar
 from export.io_spec import LEAST_SIZE
 from export.verify.parity import Comparison, Report, compare, one_thread
 
@@ -113,12 +119,13 @@ def _away_from_kinks(eager: VGGFeatures, height: int, width: int) -> Tensor:
 def _case(eager: VGGFeatures, manifest: Manifest, image: Tensor) -> _Case:
     """Targets from variations of `image`, and weights that let every term count for 1."""
     ones = LossWeights(dict.fromkeys(manifest.content_taps, 1.0), dict.fromkeys(manifest.style_taps, 1.0), 1.0, "gram")
-    targets = compute_targets(eager, image.flip(3), image.square(), ones)
+    whole = TiledFeatures.whole(eager, eager.arch, eager.taps)
+    targets = compute_targets(whole, image.flip(3), [StyleExemplar((image.square(),))], ones)
     features = eager(image)
     terms = LossWeights(
         {tap: 1 / float(content_loss(features[tap], target)) for tap, target in targets.content.items()},
         {
-            tap: 1 / float(style_loss(gram(features[tap]), target))
+            tap: 1 / float(GramLoss().loss(gram(features[tap]), target))
             for tap, target in targets.styles[0].statistics.items()
         },
         1 / float(total_variation(image)),

@@ -11,7 +11,7 @@ from core.styles import StyleExemplar
 RNG = np.random.default_rng(0)
 CONTENT = RNG.random((1, 3, 6, 8), dtype=np.float32) * 0.6 + 0.2
 STYLE = RNG.random((1, 3, 5, 4), dtype=np.float32) ** 2
-LUMA = np.to_parameters([0.299, 0.587, 0.114])
+LUMA = np.array([0.299, 0.587, 0.114])
 
 
 def objective(image: Array) -> Evaluation:

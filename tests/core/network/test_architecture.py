@@ -1,4 +1,4 @@
-"""The layer tables against torchvision's own description of the networks."""
+"""The layer tables against those of torchvision."""
 
 import ast
 import sys
@@ -25,7 +25,7 @@ KINDS = {nn.Conv2d: "conv", nn.ReLU: "relu", nn.MaxPool2d: "pool"}
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_the_table_is_torchvisions_features(arch):
+def test_layers_equal_those_of_torchvision(arch):
     features = torchvision_vgg.make_layers(torchvision_vgg.cfgs[TORCHVISION_TABLE[arch]])
 
     table = layers(arch)
@@ -37,7 +37,7 @@ def test_the_table_is_torchvisions_features(arch):
             assert (layer.in_channels, layer.out_channels) == (module.in_channels, module.out_channels)
 
 
-def test_every_layer_continues_the_one_before():
+def test_channels_and_strides_continue_from_layer_to_layer():
     for arch in ARCHITECTURES:
         table = layers(arch)
         assert table[0].in_channels == 3
@@ -53,11 +53,11 @@ def test_names_and_strides_of_known_layers():
     assert by_name["pool1"].stride == 2
     assert by_name["conv5_1"].stride == 16
     assert by_name["pool5"].stride == 32
-    assert by_name["conv4_2"].torchvision_index == 21  # the index most style transfer code is written with
+    assert by_name["conv4_2"].torchvision_index == 21  # the index in most code for style transfer
     assert [conv.name for conv in convolutions("vgg16")][-3:] == ["conv5_1", "conv5_2", "conv5_3"]
 
 
-def test_truncation_ends_with_the_deepest_tap_whatever_the_order():
+def test_truncated_ends_with_the_deepest_tap():
     assert [layer.name for layer in truncated("vgg19", ["conv2_1", "relu1_1"])] == [
         "conv1_1",
         "relu1_1",
@@ -70,7 +70,7 @@ def test_truncation_ends_with_the_deepest_tap_whatever_the_order():
     assert truncated("vgg16", ["conv_1_2"])[-1].name == "relu1_2"
 
 
-def test_every_layer_is_a_tap_and_the_seeds_names_mean_what_it_captured():
+def test_canonical_layer_name_maps_firekind_names_to_relus():
     for arch in ARCHITECTURES:
         for layer in layers(arch):
             assert canonical_layer_name(layer.name, arch) == layer.name
@@ -80,7 +80,7 @@ def test_every_layer_is_a_tap_and_the_seeds_names_mean_what_it_captured():
 
 
 @pytest.mark.parametrize(
-    ("name", "arch", "says"),
+    ("name", "arch", "message"),
     [
         (
             "relu3_4",
@@ -93,13 +93,13 @@ def test_every_layer_is_a_tap_and_the_seeds_names_mean_what_it_captured():
         ("relu4_2", "vgg11", "unknown architecture 'vgg11': use vgg16 or vgg19"),
     ],
 )
-def test_unknown_names_are_answered_with_the_known_ones(name, arch, says):
+def test_unknown_layer_lists_the_known_ones(name, arch, message):
     with pytest.raises(UsageError) as error:
         canonical_layer_name(name, arch)
-    assert says in str(error.value)
+    assert message in str(error.value)
 
 
-def test_no_tap_at_all_is_refused():
+def test_truncated_without_taps_is_an_error():
     with pytest.raises(UsageError, match="at least one"):
         truncated("vgg19", [])
 
@@ -119,17 +119,17 @@ def test_no_tap_at_all_is_refused():
         ("predictions/kernel:0", None),
     ],
 )
-def test_stored_tensors_find_their_convolution(tensor, layer):
+def test_layer_of_parameter_recognises_the_names_of_other_programs(tensor, layer):
     assert layer_of_parameter(tensor, "vgg19") == layer
 
 
 @pytest.mark.parametrize("tensor", ["features.1.running_mean", "features.17.weight", "conv6_1.weight"])
-def test_tensors_of_another_network_are_refused(tensor):
+def test_layer_of_parameter_of_another_network_is_an_error(tensor):
     with pytest.raises(UsageError, match="has no convolution for"):
         layer_of_parameter(tensor, "vgg19")
 
 
-def test_the_tables_need_nothing_but_the_standard_library():
+def test_architecture_imports_only_the_standard_library():
     tree = ast.parse(Path(core.network.architecture.__file__).read_text(encoding="utf-8"))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}

@@ -1,4 +1,4 @@
-"""The extractor against torchvision's networks and against convolutions written out in float64."""
+"""The extractor against the networks of torchvision and against convolutions in float64."""
 
 import io
 import warnings
@@ -21,7 +21,7 @@ CAFFE = PREPROCESSINGS["caffe"]
 PLAIN = Preprocessing("plain", "RGB", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
-def picture(height=32, width=35):
+def random_image(height=32, width=35):
     return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(1))
 
 
@@ -44,17 +44,17 @@ def random_weights(preprocessing=PLAIN, last="conv2_1"):
     ("arch", "table", "published"),
     [("vgg16", "D", VGG16_Weights.IMAGENET1K_V1), ("vgg19", "E", VGG19_Weights.IMAGENET1K_V1)],
 )
-def test_every_tap_equals_torchvisions_network(arch, table, published, tmp_path):
+def test_every_layer_equals_that_of_torchvision(arch, table, published, tmp_path):
     torch.manual_seed(0)
     features = torchvision_vgg.make_layers(torchvision_vgg.cfgs[table])
     torch.save(nn.ModuleDict({"features": features}).state_dict(), tmp_path / "vgg.pth")
     weights = load_weights(arch, str(tmp_path / "vgg.pth"), "torchvision")
     taps = [layer.name for layer in layers(arch)]
 
-    captured = load_vgg_features(weights, taps)(picture())
+    captured = load_vgg_features(weights, taps)(random_image())
 
     transforms = published.transforms()
-    expected = normalize(picture(), transforms.mean, transforms.std)
+    expected = normalize(random_image(), transforms.mean, transforms.std)
     assert list(captured) == taps
     with torch.no_grad():
         for tap, module in zip(taps, features, strict=True):
@@ -63,13 +63,13 @@ def test_every_tap_equals_torchvisions_network(arch, table, published, tmp_path)
 
 
 @pytest.mark.parametrize("pooling", ["max", "average"])
-def test_the_oxford_network_equals_its_definition_in_float64(pooling):
-    weights = load_weights("vgg19")
+def test_oxford_features_equal_their_definition_in_float64(pooling, vgg19_weights):
+    weights = vgg19_weights
     taps = ["relu1_1", "conv3_1", "pool3", "relu4_2", "relu5_1"]
 
-    captured = load_vgg_features(weights, taps, pooling=pooling)(picture(64, 50))
+    captured = load_vgg_features(weights, taps, pooling=pooling)(random_image(64, 50))
 
-    red, green, blue = (255 * picture(64, 50).double()).unbind(1)
+    red, green, blue = (255 * random_image(64, 50).double()).unbind(1)
     features = torch.stack([blue - 103.939, green - 116.779, red - 123.68], 1)
     pool = functional.max_pool2d if pooling == "max" else functional.avg_pool2d
     for name in (layer.name for layer in layers("vgg19") if layer.stride <= 16):
@@ -97,12 +97,12 @@ def test_preprocessing_swaps_subtracts_and_divides():
     torch.testing.assert_close(inputs, torch.tensor([0.3 / 0.5, 0.4 / 0.25, 0.6 / 0.125]))
 
 
-def test_caffe_features_are_on_the_scale_of_0_to_255():
+def test_caffe_features_scale_with_inputs_of_0_to_255():
     unit = load_vgg_features(random_weights(PLAIN), ["relu2_1"])
     weights = random_weights(CAFFE)
     for key in weights.state:
         weights.state[key] = weights.state[key] * (255 if key.endswith("bias") else 1)
-    image = picture()
+    image = random_image()
     shifted = image.flip(1) - torch.tensor(CAFFE.mean).view(1, 3, 1, 1)
 
     caffe = load_vgg_features(weights, ["relu2_1"])(image)["relu2_1"]
@@ -110,16 +110,16 @@ def test_caffe_features_are_on_the_scale_of_0_to_255():
     torch.testing.assert_close(caffe, 255 * unit(shifted)["relu2_1"], rtol=1e-4, atol=1e-2)
 
 
-def test_average_pooling_is_the_plain_mean_of_four():
+def test_average_pooling_is_the_mean_of_four_values():
     extractor = load_vgg_features(random_weights(), ["relu1_2", "pool1"], pooling="average")
 
-    captured = extractor(picture(33, 36))
+    captured = extractor(random_image(33, 36))
 
     four = captured["relu1_2"][:, :, :32].unflatten(2, (16, 2)).unflatten(4, (18, 2))
     torch.testing.assert_close(captured["pool1"], four.mean(dim=(3, 5)))
 
 
-def test_taps_are_kept_once_each_in_network_order_and_nothing_lies_past_the_last():
+def test_taps_are_unique_in_network_order_and_end_the_network():
     extractor = load_vgg_features(random_weights(), ["conv_2_1", "relu1_1", "relu2_1", "pool1"])
 
     assert extractor.taps == ("relu1_1", "pool1", "relu2_1")
@@ -128,12 +128,12 @@ def test_taps_are_kept_once_each_in_network_order_and_nothing_lies_past_the_last
     assert list(extractor.state_dict()) == [
         f"layers.{conv}.{key}" for conv in ("conv1_1", "conv1_2", "conv2_1") for key in ("weight", "bias")
     ]
-    assert list(extractor(picture())) == list(extractor.taps)
+    assert list(extractor(random_image())) == list(extractor.taps)
 
 
-def test_the_gradient_reaches_the_image_and_never_the_weights():
+def test_gradient_reaches_the_image_but_not_the_weights():
     extractor = load_vgg_features(random_weights(CAFFE), ["relu2_1"])
-    image = picture().requires_grad_()
+    image = random_image().requires_grad_()
 
     extractor(image)["relu2_1"].sum().backward()
 
@@ -143,9 +143,9 @@ def test_the_gradient_reaches_the_image_and_never_the_weights():
     assert not any(parameter.requires_grad for parameter in extractor.parameters())
 
 
-def test_the_gradient_is_that_of_finite_differences():
+def test_gradient_equals_finite_differences():
     extractor = load_vgg_features(random_weights(CAFFE), ["conv2_1"], pooling="average").double()
-    image = picture(16, 16).double()
+    image = random_image(16, 16).double()
 
     def loss(pixels):
         return extractor(pixels)["conv2_1"].square().mean()
@@ -157,15 +157,15 @@ def test_the_gradient_is_that_of_finite_differences():
     torch.testing.assert_close((gradient * direction).sum(), slope, rtol=1e-4, atol=0)
 
 
-def test_no_tap_is_overwritten_by_the_layer_after_it():
-    together = load_vgg_features(random_weights(), ["conv1_1", "relu1_1"])(picture())
-    alone = load_vgg_features(random_weights(), ["conv1_1"])(picture())
+def test_features_of_a_tap_are_not_overwritten_by_the_next_layer():
+    together = load_vgg_features(random_weights(), ["conv1_1", "relu1_1"])(random_image())
+    alone = load_vgg_features(random_weights(), ["conv1_1"])(random_image())
 
     assert torch.equal(together["conv1_1"], alone["conv1_1"])
     assert alone["conv1_1"].min() < 0
 
 
-def test_loading_leaves_the_random_state_alone():
+def test_loading_does_not_advance_the_random_state():
     before = torch.get_rng_state()
     load_vgg_features(random_weights(), ["relu1_1"])
     assert torch.equal(torch.get_rng_state(), before)
@@ -173,7 +173,7 @@ def test_loading_leaves_the_random_state_alone():
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize("pooling", ["max", "average"])
-def test_scripted_frozen_saved_and_reloaded_it_equals_eager(pooling):
+def test_scripted_and_reloaded_module_equals_eager(pooling):
     extractor = load_vgg_features(random_weights(CAFFE), ["relu1_1", "relu2_1"], pooling=pooling)
     file = io.BytesIO()
     scripted = torch.jit.script(extractor)
@@ -183,7 +183,7 @@ def test_scripted_frozen_saved_and_reloaded_it_equals_eager(pooling):
     reloaded = torch.jit.load(file)
 
     for size in ((16, 16), (33, 47)):
-        image = picture(*size).requires_grad_()
+        image = random_image(*size).requires_grad_()
         eager, other = extractor(image), reloaded(image)
         assert list(other) == list(eager)
         assert all(torch.equal(other[tap], eager[tap]) for tap in eager)
@@ -191,7 +191,7 @@ def test_scripted_frozen_saved_and_reloaded_it_equals_eager(pooling):
         assert torch.equal(*gradients)
 
 
-def test_the_onnx_file_it_exports_to_is_itself_a_source_of_weights(tmp_path):
+def test_exported_onnx_file_is_a_source_of_weights(tmp_path):
     weights = random_weights(CAFFE)
     extractor = load_vgg_features(weights, ["relu1_1", "relu2_1"])
     size = {2: torch.export.Dim("height", min=16), 3: torch.export.Dim("width", min=16)}
@@ -200,7 +200,7 @@ def test_the_onnx_file_it_exports_to_is_itself_a_source_of_weights(tmp_path):
         warnings.simplefilter("ignore")
         torch.onnx.export(
             extractor,
-            (picture(),),
+            (random_image(),),
             path,
             dynamo=True,
             opset_version=18,
@@ -211,7 +211,7 @@ def test_the_onnx_file_it_exports_to_is_itself_a_source_of_weights(tmp_path):
         )
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    image = picture(51, 38)
+    image = random_image(51, 38)
     for tap, features in zip(extractor.taps, session.run(None, {"image": image.numpy()}), strict=True):
         torch.testing.assert_close(torch.from_numpy(features), extractor(image)[tap], rtol=1e-4, atol=1e-2)
 
@@ -219,11 +219,11 @@ def test_the_onnx_file_it_exports_to_is_itself_a_source_of_weights(tmp_path):
     assert all(torch.equal(again.state[key], weights.state[key]) for key in weights.state)
 
 
-def test_weights_that_end_too_early_name_the_first_one_missing():
+def test_weights_that_end_before_the_deepest_tap_are_an_error():
     with pytest.raises(UsageError, match=r"random lack conv2_2.weight, which relu3_1 requires"):
         load_vgg_features(random_weights(), ["relu3_1", "relu1_1"])
 
 
-def test_an_unknown_pooling_is_refused():
+def test_unknown_pooling_is_an_error():
     with pytest.raises(UsageError, match="unknown pooling 'avg': use max or average"):
         VGGFeatures("vgg19", ["relu1_1"], "avg", PLAIN)
