@@ -1,7 +1,7 @@
-"""Runs the commands of docs/gallery.md and draws a strip of what each section painted: `python examples/gallery.py`.
+"""Run the commands of docs/gallery.md and draw one strip of results per section: `python examples/gallery.py`.
 
-Paintings that are there already are kept: delete one to have it painted again. With a word, such as `colour`, only the
-sections whose title holds it.
+Existing results are not computed again: delete a file to repeat its run. With an argument, such as `colour`, only the
+sections run whose titles contain it.
 """
 
 import re
@@ -17,10 +17,11 @@ PAGE = ROOT / "docs" / "gallery.md"
 STRIPS = ROOT / "docs" / "gallery"
 MASKS = ROOT / "examples" / "masks"
 HEIGHT, GAP = 280, 6
+"""Height of a strip, and distance between its images, in pixels."""
 
 
 def sections() -> dict[str, list[list[str]]]:
-    """The commands of every section that has some, by its title."""
+    """Return the commands of every section that has some, by its title."""
     found = {}
     for part in PAGE.read_text().split("\n## ")[1:]:
         title = part.partition("\n")[0]
@@ -29,20 +30,21 @@ def sections() -> dict[str, list[list[str]]]:
     return {title: commands for title, commands in found.items() if commands}
 
 
-def paint(command: list[str]) -> Path:
-    """Run a command from the root, if its painting is not there, and return where that is."""
+def run(command: list[str]) -> Path:
+    """Run a command in the root of the repository if its output does not exist, and return the output."""
     output = ROOT / command[command.index("--output") + 1]
     if not output.exists():
+        output.parent.mkdir(exist_ok=True)
         sys.stdout.write(f"python {shlex.join(command)}\n")
         subprocess.run([sys.executable, *command, "--quiet"], cwd=ROOT, check=True)
     return output
 
 
-def draw_strip(paintings: list[Path], path: Path) -> None:
-    """The paintings beside each other, all of one height."""
+def draw_strip(images: list[Path], path: Path) -> None:
+    """Draw the images side by side, all with the same height."""
     row = []
-    for painting in paintings:
-        with Image.open(painting) as image:
+    for source in images:
+        with Image.open(source) as image:
             width = round(image.width * HEIGHT / image.height)
             row.append(image.convert("RGB").resize((width, HEIGHT), Image.Resampling.LANCZOS))
     strip = Image.new("RGB", (sum(image.width + GAP for image in row) - GAP, HEIGHT), "white")
@@ -55,15 +57,15 @@ def draw_strip(paintings: list[Path], path: Path) -> None:
 
 
 def slug(title: str) -> str:
-    """What the strip of a section is called."""
+    """Return the file name of the strip of a section, without its extension."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
 def draw_masks() -> None:
-    """The cup with its saucer in the coffee photograph, and what is around it, softly."""
+    """Draw the masks of the cup with its saucer and of the table around it, with soft edges."""
     cup = Image.new("L", (600, 400), 0)
-    for saucer_or_cup in ((76, 66, 482, 390), (170, 14, 412, 300)):
-        ImageDraw.Draw(cup).ellipse(saucer_or_cup, fill=255)
+    for ellipse in ((76, 66, 482, 390), (170, 14, 412, 300)):
+        ImageDraw.Draw(cup).ellipse(ellipse, fill=255)
     cup = cup.filter(ImageFilter.GaussianBlur(4))
     MASKS.mkdir(exist_ok=True)
     cup.save(MASKS / "cup.png", optimize=True)
@@ -71,11 +73,11 @@ def draw_masks() -> None:
 
 
 def main(word: str = "") -> None:
-    """Paint and draw the sections whose title holds `word`."""
+    """Run and draw the sections whose titles contain `word`."""
     draw_masks()
     for title, commands in sections().items():
         if word.lower() in title.lower():
-            draw_strip([paint(command) for command in commands], STRIPS / f"{slug(title)}.jpg")
+            draw_strip([run(command) for command in commands], STRIPS / f"{slug(title)}.jpg")
 
 
 if __name__ == "__main__":

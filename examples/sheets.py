@@ -1,8 +1,8 @@
-"""Paint the pictures shown in `docs/`, and lay them out: the README's first picture and a contact sheet."""
+"""Draw the first image of the README and the contact sheet in `docs/`: `python examples/sheets.py`."""
 
 from pathlib import Path
 
-from core import TransferConfig, style_transfer as stylize
+from core import TransferConfig, stylize
 from core.image.contact_sheet import Cell, draw_contact_sheet
 
 HERE = Path(__file__).parent
@@ -15,11 +15,11 @@ SMALL = TransferConfig(image_size=384, iterations=60)
 
 
 def main() -> None:
-    """Write both sheets; paintings that are in `examples/painted` are not painted again."""
-    first = [_source("content", "cat"), _source("style", "glass"), _painting("cat", "glass", FIRST)]
+    """Write both images. Results in `examples/results` are not computed again."""
+    first = [_input("content", "cat"), _input("style", "glass"), _result("cat", "glass", FIRST)]
     draw_contact_sheet([first], (451, 300)).save(DOCS / "before-after.jpg", quality=90)
-    styles = [Cell(), *(_source("style", style) for style in STYLES)]
-    rows = [[_source("content", name), *(_painting(name, style, SMALL) for style in STYLES)] for name in CONTENTS]
+    styles = [Cell(), *(_input("style", style) for style in STYLES)]
+    rows = [[_input("content", name), *(_result(name, style, SMALL) for style in STYLES)] for name in CONTENTS]
     draw_contact_sheet([styles, *rows], (384, 288)).save(DOCS / "contact-sheet.jpg", quality=88)
 
 
@@ -27,13 +27,14 @@ def _path(kind: str, name: str) -> Path:
     return HERE / kind / f"{name}.jpg"
 
 
-def _source(kind: str, name: str) -> Cell:
+def _input(kind: str, name: str) -> Cell:
     return Cell(_path(kind, name))
 
 
-def _painting(content: str, style: str, config: TransferConfig) -> Cell:
-    path = HERE / "painted" / f"{content}-{style}-{config.image_size}.png"
+def _result(content: str, style: str, config: TransferConfig) -> Cell:
+    path = HERE / "results" / f"{content}-{style}-{config.image_size}.png"
     if not path.exists():
+        path.parent.mkdir(exist_ok=True)
         stylize(_path("content", content), _path("style", style), config).save(path)
     return Cell(path)
 

@@ -1,4 +1,4 @@
-"""The gallery stays true: its commands are accepted, its strips are there, and what draws them works."""
+"""Check that the commands of docs/gallery.md are valid, its strips exist, and the scripts that make them work."""
 
 import importlib.util
 import re
@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from core.transfer import app
 
+pytestmark = pytest.mark.docs
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -26,7 +28,7 @@ def gallery() -> ModuleType:
     return module
 
 
-def test_every_command_is_accepted(gallery: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gallery_commands_are_valid(gallery: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     commands = [command for section in gallery.sections().values() for command in section]
     assert len(commands) > 15
@@ -35,9 +37,8 @@ def test_every_command_is_accepted(gallery: ModuleType, monkeypatch: pytest.Monk
         assert ran.exit_code == 0, ran.stderr
 
 
-def test_every_section_shows_its_strip(gallery: ModuleType) -> None:
-    text = gallery.PAGE.read_text()
-    shown = re.findall(r"!\[.+\]\(gallery/(.+)\.jpg\)", text)
+def test_gallery_shows_the_strip_of_every_section(gallery: ModuleType) -> None:
+    shown = re.findall(r"!\[.+\]\(gallery/(.+)\.jpg\)", gallery.PAGE.read_text())
     assert shown == [gallery.slug(title) for title in gallery.sections()]
     for name, commands in zip(shown, gallery.sections().values(), strict=True):
         with Image.open(gallery.STRIPS / f"{name}.jpg") as strip:
@@ -45,9 +46,9 @@ def test_every_section_shows_its_strip(gallery: ModuleType) -> None:
             assert strip.width > len(commands) * gallery.HEIGHT / 2
 
 
-def test_a_strip_holds_its_paintings_side_by_side(gallery: ModuleType, tmp_path: Path) -> None:
-    for name, colour in (("a", (255, 0, 0)), ("b", (0, 0, 255))):
-        Image.new("RGB", (70, 140), colour).save(tmp_path / f"{name}.png")
+def test_draw_strip_places_images_side_by_side(gallery: ModuleType, tmp_path: Path) -> None:
+    for name, color in (("a", (255, 0, 0)), ("b", (0, 0, 255))):
+        Image.new("RGB", (70, 140), color).save(tmp_path / f"{name}.png")
     gallery.draw_strip([tmp_path / "a.png", tmp_path / "b.png"], tmp_path / "strips" / "ab.jpg")
     with Image.open(tmp_path / "strips" / "ab.jpg") as strip:
         assert strip.size == (2 * 140 + gallery.GAP, gallery.HEIGHT)
@@ -56,17 +57,18 @@ def test_a_strip_holds_its_paintings_side_by_side(gallery: ModuleType, tmp_path:
     assert right[2] > 200 > right[0]
 
 
-def test_the_likeness_of_a_photograph_and_of_its_style() -> None:
+@pytest.mark.slow
+def test_measure_losses_of_the_content_and_the_style_image() -> None:
     content, style = ROOT / "examples" / "content" / "cat.jpg", ROOT / "examples" / "style" / "night.jpg"
     ran = subprocess.run(
-        [sys.executable, ROOT / "examples" / "likeness.py", content, style, content, style],
+        [sys.executable, ROOT / "examples" / "measure_losses.py", content, style, content, style],
         capture_output=True,
         text=True,
         check=True,
     )
-    photograph, painting = (
-        [float(number) for number in re.findall(r"(-?[\d.]+) %", line)] for line in ran.stdout.splitlines()
+    of_content, of_style = (
+        [float(number) for number in re.findall(r"(-?[\d.]+)%", line)] for line in ran.stdout.splitlines()
     )
-    assert photograph == [0, 0]
-    assert painting[0] > 95
-    assert painting[1] == 100
+    assert of_content == [0, 0]
+    assert of_style[0] > 95
+    assert of_style[1] == 100

@@ -1,63 +1,97 @@
-"""The README stays true: its commands run, its Python runs, its files are there."""
+"""Run the commands, the Python and the configuration file that README.md and docs/usage.md show."""
 
 import re
 import shlex
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
 
 from core.cli.config_file import read_options
+from core.config.options import options_of
 from core.config.transfer_config import TransferConfig
 
+pytestmark = pytest.mark.docs
+
 ROOT = Path(__file__).parents[1]
-BY_OTHER_TESTS = ("python -m export web", "python -m export serve")
-README = (ROOT / "README.md").read_text()
+README, USAGE = ROOT / "README.md", ROOT / "docs" / "usage.md"
+ALL_PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+TESTED_ELSEWHERE = ("python -m core.app", "python -m export web", "python -m export serve")
+APPS = {"core.transfer": "core.transfer", "core.batch": "core.batch", "core.app": "core.app"} | {
+    name: f"{name}.__main__" for name in ("export", "bench")
+}
+"""Modules of the programs by the names that follow `python -m`."""
+
+SMALL = ["--image-size", "48", "--iterations", "2"]
+INLINE_CODE = re.compile(r"`([^`\n]+)`")
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+def code_blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
-def commands() -> list[str]:
-    """Every command line of the project's own programs."""
-    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("python -m")]
-    assert len(lines) >= 10
-    return [line for line in lines if not line.startswith(BY_OTHER_TESTS)]
+def commands() -> list[tuple[str, str]]:
+    """Return every command of the project's programs with the name of its page, in the order of the pages."""
+    found = [
+        (page.stem, line)
+        for page in (README, USAGE)
+        for block in code_blocks(page, "sh")
+        for line in block.splitlines()
+        if line.startswith("python -m") and not line.startswith(TESTED_ELSEWHERE)
+    ]
+    assert len(found) >= 20
+    return found
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the examples, where the commands run one after the other."""
-    folder = tmp_path_factory.mktemp("readme")
-    (folder / "examples").symlink_to(ROOT / "examples")
-    return folder
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return one folder per page, with the examples, where its commands run one after the other."""
+    folders = {page.stem: tmp_path_factory.mktemp(page.stem) for page in (README, USAGE)}
+    for folder in folders.values():
+        (folder / "examples").symlink_to(ROOT / "examples")
+    return folders
 
 
-@pytest.mark.parametrize("command", commands())
-def test_the_commands_run(command: str, folder: Path) -> None:
-    """At a small size, which changes nothing else; in the order of the README, for some need what others wrote."""
-    arguments = shlex.split(command)[1:]
+@pytest.mark.parametrize(("page", "command"), commands())
+def test_documented_command_runs(
+    page: str, command: str, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands run with small images and few evaluations. Some of them read the files of earlier ones."""
+    folder = folders[page]
+    program, *arguments = shlex.split(command)[2:]
     if "--content" in arguments:
-        arguments += ["--image-size", "48", "--iterations", "2"]
-    ran = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
+        arguments += SMALL
+    monkeypatch.chdir(folder)
+    if program in APPS:
+        ran = CliRunner().invoke(import_module(APPS[program]).app, arguments)
+        assert ran.exit_code == 0, ran.output
+    else:
+        process = subprocess.run(
+            [sys.executable, "-m", program, *arguments], capture_output=True, text=True, check=False
+        )
+        assert process.returncode == 0, process.stderr
     if "--dry-run" not in arguments and "--output" in arguments:
         assert (folder / arguments[arguments.index("--output") + 1]).stat().st_size > 0
 
 
-def test_the_python_runs(folder: Path) -> None:
-    (block,) = blocks("python")
+def test_readme_python_runs(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = code_blocks(README, "python")
     small = block.replace("image_size=384, iterations=100", "image_size=48, iterations=2")
     assert small != block
-    subprocess.run([sys.executable, "-c", small], cwd=folder, check=True, capture_output=True)
-    assert (folder / "coffee-autumn.png").stat().st_size > 0
+    monkeypatch.chdir(folders["README"])
+    exec(compile(small, "README.md", "exec"), {})
+    assert Path("coffee-autumn.png").stat().st_size > 0
 
 
-def test_the_toml_is_understood(tmp_path: Path) -> None:
-    (block,) = blocks("toml")
+def test_usage_configuration_file_is_valid(tmp_path: Path) -> None:
+    (block,) = code_blocks(USAGE, "toml")
     (tmp_path / "run.toml").write_text(block)
     options = read_options(tmp_path / "run.toml")
     (style,) = options.pop("style")
@@ -66,8 +100,34 @@ def test_the_toml_is_understood(tmp_path: Path) -> None:
     assert TransferConfig.from_options(options).image_size == 768
 
 
-def test_the_files_it_shows_are_there() -> None:
-    targets = re.findall(r"\]\(([^)#]+)\)", README)
-    local = [target for target in targets if not target.startswith("http")]
-    assert len(local) >= 3
-    assert [target for target in local if not (ROOT / target).exists()] == []
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_linked_files_exist(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())
+    local = [target for target in targets if "://" not in target]
+    assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", [README, USAGE], ids=lambda page: page.stem)
+def test_documented_options_exist(page: Path) -> None:
+    named = {flag for code in INLINE_CODE.findall(page.read_text()) for flag in FLAG.findall(code)}
+    assert len(named) >= 10
+    assert sorted(named - known_flags()) == []
+
+
+def test_usage_names_every_option() -> None:
+    text = USAGE.read_text()
+    assert [option.flag for option in options_of(TransferConfig).values() if option.flag not in text] == []
+
+
+def test_readme_is_short() -> None:
+    assert len(README.read_text().splitlines()) <= 150
+
+
+def known_flags() -> set[str]:
+    """Return the flags of all programs."""
+    flags = {"--help"}
+    for module in APPS.values():
+        command = get_command(import_module(module).app)
+        for one in [command, *getattr(command, "commands", {}).values()]:
+            flags.update(flag for parameter in one.params for flag in (*parameter.opts, *parameter.secondary_opts))
+    return flags

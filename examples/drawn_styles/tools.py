@@ -1,6 +1,6 @@
-"""What every picture needs: noise, blur, colour ramps, light, and saving.
+"""Shared functions: noise, blur, colour ramps, light, and saving.
 
-Fields are float arrays of shape (height, width); pictures are float32 arrays of shape (height, width, 3)
+Fields are float arrays of shape (height, width); images are float32 arrays of shape (height, width, 3)
 in [0, 1]. Everything is drawn at twice its final size and reduced when it is saved.
 """
 
@@ -22,7 +22,7 @@ SUPERSAMPLING = 2
 
 
 def grid(height: int, width: int) -> tuple[Array, Array]:
-    """Coordinates (y, x) of every pixel, in units of the picture's height."""
+    """Coordinates (y, x) of every pixel, in units of the image's height."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     return y / height, x / height
 
@@ -50,7 +50,7 @@ def noise(
 
 
 def blur(field: Array, sigma: float) -> Array:
-    """Gaussian blur of a field or of each channel of a picture, reflecting at the borders."""
+    """Gaussian blur of a field or of each channel of a image, reflecting at the borders."""
     if field.ndim == 3:
         return np.stack([blur(field[..., c], sigma) for c in range(field.shape[2])], axis=2)
     pad = int(4 * sigma) + 1
@@ -69,7 +69,7 @@ def smoothstep(low: float, high: float, value: ArrayLike) -> Array:
 
 
 def mix(a: ArrayLike, b: ArrayLike, amount: Array) -> Array:
-    """Blend picture or colour `a` towards `b` by a field of amounts in [0, 1]."""
+    """Blend image or colour `a` towards `b` by a field of amounts in [0, 1]."""
     a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
     return a + (b - a) * amount[..., None]
 
@@ -86,8 +86,8 @@ def ramp(palette: Array, value: Array) -> Array:
     return mix(palette[lower], palette[lower + 1], position - lower)
 
 
-def lit(picture: Array, height: Array, relief: float, gloss: float = 0.0) -> Array:
-    """Light a picture from the upper left as if `height` (in pixels) were its surface."""
+def lit(image: Array, height: Array, relief: float, gloss: float = 0.0) -> Array:
+    """Light a image from the upper left as if `height` (in pixels) were its surface."""
     down, across = np.gradient(height * relief)
     length = np.sqrt(1 + down**2 + across**2)
     light = np.array([-0.50, -0.45, 0.74], np.float32)  # x, y, up: of length 1
@@ -98,12 +98,12 @@ def lit(picture: Array, height: Array, relief: float, gloss: float = 0.0) -> Arr
     half /= np.linalg.norm(half)
     shine = np.clip((-across * half[0] - down * half[1] + half[2]) / length, 0, 1) ** 40
     flat = half[2] ** 40
-    return picture * np.clip(shade, 0.25, 1.6)[..., None] + gloss * np.clip(shine - flat, 0, 1)[..., None]
+    return image * np.clip(shade, 0.25, 1.6)[..., None] + gloss * np.clip(shine - flat, 0, 1)[..., None]
 
 
-def save(picture: Array, path: Path) -> None:
+def save(image: Array, path: Path) -> None:
     """Reduce to the final size with a Lanczos filter and write as a JPEG of quality 92."""
-    pixels = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
+    pixels = (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
     height, width = pixels.shape[:2]
     image = Image.fromarray(pixels).resize((width // SUPERSAMPLING, height // SUPERSAMPLING), Image.Resampling.LANCZOS)
     image.save(path, quality=92, optimize=True)

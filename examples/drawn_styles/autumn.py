@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from studio.brush import Brush, Parametrization
-from studio.tools import blur, colours, grid, mix, noise, ramp, smoothstep
+from drawn_styles.brush import Brush, Canvas
+from drawn_styles.tools import blur, colours, grid, mix, noise, ramp, smoothstep
 
 if TYPE_CHECKING:
-    from studio.tools import Array
+    from drawn_styles.tools import Array
 
 SHORE = 0.70  # where the water begins, in units of the height
 FOLIAGE = colours("3b0f1c", "7d1420", "c22a1a", "e8591a", "f7931e", "fdc93b", "fff0a0")
@@ -22,11 +22,11 @@ KNIFE = Brush(width=60, length=100, coverage=3, body=1.2, bristle=14, dryness=0.
 
 
 def autumn(rng: np.random.Generator) -> Array:
-    """Paint the picture: masses of foliage, then trunks, leaves, and lights on the water."""
+    """Paint the image: masses of foliage, then trunks, leaves, and lights on the water."""
     y, x = grid(1440, 1152)
     colour, angle = foliage(y, x, rng)
     water = smoothstep(SHORE, SHORE + 0.004, y)
-    canvas = Parametrization(blur(colour, 30) * 0.7, rng)
+    canvas = Canvas(blur(colour, 30) * 0.7, rng)
     canvas.paint(blur(colour, 20), angle, replace(KNIFE, width=95, length=150, hue_jitter=0.04))
     slab = replace(KNIFE, width=52, length=85, coverage=1.6, body=2, value_jitter=0.15, turn=0.4)
     canvas.paint(blur(colour, 6), angle, slab)

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from studio.tools import grid, mix, noise, smoothstep
+from drawn_styles.tools import grid, mix, noise, smoothstep
 
 if TYPE_CHECKING:
-    from studio.tools import Array
+    from drawn_styles.tools import Array
 
 HEIGHT, WIDTH = 1152, 1440
 PAPER, KEY = (0.95, 0.90, 0.78), (0.075, 0.07, 0.085)
 VERMILION, INDIGO, OCHRE = (0.80, 0.17, 0.09), (0.10, 0.27, 0.42), (0.91, 0.62, 0.22)
 
-# Places and sizes are in units of the picture's height, y down.
+# Places and sizes are in units of the image's height, y down.
 SUN_Y, SUN_X, SUN_RADIUS = 0.27, 0.80, 0.135
 LAKE = 0.68
 FAR_PEAKS = (
@@ -40,7 +40,7 @@ class Block(NamedTuple):
     y: Array
     x: Array
     hand: Array  # wavers within a few cuts
-    broad: Array  # wavers across the picture
+    broad: Array  # wavers across the image
     ranges: tuple[tuple[Array, Array], ...]
     bank: Array
     rng: np.random.Generator

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from studio.tools import blur, colours, grid, lit, mix, noise, ramp, smoothstep
+from drawn_styles.tools import blur, colours, grid, lit, mix, noise, ramp, smoothstep
 
 if TYPE_CHECKING:
-    from studio.tools import Array
+    from drawn_styles.tools import Array
 
 SIZE = 1280
 RADIUS = 0.285  # of the circle the koi swim on, in units of the height
@@ -31,17 +31,17 @@ def mosaic(rng: np.random.Generator) -> Array:
     rows, columns = sites.astype(int).clip(0, SIZE - 1).T
     colour = cartoon[rows, columns]
     colour = colour * rng.normal(1, 0.13, (len(sites), 1)) + rng.normal(0, 0.025, colour.shape)
-    picture = np.clip(colour, 0.02, 1).astype(np.float32)[tile]
+    image = np.clip(colour, 0.02, 1).astype(np.float32)[tile]
 
     crumb = noise(y.shape, rng, 10, roughness=0.6)
     face = smoothstep(1.3, 4.2, gap + 0.7 * crumb)
     tilt = rng.normal(0, 0.16, (len(sites), 2)).astype(np.float32)[tile]
     lean = tilt[..., 0] * (y * SIZE - sites[tile, 0]) + tilt[..., 1] * (x * SIZE - sites[tile, 1])
     veins = noise(y.shape, rng, (60, 12), roughness=0.5)
-    picture = picture * (1 + 0.05 * veins + 0.03 * crumb)[..., None]
+    image = image * (1 + 0.05 * veins + 0.03 * crumb)[..., None]
     height = face * (5 + lean) + 0.4 * crumb
-    picture = mix(np.array(GROUT, np.float32) * (1 + 0.10 * crumb[..., None]), picture, face)
-    return lit(picture, height.astype(np.float32), relief=0.5, gloss=0.45)
+    image = mix(np.array(GROUT, np.float32) * (1 + 0.10 * crumb[..., None]), image, face)
+    return lit(image, height.astype(np.float32), relief=0.5, gloss=0.45)
 
 
 def design(y: Array, x: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:

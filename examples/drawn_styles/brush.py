@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from studio.tools import lit, noise
+from drawn_styles.tools import lit, noise
 
 if TYPE_CHECKING:
-    from studio.tools import Array
+    from drawn_styles.tools import Array
 
 TRACE_STEP = 3.0  # pixels between the points of a stroke's centre line
 SAMPLE_STEP = 0.6  # pixels between paint samples: under 0.7, so that curved strokes leave no holes
@@ -18,7 +18,7 @@ SAMPLE_STEP = 0.6  # pixels between paint samples: under 0.7, so that curved str
 
 @dataclass(frozen=True)
 class Brush:
-    """How one layer of strokes is laid; lengths are in pixels of the double-size picture."""
+    """How one layer of strokes is laid; lengths are in pixels of the double-size image."""
 
     width: float
     length: float
@@ -32,11 +32,11 @@ class Brush:
     turn: float = 0.12  # spread of direction from stroke to stroke, in radians
 
 
-class Parametrization:
-    """A toned, woven ground that takes strokes of paint and remembers how thick they lie."""
+class Canvas:
+    """A toned, woven ground that receives strokes and stores the thickness of the paint."""
 
     def __init__(self, ground: Array, rng: np.random.Generator) -> None:
-        """Start from a picture of shape (height, width, 3): the colours of the ground."""
+        """Start from a image of shape (height, width, 3): the colours of the ground."""
         self.rng = rng
         self.colour = ground.astype(np.float32).copy()
         self.shape = ground.shape[:2]
@@ -130,7 +130,7 @@ def turned(angle: Array, target: Array, amount: Array | float) -> Array:
 
 
 def _at(field: Array, position: Array) -> Array:
-    """Read a field or picture at the nearest pixel to each (row, column) position."""
+    """Read a field or image at the nearest pixel to each (row, column) position."""
     row = np.clip(position[..., 0], 0, field.shape[0] - 1).astype(int)
     column = np.clip(position[..., 1], 0, field.shape[1] - 1).astype(int)
     return field[row, column]

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from studio.brush import TRACE_STEP, Brush, Parametrization
-from studio.tools import blur, grid, lit, noise, smoothstep
+from drawn_styles.brush import TRACE_STEP, Brush, Canvas
+from drawn_styles.tools import blur, grid, lit, noise, smoothstep
 
 if TYPE_CHECKING:
-    from studio.tools import Array
+    from drawn_styles.tools import Array
 
 HEIGHT, WIDTH = 1520, 1200
 PAPER = (0.955, 0.925, 0.86)
@@ -88,7 +88,7 @@ def dry_texture(across: Array, below: Array, slope: Array, rng: np.random.Genera
 
 def plum(shape: tuple[int, int], tooth: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     """Densities of the black branch and of the vermilion blossom, with splatter of both."""
-    canvas = Parametrization(np.ones((*shape, 3), np.float32), rng)
+    canvas = Canvas(np.ones((*shape, 3), np.float32), rng)
     twigs = grow(canvas, np.array([0.93 * HEIGHT, 1.03 * WIDTH]), -2.45, 62.0, 760)
     wood = 1.25 * (1 - canvas.colour.mean(axis=2)) + 0.9 * splatter(shape, rng, 260, 1.6)
     petals = np.full(shape, -200, np.float32)
@@ -99,7 +99,7 @@ def plum(shape: tuple[int, int], tooth: Array, rng: np.random.Generator) -> tupl
     return wood, 0.95 * bloom + 0.8 * splatter(shape, rng, 90, 1.8)
 
 
-def grow(canvas: Parametrization, start: Array, heading: float, width: float, length: float) -> list[Array]:
+def grow(canvas: Canvas, start: Array, heading: float, width: float, length: float) -> list[Array]:
     """Draw a crooked branch and, from its knees, smaller ones; returns where blossom may sit."""
     rng = canvas.rng
     blossoms, place, left = [], start, length

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from studio.brush import Brush, Parametrization, turned
-from studio.tools import blur, colours, grid, mix, noise, ramp, smoothstep
+from drawn_styles.brush import Brush, Canvas, turned
+from drawn_styles.tools import blur, colours, grid, mix, noise, ramp, smoothstep
 
 if TYPE_CHECKING:
-    from studio.tools import Array
+    from drawn_styles.tools import Array
 
 SKY = colours("0d1738", "152a63", "1f4790", "2f6fb5", "5b9fc4", "9ccbc4", "e3e3b4")
 GLOW = colours("2f6fb5", "7fb59b", "d9c75a", "f2b632", "f7d765", "fff6cf")
@@ -18,7 +18,7 @@ HILLS = colours("0a1526", "12303f", "1d4f56", "3f7a5e", "86a35a")
 FIELD = colours("5a2f16", "a8561c", "d98f2b", "efc24e", "f8e39a")
 POPLAR = colours("0b1613", "16302a", "2c4a2c", "6f6a2c", "b0682a")
 
-# Places and sizes are in units of the picture's height, y down.
+# Places and sizes are in units of the image's height, y down.
 WHIRLS = (  # y, x, radius, spin
     (0.33, 0.56, 0.15, 1.0),
     (0.45, 0.88, 0.10, -0.8),
@@ -43,7 +43,7 @@ POPLARS = (  # foot y, x, height, half width
 
 
 class Plan(NamedTuple):
-    """What the brush is to do at each pixel: its colour, its direction, and how likely a fine stroke is."""
+    """Colour, stroke direction and density of fine strokes at each pixel."""
 
     colour: Array
     angle: Array
@@ -54,7 +54,7 @@ def night(rng: np.random.Generator) -> Array:
     """Paint the sky and the land, coarse to fine, and then the poplars in front of them."""
     y, x = grid(1152, 1536)
     colour, angle, fine = land(y, x, lights(y, x, sky(y, x, rng)), rng)
-    canvas = Parametrization(blur(colour, 20) * (0.75, 0.65, 0.6), rng)
+    canvas = Canvas(blur(colour, 20) * (0.75, 0.65, 0.6), rng)
     canvas.paint(blur(colour, 14), angle, Brush(60, 230, 3.0, bristle=7, hue_jitter=0.04))
     canvas.paint(blur(colour, 4), angle, Brush(36, 150, 2.2, body=1.6, bristle=6, value_jitter=0.13))
     canvas.paint(colour, angle, Brush(25, 100, 1.3, body=2.2, bristle=5, value_jitter=0.17, hue_jitter=0.045))

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from studio.tools import blur, colours, grid, lit, mix, noise, smoothstep
+from drawn_styles.tools import blur, colours, grid, lit, mix, noise, smoothstep
 
 if TYPE_CHECKING:
-    from studio.tools import Array
+    from drawn_styles.tools import Array
 
 SIZE = 1280
 # Rings from the middle out: radius, panes, room (how far a pane pushes its neighbours back, in pixels),

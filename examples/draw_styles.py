@@ -1,6 +1,6 @@
-"""Draw the style pictures in `style/`: run `python examples/make_styles.py`.
+"""Draw the style images in `style/`: `python examples/draw_styles.py`.
 
-Every picture is drawn by the project's own code from a fixed seed, so a run repeats the same files.
+The code in `drawn_styles/` draws each image from a fixed seed, so every run writes the same files.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from studio.autumn import autumn
-from studio.glass import glass
-from studio.ink import ink
-from studio.mosaic import mosaic
-from studio.night import night
-from studio.tools import save
-from studio.woodcut import woodcut
+from drawn_styles.autumn import autumn
+from drawn_styles.glass import glass
+from drawn_styles.ink import ink
+from drawn_styles.mosaic import mosaic
+from drawn_styles.night import night
+from drawn_styles.tools import save
+from drawn_styles.woodcut import woodcut
 
 SEED = 1
 FOLDER = Path(__file__).parent / "style"

@@ -1,0 +1,1 @@
+"""Code that draws the style images: shared tools, a brush, and one module per image."""

@@ -1,1 +1,0 @@
-"""The studio in which the style pictures are drawn: shared tools, a brush, and one module per picture."""

@@ -1,0 +1,53 @@
+"""Check that docs/architecture.md names every package, and that every path it names exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.docs
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ROOT / "packages"
+TEXT = (ROOT / "docs" / "architecture.md").read_text()
+
+TABLES = re.findall(r"^\| Path in `packages/(\w+)/` \|.*\n\|[-|]+\n((?:\|.*\n)+)", TEXT, flags=re.MULTILINE)
+FULL_PATH = re.compile(r"(?:packages/)?(?:core|export|bench)/[\w/]*(?:\.py)?")
+
+
+def described() -> dict[str, list[str]]:
+    """Return the paths in the first column of each table, by package."""
+    return {package: re.findall(r"`([\w/.]+)`", " ".join(_first_cells(rows))) for package, rows in TABLES}
+
+
+def _first_cells(rows: str) -> list[str]:
+    return [row.split("|")[1] for row in rows.splitlines()]
+
+
+def test_architecture_names_every_package() -> None:
+    inner = {package.name: sorted(path.parent.name for path in package.glob("*/__init__.py")) for package in packages()}
+    named = {
+        package: sorted(path.rstrip("/") for path in paths if path.endswith("/"))
+        for package, paths in described().items()
+    }
+    missing = {package: set(names) - set(named[package]) for package, names in inner.items()}
+    assert missing == {package: set() for package in inner}
+
+
+def test_architecture_names_every_module_of_core() -> None:
+    modules = {path.name for path in (PACKAGES / "core").glob("*.py")} - {"__init__.py"}
+    assert modules - set(described()["core"]) == set()
+
+
+def test_architecture_names_existing_paths() -> None:
+    paths = [PACKAGES / package / path for package, paths in described().items() for path in paths]
+    paths += [PACKAGES / path.removeprefix("packages/") for path in FULL_PATH.findall(TEXT)]
+    assert len(paths) > 40
+    assert [str(path.relative_to(ROOT)) for path in paths if not path.exists()] == []
+
+
+def packages() -> list[Path]:
+    """Return the folders of the packages that the page describes."""
+    found = sorted(path.parent for path in PACKAGES.glob("*/__init__.py"))
+    assert [path.name for path in found] == sorted(described())
+    return found
