@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from PIL import Image
 
 from support.images import CHROMIUM, EXAMPLES
+from support.shared_files import shared_file
 
 # The pictures are small and the cores may be busy: threads that wait for each other would take most of the time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -62,20 +62,19 @@ def vgg19_weights() -> Any:
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Extractors of the Oxford network with three taps, by format and precision, each written once: do not change."""
+    """Extractors of the Oxford network with three taps, by format and precision: do not change the files."""
     from core.network.weights import load_weights
     from export.extractor import export_extractor
 
-    folder = tmp_path_factory.mktemp("artifacts")
+    def path_of(format: str, precision: str = "fp32") -> Path:
+        def write(path: Path) -> None:
+            taps = ("relu1_1", "relu2_1", "relu3_1")
+            export_extractor(path, load_weights("vgg19"), taps, format=format, precision=precision)
 
-    @cache
-    def write(format: str, precision: str = "fp32") -> Path:
-        path = folder / f"{precision}{ {'torchscript': '.pt', 'onnx': '.onnx', 'pt2': '.pt2'}[format] }"
-        taps = ("relu1_1", "relu2_1", "relu3_1")
-        export_extractor(path, load_weights("vgg19"), taps, format=format, precision=precision)
-        return path
+        suffix = {"torchscript": "pt", "onnx": "onnx", "pt2": "pt2"}[format]
+        return shared_file(tmp_path_factory, f"{precision}.{suffix}", write)
 
-    return write
+    return path_of
 
 
 @pytest.fixture(scope="module")

@@ -1,1 +1,5 @@
-"""Writes deployable artifacts, proves them equal to eager PyTorch, and runs them without it."""
+"""Export of the feature extractor and the objective to TorchScript, torch.export and ONNX files.
+
+Every artifact is compared with eager PyTorch before it is written. `export.runtime` runs ONNX artifacts without
+PyTorch.
+"""

@@ -1,4 +1,4 @@
-"""Makes extractor artifacts, in every format and precision."""
+"""Export of the feature extractor, in every format and precision."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,14 +8,17 @@ from torch import nn
 from core.artifacts.manifest import Format, Manifest, Precision
 from core.network.vgg import Pooling, VGGFeatures, load_vgg_features
 from core.network.weights import Weights
-from export import io_spec as contract
+from export.formats import Writer
 from export.formats.half import HalfExtractor
-from export.formats.onnx_graph import OPSET, trace_extractor
+from export.formats.onnx_graph import trace_extractor
 from export.formats.pt2 import export_program
 from export.formats.torchscript import script
-from export.verify.extractor import check_onnx, verify_extractor
-from export.verify.parity import Report
-from export.verify.publish import Writer, publish, versions
+from export.io_spec import TensorSpec, extractor_inputs, extractor_outputs, flatten
+from export.manifests import new_manifest
+from export.verify.extractor import verify_extractor
+from export.verify.onnx_checker import check_onnx
+from export.verify.parity import ParityReport
+from export.verify.writing import write_verified
 
 
 def export_extractor(
@@ -28,52 +31,47 @@ def export_extractor(
     precision: Precision = "fp32",
     checksum: bool = True,
 ) -> Manifest:
-    """Write the extractor for `taps` to `path`, once what was written has proven equal to eager PyTorch.
+    """Write the extractor for `taps` to `path` and return its manifest.
 
-    The artifact takes an image (N, 3, H, W), float32 RGB in [0, 1], at any size from 16 x 16 on, and returns
-    the features at the taps under their names, float32. Returns the manifest inside it.
+    The file is written only if the artifact matches eager PyTorch. The artifact maps an image (N, 3, H, W), float32 RGB
+    in [0, 1], H and W at least 16, to the features at the taps, float32, by layer name.
 
     Raises:
-        UsageError: There is no such layer or pooling, or the weights end too early.
-        StyleTransferError: The artifact differs too much or cannot be written; nothing has changed at `path`.
+        UsageError: A layer or the pooling does not exist, or the weights lack a layer.
+        StyleTransferError: The artifact exceeds a tolerance or cannot be written; `path` is unchanged.
     """
     eager = load_vgg_features(weights, taps, pooling=pooling)
+    outputs = extractor_outputs(eager.arch, eager.taps)
+    manifest = new_manifest(
+        weights,
+        kind="extractor",
+        format=format,
+        taps=eager.taps,
+        pooling=pooling,
+        precision=precision,
+        inputs=flatten(extractor_inputs()),
+        outputs=outputs,
+    )
     module: nn.Module = eager
     if precision == "fp16":
         scale = weights.preprocessing.activation_scale
         module = HalfExtractor(eager, scale, always=format == "onnx")
-    manifest = _describe(eager, weights, format, pooling, precision)
 
-    def verify(written: Path) -> Report:
-        if format == "onnx":
-            check_onnx(written)
-        return verify_extractor(written, eager, trusted=True)
+    def verify(written: Path) -> ParityReport:
+        return _verify_written(written, eager, format)
 
-    return publish(path, manifest, _writer(module, manifest), verify, checksum=checksum)
+    return write_verified(path, manifest, _convert(module, format, outputs), verify, checksum=checksum)
 
 
-def _writer(module: nn.Module, manifest: Manifest) -> Writer:
-    if manifest.format == "torchscript":
+def _convert(module: nn.Module, format: Format, outputs: Sequence[TensorSpec]) -> Writer:
+    if format == "torchscript":
         return script(module)
-    if manifest.format == "pt2":
+    if format == "pt2":
         return export_program(module)
-    return trace_extractor(module, manifest.taps)
+    return trace_extractor(module, outputs)
 
 
-def _describe(eager: VGGFeatures, weights: Weights, format: Format, pooling: Pooling, precision: Precision) -> Manifest:
-    onnx = format == "onnx"
-    return Manifest(
-        kind="extractor",
-        format=format,
-        arch=eager.arch,
-        taps=eager.taps,
-        pooling=pooling,
-        precision=precision,
-        weights={"source": weights.source, "sha256": weights.sha256},
-        preprocessing=weights.preprocessing.name,
-        activation_scale=weights.preprocessing.activation_scale,
-        opset=OPSET if onnx else None,
-        inputs=contract.inputs(),
-        outputs=contract.outputs(eager.arch, eager.taps),
-        versions=versions("torch", *(("onnx", "onnxscript", "onnxruntime") if onnx else ())),
-    )
+def _verify_written(path: Path, eager: VGGFeatures, format: Format) -> ParityReport:
+    if format == "onnx":
+        check_onnx(path)
+    return verify_extractor(path, eager, trusted=True)

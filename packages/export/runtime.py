@@ -1,6 +1,6 @@
-"""Paints from two ONNX artifacts with NumPy, Pillow and ONNX Runtime alone: `python -m export run`."""
+"""`python -m export run`: style transfer from two ONNX artifacts, with NumPy, Pillow and ONNX Runtime only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,11 +25,12 @@ from core.cli.options import (
 )
 from core.cli.run import resolve_paths, run_to_files
 from core.config.presets import preset_options
+from core.config.style_losses import style_loss_spec
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.image.reading import allow_large_images
 
-SETTLED = (
+FIXED_OPTIONS = (
     "arch",
     "weights",
     "weights_preprocessing",
@@ -42,13 +43,13 @@ SETTLED = (
     "max_memory",
     "tile_size",
 )
-"""The options of a painting that the artifacts leave no choice of."""
+"""The options of `TransferConfig` that the artifacts determine."""
 
 
-@config_options(*SETTLED, "objective", "extractor")
+@config_options(*FIXED_OPTIONS)
 def run(
-    objective: Annotated[Path, typer.Argument(help="Written by: python -m export objective.")],
-    extractor: Annotated[Path, typer.Argument(help="Written by: python -m export extractor --format onnx.")],
+    objective: Annotated[Path, typer.Argument(help="Artifact of: python -m export objective.")],
+    extractor: Annotated[Path, typer.Argument(help="Artifact of: python -m export extractor --format onnx.")],
     content: ContentPath = None,
     style: StylePaths = None,
     region: Regions = None,
@@ -62,54 +63,66 @@ def run(
     progress: ProgressStyle = "auto",
     **options: Any,
 ) -> None:
-    """Paint from exported artifacts, without PyTorch.
+    """Run style transfer with exported artifacts, without PyTorch.
 
-    The network and the layers are those of the artifacts. Ctrl-C ends the run and delivers the best picture so
-    far.
+    The artifacts determine the network and the layers. Ctrl-C ends the run and writes the best image so far.
     """
     with report_errors(), allow_large_images():
         manifest = read_manifest(objective, kind="objective")
-        _check_needs_no_torch(extractor)
+        _require_onnx(extractor)
         options |= {"objective": str(objective), "extractor": str(extractor)}
-        options |= _settled(manifest, _said(preset, config))
-        choices, pictures = resolve_config(options, preset=preset, config_file=config, epochs=epochs, cuda=cuda)
-        job = resolve_paths(content, style, region, output, pictures, choices, record=record)
-        run_to_files(job, choices, quiet=quiet, progress=progress)
+        options |= _options_from_manifest(manifest, _preset_and_file_options(preset, config))
+        configuration, named = resolve_config(options, preset=preset, config_file=config, epochs=epochs, cuda=cuda)
+        paths = resolve_paths(content, style, region, output, named, configuration, record=record)
+        run_to_files(paths, configuration, quiet=quiet, progress=progress)
 
 
-def _said(preset: str | None, config_file: Path | None) -> dict[str, Any]:
-    """The options that a preset and a file give."""
+def _preset_and_file_options(preset: str | None, config_file: Path | None) -> dict[str, Any]:
     return (preset_options(preset) if preset else {}) | (read_options(config_file) if config_file else {})
 
 
-def _settled(manifest: Manifest, said: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that the objective settles, but those that a preset or a file gives as well.
+def _options_from_manifest(manifest: Manifest, requested: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that the objective determines, except the ones that a preset or file sets (`requested`).
 
     Raises:
-        UsageError: They ask for another network or other layers than the objective was made for.
+        UsageError: A requested option differs from the objective.
     """
-    held = {
+    exported = {
         "arch": manifest.arch,
         "weights": manifest.weights["source"],
         "weights_preprocessing": manifest.preprocessing,
         "pooling": manifest.pooling,
         "content_layers": manifest.content_taps,
         "style_layers": manifest.style_taps,
-        "style_loss": "gram",
     }
-    asked = TransferConfig.from_options(held | {name: value for name, value in said.items() if name in held})
-    for name in ("arch", "pooling", "content_layers", "style_layers", "style_loss"):
-        # Of layers the order is free; the engine compares the weights, which go by several names.
-        ours, theirs = held[name], getattr(asked, name)
-        if ours != theirs and not ("layers" in name and set(ours) == set(theirs)):
-            ours, theirs = (value if isinstance(value, str) else ", ".join(value) for value in (ours, theirs))
+    overrides = {name: value for name, value in requested.items() if name in (*exported, "style_loss")}
+    config = TransferConfig.from_options(exported | overrides)
+    # `OnnxBackend` compares the weights, which may have several names.
+    for name in ("arch", "pooling", "content_layers", "style_layers"):
+        if not _same_option(exported[name], getattr(config, name)):
             raise UsageError(
-                f"the objective has the {name.replace('_', ' ')} {ours}, and the preset or file asks for {theirs}: "
-                "use another one, or export an objective for it"
+                f"the objective was exported with {name.replace('_', ' ')} {_as_text(exported[name])}, and the preset "
+                f"or file sets {_as_text(getattr(config, name))}: use another preset or file, or another objective"
             )
-    return {name: value for name, value in held.items() if name not in said}
+    if not style_loss_spec(config.style_loss).exportable:
+        raise UsageError(
+            f"the preset or file sets style loss {config.style_loss}, which no exported objective computes: "
+            "use another preset or file, or python -m core.transfer"
+        )
+    return {name: value for name, value in exported.items() if name not in requested}
 
 
-def _check_needs_no_torch(extractor: Path) -> None:
+def _same_option(exported: Any, configured: Any) -> bool:
+    """Return whether two option values are equal; the order of layers is ignored."""
+    if isinstance(exported, tuple):
+        return set(exported) == set(configured)
+    return bool(exported == configured)
+
+
+def _as_text(value: str | Sequence[str]) -> str:
+    return value if isinstance(value, str) else ", ".join(value)
+
+
+def _require_onnx(extractor: Path) -> None:
     if read_manifest(extractor, kind="extractor").format != "onnx":
         raise UsageError(f"{extractor} needs PyTorch: write one with python -m export extractor --format onnx")

@@ -132,9 +132,9 @@ def broken(tmp_path: Path, style_path: Path) -> Path:
         ("-c CONTENT -s STYLE --weights BROKEN/weights.pth --weights-preprocessing caffe", "cannot read", 1),
         ("-c CONTENT -s STYLE --arch vgg16", "the Oxford weights are a vgg19, not a vgg16", 2),
         ("-c CONTENT -s STYLE --init nowhere.png", "nowhere.png", 2),
-        ("-c CONTENT -s STYLE -o BROKEN", "has no ending", 2),
+        ("-c CONTENT -s STYLE -o BROKEN", "has no suffix", 2),
         ("-c CONTENT -s STYLE -o BROKEN/text.jpg/o.png", "text.jpg is a file, not a folder", 2),
-        ("-c CONTENT -s STYLE -o CONTENT", "would be lost", 2),
+        ("-c CONTENT -s STYLE -o CONTENT", "refusing to overwrite", 2),
         ("-c CONTENT -s STYLE -o BROKEN/o.xyz", "o.xyz", 2),
         ("-c CONTENT -s STYLE -o BROKEN/o.jpg --bit-depth 16", "16", 2),
         ("-c CONTENT -s STYLE --record BROKEN", "is a folder", 2),
@@ -227,8 +227,8 @@ def test_exported_extractor_gives_the_same_result(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--pooling", "average"], "was exported with --pooling max and this run asks for average"),
-        (["--style-layers", "relu4_1"], "holds relu1_1, relu2_1, relu3_1 and not relu4_1"),
+        (["--pooling", "average"], "was exported with --pooling max and this run uses average"),
+        (["--style-layers", "relu4_1"], "computes relu1_1, relu2_1, relu3_1 and not relu4_1"),
         (["--objective", "missing.onnx"], "there is no artifact 'missing.onnx'"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Painting where PyTorch cannot be imported: the same picture, from the command line."""
+"""`python -m export run` without PyTorch: the same image as with PyTorch."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from support.objectives import OPTIONS, exported_objective
 
 Exported = Callable[..., Path]
 
-# As in an environment with NumPy, Pillow, ONNX Runtime and Typer alone.
+# Simulates an environment with NumPy, Pillow, ONNX Runtime and Typer only.
 WITHOUT_TORCH = """
 import sys
 
@@ -46,33 +46,35 @@ def objective(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return exported_objective(tmp_path_factory)
 
 
-def paint(*arguments: object) -> subprocess.CompletedProcess[str]:
+def run_without_torch(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", WITHOUT_TORCH, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_paints_the_picture_that_pytorch_paints(
+@pytest.mark.slow
+def test_run_gives_the_image_of_pytorch(
     tmp_path: Path, objective: Path, exported: Exported, content_path: Path, style_path: Path
 ) -> None:
-    output, record = tmp_path / "painting.png", tmp_path / "record.json"
-    pictures = ("--content", content_path, "--style", style_path, "-o", output, "--record", record)
+    output, record = tmp_path / "result.png", tmp_path / "record.json"
+    images = ("--content", content_path, "--style", style_path, "-o", output, "--record", record)
     length = ("--image-size", 64, "--iterations", 25)
-    ran = paint(objective, exported("onnx"), *pictures, *length, "--progress", "json")
+    ran = run_without_torch(objective, exported("onnx"), *images, *length, "--progress", "json")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert json.loads(ran.stdout.splitlines()[-1])["evaluations"] == 25
     expected = stylize(content_path, style_path, TransferConfig(**OPTIONS, image_size=64, iterations=25, device="cpu"))
     written = json.loads(record.read_text())
     assert written["delivered"]["loss"] == pytest.approx(expected.record["delivered"]["loss"], rel=0.01)
     assert written["engine"]["engine"] == "onnxruntime"
-    painted, likewise = pixels_of(output).astype(float), np.asarray(expected.image, float)
-    assert painted.shape == likewise.shape
-    assert np.abs(painted - likewise).mean() < 3
+    actual, reference = pixels_of(output).astype(float), np.asarray(expected.image, float)
+    assert actual.shape == reference.shape
+    assert np.abs(actual - reference).mean() < 3
 
 
-def test_paints_in_an_environment_that_has_no_torch_at_all(
+@pytest.mark.slow
+def test_run_works_in_an_environment_without_torch(
     tmp_path: Path, objective: Path, exported: Exported, content_path: Path, style_path: Path
 ) -> None:
-    """A virtual environment of its own, with the four packages that a deployed painting needs."""
+    """A virtual environment with the four packages that a deployment needs."""
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
     runtime = next(name for name in ("onnxruntime-gpu", "onnxruntime") if is_installed(name))
@@ -81,7 +83,7 @@ def test_paints_in_an_environment_that_has_no_torch_at_all(
     if installed.returncode:
         pytest.skip("the package index is out of reach")
     assert subprocess.run([python, "-c", "import torch"], capture_output=True, check=False).returncode == 1
-    output = tmp_path / "painting.png"
+    output = tmp_path / "result.png"
     command = [python, "-m", "export", "run", objective, exported("onnx"), "--content", content_path]
     command += ["--style", style_path, "-o", output, "--image-size", "48", "--iterations", "3"]
     packages = str(Path(__file__).parents[2] / "packages")
@@ -100,26 +102,37 @@ def is_installed(name: str) -> bool:
         return False
 
 
-def test_a_preset_for_another_network_is_refused(
+def test_run_refuses_a_preset_for_another_network(
     tmp_path: Path, objective: Path, exported: Exported, content_path: Path, style_path: Path
 ) -> None:
-    output = tmp_path / "painting.png"
-    pictures = ("--content", content_path, "--style", style_path, "-o", output)
-    ran = paint(objective, exported("onnx"), *pictures, "--preset", "gatys2015")
+    output = tmp_path / "result.png"
+    images = ("--content", content_path, "--style", style_path, "-o", output)
+    ran = run_without_torch(objective, exported("onnx"), *images, "--preset", "gatys2015")
     assert ran.returncode == 2
-    assert "the objective has the pooling max, and the preset or file asks for average" in ran.stderr
+    assert "the objective was exported with pooling max, and the preset or file sets average" in ran.stderr
     assert not output.exists()
 
 
-def test_an_extractor_that_needs_pytorch_is_refused(
+def test_run_refuses_an_extractor_that_needs_pytorch(
     objective: Path, exported: Exported, content_path: Path, style_path: Path
 ) -> None:
-    ran = paint(objective, exported("torchscript"), "--content", content_path, "--style", style_path)
+    ran = run_without_torch(objective, exported("torchscript"), "--content", content_path, "--style", style_path)
     assert ran.returncode == 2
     assert "needs PyTorch" in ran.stderr
 
 
-def test_a_missing_artifact_is_told(content_path: Path, style_path: Path) -> None:
-    ran = paint("missing.onnx", "missing.onnx", "--content", content_path, "--style", style_path)
+def test_run_refuses_a_missing_artifact(content_path: Path, style_path: Path) -> None:
+    ran = run_without_torch("missing.onnx", "missing.onnx", "--content", content_path, "--style", style_path)
     assert ran.returncode == 2
     assert ran.stderr.startswith("Error: there is no artifact 'missing.onnx'")
+
+
+def test_run_refuses_a_style_loss_that_cannot_be_exported(
+    tmp_path: Path, objective: Path, exported: Exported, content_path: Path, style_path: Path
+) -> None:
+    file = tmp_path / "options.toml"
+    file.write_text('style-loss = "wasserstein"')
+    images = ("--content", content_path, "--style", style_path, "-o", tmp_path / "result.png")
+    ran = run_without_torch(objective, exported("onnx"), *images, "--config", file)
+    assert ran.returncode == 2
+    assert "sets style loss wasserstein, which no exported objective computes" in ran.stderr

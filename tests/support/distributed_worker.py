@@ -21,7 +21,7 @@ from core.objective.tiled import TiledObjective
 from core.objective.tiled_features import TiledFeatures
 from core.objective.weights import LossWeights
 from core.styles import StyleExemplar
-from support.networks import CPU, SHALLOW, network, picture, relative
+from support.networks import CPU, SHALLOW, network, random_image, relative_error
 
 
 class Counted:
@@ -42,8 +42,11 @@ def compare(
     """Compare the objective of all ranks, in float64, with that of the whole image on this rank."""
     extractor, weights = network(config), LossWeights.of(config, 57.6)
     ramp = torch.linspace(0, 1, size[0], dtype=torch.float64).expand(1, 1, size[1], size[0])
-    styles = (StyleExemplar((picture(4, 40, 50),), 0.7), StyleExemplar((picture(6, 45, 45).square(),), 1.5, ramp))
-    content, image = picture(1, *size), picture(3, *size)
+    styles = (
+        StyleExemplar((random_image(4, 40, 50),), 0.7),
+        StyleExemplar((random_image(6, 45, 45).square(),), 1.5, ramp),
+    )
+    content, image = random_image(1, *size), random_image(3, *size)
     whole = TiledFeatures.whole(extractor, config.arch, extractor.taps)
     expected = ReferenceObjective(extractor, compute_targets(whole, content, styles, weights), weights)(image)
     tiling = Tiling.of(config.arch, extractor.taps, side, group.world_size)
@@ -54,7 +57,7 @@ def compare(
     return {
         "loss": abs(found.loss / expected.loss - 1),
         "parts": max(abs(found.parts[name] / value - 1) for name, value in expected.parts.items()),
-        "gradient": relative(found.gradient, expected.gradient),
+        "gradient": relative_error(found.gradient, expected.gradient),
         "bytes": counted.bytes - before,
         "predicted": all_reduced_bytes(size, config, regions=2),
         "tiles": sum(tile.weight for tile in tiling.share(size, group.rank)),
@@ -80,7 +83,7 @@ def refusal(check: Callable[[], None]) -> str:
 
 
 def agreements(group: ProcessGroup) -> dict[str, Any]:
-    image = picture(1, 5, 5).float()
+    image = random_image(1, 5, 5).float()
     other = image + group.rank * torch.finfo(torch.float32).eps
     return {
         "min": group.all_reduce_min([group.rank, -group.rank]),

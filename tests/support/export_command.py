@@ -1,4 +1,4 @@
-"""The command line `python -m export`, as several tests run it."""
+"""Runs of the command line `python -m export` within the test process."""
 
 from typer.testing import CliRunner, Result
 
@@ -6,11 +6,12 @@ from export.__main__ import app
 
 
 def run(*arguments: object) -> Result:
+    """Run the command and return its output and exit status."""
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def refused(*arguments: object, status: int = 2) -> str:
-    """The one sentence on stderr of a command that fails with this status and prints nothing else."""
+    """Run a command that must fail with `status` and print one line, and return its error message."""
     result = run(*arguments)
     assert (result.exit_code, result.stdout) == (status, "")
     assert result.stderr.startswith("Error: ")

@@ -11,6 +11,6 @@ CHROMIUM = shutil.which("chromium")
 
 
 def pixels_of(path: Path) -> np.ndarray:
-    """The picture in a file as (H, W, C) uint8."""
+    """The image in a file as (H, W, C) uint8."""
     with Image.open(path) as image:
         return np.asarray(image)

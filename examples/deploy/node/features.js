@@ -1,13 +1,13 @@
-// Prints how strong the features of a picture are: node features.js extractor.onnx cup.png
+// Print statistics of the features of an image: node features.js extractor.onnx cup.png
 
 import { readFileSync } from "node:fs";
 import { argv } from "node:process";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { PNG } from "pngjs";
 
-// A PNG picture as (1, 3, height, width), float32 RGB in [0, 1].
-function read(path) {
-  const { data, width, height } = PNG.sync.read(readFileSync(path)); // RGBA, pixel after pixel
+// Return a PNG image as (1, 3, height, width), float32 RGB in [0, 1].
+function readImage(path) {
+  const { data, width, height } = PNG.sync.read(readFileSync(path)); // interleaved RGBA
   const size = width * height;
   const image = new Float32Array(3 * size);
   for (let channel = 0; channel < 3; channel++)
@@ -15,7 +15,7 @@ function read(path) {
   return new Tensor("float32", image, [1, 3, height, width]);
 }
 
-// The Gram matrix (channels * channels) of features (1, channels, h, w), divided by the positions h * w.
+// Return the Gram matrix (channels * channels) of features (1, channels, h, w), divided by h * w.
 function gram({ data, dims: [, channels, height, width] }) {
   const positions = height * width;
   const matrix = new Float64Array(channels * channels);
@@ -32,9 +32,9 @@ const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.
 const norm = (values) => Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0));
 
 const extractor = await InferenceSession.create(argv[2]);
-const features = await extractor.run({ image: read(argv[3]) });
+const features = await extractor.run({ image: readImage(argv[3]) });
 for (const tap of extractor.outputNames) {
   const { data, dims } = features[tap];
-  const figures = [mean(data), norm(gram(features[tap]))].map((value) => value.toExponential(6));
-  console.log(`${tap}  ${dims.slice(1).join(" x ")}  mean ${figures[0]}  gram ${figures[1]}`);
+  const statistics = [mean(data), norm(gram(features[tap]))].map((value) => value.toExponential(6));
+  console.log(`${tap}  ${dims.slice(1).join(" x ")}  mean ${statistics[0]}  gram ${statistics[1]}`);
 }

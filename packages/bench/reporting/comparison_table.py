@@ -7,12 +7,16 @@ from rich.text import Text
 from bench.reporting.compare import LEVEL, Comparison, Row
 from bench.reporting.text import NO_VALUE, format_number
 
+TABLE_WIDTH = 120
+
 _COLORS = {"slower": "red", "more": "red", "faster": "green", "less": "green"}
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Print the table, and the warnings to stderr."""
-    Console(soft_wrap=True, highlight=False).print(comparison_table(comparison))
+    """Print the table, at least `TABLE_WIDTH` characters wide, and the warnings to stderr."""
+    console = Console(highlight=False)
+    console.width = max(console.width, TABLE_WIDTH)
+    console.print(comparison_table(comparison))
     for warning in comparison.warnings:
         Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(f"Note: {warning}")
 

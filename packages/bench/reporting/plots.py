@@ -19,9 +19,6 @@ Benchmarks = Sequence[Benchmark]
 Lines = Mapping[str, Sequence[tuple[float, float]]]
 """Points (x, y) of every line by its label."""
 
-MOST_MARKED_POINTS = 25
-"""Longest line whose points are marked."""
-
 
 def plot_throughput(title: str, benchmarks: Benchmarks) -> "Figure | None":
     """Megapixel-evaluations per second by image size."""
@@ -110,11 +107,11 @@ def _label(benchmark: Benchmark) -> str:
 
 
 def _plot_by_size(title: str, lines: Lines, y_label: str, *, log_y: bool = False) -> "Figure | None":
-    return _plot(title, lines, "megapixels", y_label, log_x=True, log_y=log_y)
+    return _plot(title, lines, "megapixels", y_label, log_x=True, log_y=log_y, marker="o")
 
 
 def _plot(
-    title: str, lines: Lines, x_label: str, y_label: str, *, log_x: bool = False, log_y: bool = False
+    title: str, lines: Lines, x_label: str, y_label: str, *, log_x: bool = False, log_y: bool = False, marker: str = ""
 ) -> "Figure | None":
     if not any(len(points) > 1 for points in lines.values()):
         return None
@@ -123,7 +120,7 @@ def _plot(
     figure = Figure(layout="constrained")
     axes = figure.add_subplot(title=one_line(title), xlabel=x_label, ylabel=y_label)
     for points in lines.values():
-        axes.plot(*zip(*points, strict=True), marker="o" if len(points) <= MOST_MARKED_POINTS else None)
+        axes.plot(*zip(*points, strict=True), marker=marker)
     # Labels are passed here, because Matplotlib hides lines whose own label begins with an underscore.
     axes.legend(axes.get_lines(), [one_line(label) for label in lines])
     axes.grid(visible=True)

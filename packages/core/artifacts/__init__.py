@@ -1,1 +1,1 @@
-"""Read exported artifacts."""
+"""Exported artifacts: their manifests, and extractors and objectives loaded from them."""

@@ -1,7 +1,7 @@
-"""Opens the extractors that python -m export wrote, to be used in place of the eager one.
+"""Feature extractors loaded from exported artifacts, with the interface of the eager extractor.
 
-Any of them serves for the fixed forward passes. Through those that PyTorch runs, gradients reach the image, so
-they serve in the optimisation loop too. This module imports PyTorch only for these.
+Every format computes features. Gradients reach the image only through the formats that PyTorch runs (TorchScript,
+torch.export), so only these can replace the network during optimisation. PyTorch is imported for these only.
 """
 
 import os
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 
 class OnnxExtractor:
-    """An extractor that ONNX Runtime runs.
+    """Extractor that ONNX Runtime runs.
 
-    Called with an image (N, 3, H, W), float32 RGB in [0, 1], H and W at least 16, as a NumPy array or a torch
-    tensor, it returns the features at every tap as the same kind of array, on the same device.
+    Input: image (N, 3, H, W), float32 RGB in [0, 1], H and W at least 16, as a NumPy array or a torch tensor.
+    Output: the features at each tap, float32, as the same kind of array on the same device.
+
+    Attributes: `manifest`; `provider`, the ONNX Runtime execution provider; `differentiable`.
     """
 
     differentiable = False
@@ -36,15 +38,15 @@ class OnnxExtractor:
         self.manifest = manifest
         self._session = open_session(path, device)
         self.provider = provider_of(self._session)
-        if lacking := set(manifest.taps) - {output.name for output in self._session.get_outputs()}:
-            raise UsageError(f"{path} does not return {', '.join(lacking)}, as its manifest says: export it again")
+        if missing := set(manifest.taps) - {output.name for output in self._session.get_outputs()}:
+            raise UsageError(f"{path} lacks the output {', '.join(missing)} of its manifest: export it again")
 
     def __call__(self, image: Any) -> dict[str, Any]:
-        """Return the features of `image` at every tap, float32."""
-        as_array = isinstance(image, np.ndarray)
-        pixels = image if as_array else image.detach().cpu().numpy()
+        """Return the features of `image` at each tap, float32."""
+        is_numpy = isinstance(image, np.ndarray)
+        pixels = image if is_numpy else image.detach().cpu().numpy()
         features = run_session(self._session, self.manifest.taps, {"image": np.ascontiguousarray(pixels, np.float32)})
-        if as_array:
+        if is_numpy:
             return features
         import torch
 
@@ -52,12 +54,12 @@ class OnnxExtractor:
 
 
 class TorchExtractor:
-    """An extractor that PyTorch runs: the same contract as `OnnxExtractor`, and gradients reach the image."""
+    """Extractor that PyTorch runs, with the interface of `OnnxExtractor`; gradients reach the image."""
 
     differentiable = True
 
     def __init__(self, path: Path, manifest: Manifest, device: str) -> None:
-        import torch  # takes seconds, and is not always there
+        import torch  # slow to import, and absent from deployments that only use ONNX Runtime
 
         self.manifest = manifest
         chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
@@ -67,7 +69,7 @@ class TorchExtractor:
         self._device = torch.device(chosen)
 
     def __call__(self, image: Any) -> dict[str, Any]:
-        """Return the features of `image` at every tap, float32."""
+        """Return the features of `image` at each tap, float32."""
         import torch
 
         if not isinstance(image, np.ndarray):
@@ -84,59 +86,63 @@ class TorchExtractor:
 
 
 def open_extractor(path: str | os.PathLike[str], device: str = "auto") -> OnnxExtractor | TorchExtractor:
-    """Open the extractor artifact at `path`, its checksum compared if there is one beside it.
+    """Load the extractor artifact at `path`, after verifying its checksum file if there is one.
 
-    `device` is a name of torch's ("cpu", "cuda:0") or "auto". ONNX Runtime uses CUDA only where it can; what
-    an artifact really runs on stands in its `provider`. No object in the file is ever unpickled.
+    No object in the file is unpickled.
+
+    Args:
+        path: An artifact of any format.
+        device: A torch device name ("cpu", "cuda:0") or "auto". ONNX Runtime falls back to the CPU if CUDA does not
+            work; the attribute `provider` names the device in use.
 
     Raises:
-        UsageError: There is no such file, it is damaged or of another kind, or too new for what should run it.
+        UsageError: The file is missing, damaged, not an extractor, or too new for the installed runtime.
     """
     path = Path(path)
     manifest = read_manifest(path, kind="extractor")
-    runner = OnnxExtractor if manifest.format == "onnx" else TorchExtractor
-    return runner(path, manifest, device)
+    extractor = OnnxExtractor if manifest.format == "onnx" else TorchExtractor
+    return extractor(path, manifest, device)
 
 
 def check_matches_config(path: str | os.PathLike[str], manifest: Manifest, config: TransferConfig) -> None:
-    """Compare the extractor artifact at `path` with what a run asks for.
+    """Check that the artifact at `path` can serve a run with `config`.
 
     Raises:
-        UsageError: It lacks a layer, or is of another network, pooling or weights.
+        UsageError: The artifact lacks a layer, or its network, pooling or weights differ.
     """
     check_taps(path, manifest, (*config.content_layers, *config.style_layers))
-    for flag, held, asked in (
+    for flag, exported, requested in (
         ("--arch", manifest.arch, config.arch),
         ("--pooling", manifest.pooling, config.pooling),
-        ("--weights", manifest.weights["source"], _weights_asked(manifest, config.weights)),
+        ("--weights", manifest.weights["source"], _requested_weights(manifest, config.weights)),
         ("--weights-preprocessing", manifest.preprocessing, config.weights_preprocessing or manifest.preprocessing),
     ):
-        if held != asked:
+        if exported != requested:
             raise UsageError(
-                f"{path} was exported with {flag} {held} and this run asks for {asked}: "
-                f"add {flag} {held}, or export another"
+                f"{path} was exported with {flag} {exported} and this run uses {requested}: "
+                f"add {flag} {exported}, or export another"
             )
 
 
 def check_taps(path: str | os.PathLike[str], manifest: Manifest, taps: Sequence[str]) -> None:
-    """Raise UsageError if the artifact at `path` does not compute all of `taps` (canonical names)."""
-    if lacking := [tap for tap in dict.fromkeys(taps) if tap not in manifest.taps]:
+    """Raise UsageError unless the artifact at `path` computes all `taps` (canonical layer names)."""
+    if missing := [tap for tap in dict.fromkeys(taps) if tap not in manifest.taps]:
         raise UsageError(
-            f"{path} holds {', '.join(manifest.taps)} and not {', '.join(lacking)}: "
+            f"{path} computes {', '.join(manifest.taps)} and not {', '.join(missing)}: "
             "export one with all the layers of this run"
         )
 
 
 @contextmanager
 def without_warnings() -> Iterator[None]:
-    """Keep to ourselves that torch would rather have TorchScript replaced."""
+    """Suppress warnings, such as the deprecation warnings of TorchScript."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
-def _weights_asked(manifest: Manifest, source: str) -> str:
-    """`source`, by the name the manifest uses if the file is the same one."""
+def _requested_weights(manifest: Manifest, source: str) -> str:
+    """Return `source`, or the manifest's name for it if both are the same file."""
     same_file = Path(source).is_file() and sha256_of(Path(source)) == manifest.weights["sha256"]
     return manifest.weights["source"] if same_file else source
 
@@ -146,12 +152,12 @@ def _load_torchscript(path: Path, manifest: Manifest, device: str) -> "nn.Module
 
     try:
         with without_warnings():
-            # Its pickles are read by TorchScript's own reader, which knows no Python classes.
+            # The TorchScript unpickler creates tensors and TorchScript types only, never Python objects.
             module: nn.Module = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as error:
         raise UsageError(
-            f"{path} cannot be loaded by torch {torch.__version__} (written by torch "
-            f"{manifest.versions.get('torch', 'unknown')}): it is damaged or newer, so export it again"
+            f"{path}, written by torch {manifest.versions.get('torch', 'unknown')}, cannot be loaded by torch "
+            f"{torch.__version__}: it is damaged or newer; export it again"
         ) from error
     return module.eval()
 

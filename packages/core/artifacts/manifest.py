@@ -1,17 +1,18 @@
-"""What an exported artifact says of itself, read without running it and without PyTorch, ONNX or its runtime.
+"""Manifests of exported artifacts, read without PyTorch and without executing the artifact.
 
-A manifest is JSON inside the artifact: under `KEY` in the metadata of an ONNX model, as an extra file in the
-zip archive of a TorchScript (.pt) or torch.export (.pt2) file. A checksum may lie beside the artifact.
+A manifest is JSON inside the artifact: the entry `KEY` of the metadata of an ONNX model, or an extra file in the zip
+archive of a TorchScript (.pt) or torch.export (.pt2) file. A SHA-256 checksum file beside the artifact is optional.
 """
 
 import json
 import os
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from core.artifacts.metadata import DamagedError, archived_text, is_archive, onnx_metadata
+from core.artifacts.onnx_session import read_metadata
 from core.errors import UsageError
 from core.files import sha256_of
 
@@ -21,25 +22,36 @@ Pooling = Literal["max", "average"]
 Precision = Literal["fp32", "fp16"]
 
 KEY = "manifest"
-"""Its key in the metadata of an ONNX model."""
+"""Key of the manifest in the metadata of an ONNX model."""
 
 EXTRA_FILE = "manifest.json"
-"""Its name among the extra files of a TorchScript or torch.export archive."""
+"""Name of the manifest among the extra files of a TorchScript or torch.export archive."""
 
 MANIFEST_VERSION = 1
-
-_AN = {"extractor": "an extractor", "objective": "an objective"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What an artifact is, what it takes and returns, what it was made from and how exact it is.
+    """Description of an artifact: network, inputs, outputs, origin and measured accuracy.
 
-    `taps` are all layers it computes, in network order; an objective also says which of them its content and
-    its style look at. `weights` holds the `source` and `sha256` of `core.network.weights.Weights`; `preprocessing`
-    and `activation_scale` are those of its `Preprocessing`. `inputs` and `outputs` map each name to its
-    contract in words: layout, range, dtype and sizes. `versions` names the programs that made it, `parity`
-    holds the figures measured at export.
+    Attributes:
+        kind: "extractor" (image to features) or "objective" (image, targets and weights to loss and gradient).
+        format: File format.
+        arch: "vgg16" or "vgg19".
+        taps: All layers whose features are computed, in network order.
+        content_taps: Layers of the content loss; empty for an extractor.
+        style_taps: Layers of the style loss; empty for an extractor.
+        pooling: Pooling of the network.
+        precision: Number type of the stored weights.
+        weights: `source` and `sha256` of `core.network.weights.Weights`.
+        preprocessing: Name of the `core.network.weights.Preprocessing`, which the artifact contains.
+        activation_scale: `activation_scale` of that preprocessing.
+        opset: ONNX opset; None for the other formats.
+        inputs: Dtype, shape, range and meaning of each input, by name.
+        outputs: The same for each output.
+        versions: Versions of Python and of the packages that wrote the artifact.
+        parity: Differences from eager PyTorch, measured at export.
+        version: Version of this schema.
     """
 
     kind: Kind
@@ -61,15 +73,15 @@ class Manifest:
     version: int = MANIFEST_VERSION
 
     def to_json(self) -> str:
-        """One line of JSON, which `from_json` takes back."""
+        """Return the manifest as one line of JSON."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str | bytes, name: str = "the artifact") -> Self:
-        """Read what `to_json` wrote; `name` is what an error calls the file it came from.
+        """Parse the output of `to_json`; error messages call the source `name`.
 
         Raises:
-            UsageError: It is no JSON, lacks something, holds nonsense, or is of another version than ours.
+            UsageError: The text is not a JSON object, a field is missing or invalid, or the version differs.
         """
         try:
             values = json.loads(text)
@@ -84,31 +96,30 @@ class Manifest:
             )
         if missing := [option.name for option in fields(cls) if option.name not in values]:
             raise UsageError(f"the manifest in {name} lacks {', '.join(missing)}: export it again")
-        for key, fits in _FITS.items():
-            if not fits(values[key]):
-                raise UsageError(f"the manifest in {name} says {key} is {values[key]!r}: export it again")
+        for key, is_valid in _VALIDATORS.items():
+            if not is_valid(values[key]):
+                raise UsageError(f"the manifest in {name} has an invalid {key}, {values[key]!r}: export it again")
         taps = {key: tuple(values[key]) for key in ("taps", "content_taps", "style_taps")}
         return cls(**{option.name: values[option.name] for option in fields(cls)} | taps)
 
 
-def _strings(value: object) -> bool:
+def _is_list_of_strings(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _texts(value: object) -> bool:
+def _maps_to_strings(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
 
 
-# What each value of a manifest must be; a file from elsewhere may hold anything.
-_FITS: Mapping[str, Callable[[Any], bool]] = {
-    **{key: _strings for key in ("taps", "content_taps", "style_taps")},
-    **{key: _texts for key in ("inputs", "outputs", "versions")},
+_VALIDATORS: Mapping[str, Callable[[Any], bool]] = {
+    **{key: _is_list_of_strings for key in ("taps", "content_taps", "style_taps")},
+    **{key: _maps_to_strings for key in ("inputs", "outputs", "versions")},
     "kind": lambda value: value in get_args(Kind),
     "format": lambda value: value in get_args(Format),
     "pooling": lambda value: value in get_args(Pooling),
     "precision": lambda value: value in get_args(Precision),
     **{key: lambda value: isinstance(value, str) for key in ("arch", "preprocessing")},
-    "weights": lambda value: _texts(value) and {"source", "sha256"} <= value.keys(),
+    "weights": lambda value: _maps_to_strings(value) and {"source", "sha256"} <= value.keys(),
     "activation_scale": lambda value: isinstance(value, float | int) and value > 0,
     "opset": lambda value: value is None or isinstance(value, int),
     "parity": lambda value: isinstance(value, dict),
@@ -116,56 +127,68 @@ _FITS: Mapping[str, Callable[[Any], bool]] = {
 
 
 def read_manifest(path: str | os.PathLike[str], kind: Kind | None = None) -> Manifest:
-    """Return the manifest of the artifact at `path`, after comparing the file with its checksum if any.
+    """Return the manifest of the artifact at `path`, after verifying the checksum file if there is one.
 
-    Nothing in the file is run or unpickled.
+    Nothing in the file is executed or unpickled.
 
     Raises:
-        UsageError: There is no such file, it is not one of ours, it is damaged, or it is not of that `kind`.
+        UsageError: The file is missing, damaged, without a manifest, or not of this `kind`.
     """
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"there is no artifact {str(path)!r}: write one with python -m export")
     check_checksum(path)
-    zipped = is_archive(path)
-    try:
-        text = archived_text(path, EXTRA_FILE) if zipped else onnx_metadata(path, KEY)
-    except DamagedError as error:
-        raise UsageError(f"{path} is damaged or not complete: export it again") from error
+    zipped = _is_zip_archive(path)
+    text = _extra_file(path) if zipped else read_metadata(path).get(KEY)
     if text is None:
         raise UsageError(f"{path} carries no manifest: expected a file that python -m export wrote")
     manifest = Manifest.from_json(text, str(path))
     if zipped == (manifest.format == "onnx"):
-        raise UsageError(f"{path} is not the {manifest.format} that its manifest says: export it again")
+        raise UsageError(f"{path} is not a file of the format in its manifest, {manifest.format}: export it again")
     if kind not in (None, manifest.kind):
         raise UsageError(
-            f"{path} holds {_AN[manifest.kind]}, where {_AN[kind]} was expected: write one with python -m export {kind}"
+            f"{path} holds an {manifest.kind}, where an {kind} was expected: write one with python -m export {kind}"
         )
     return manifest
 
 
 def metadata_props(manifest: Manifest) -> dict[str, str]:
-    """What goes into the metadata of an ONNX model; `core.network.weights` looks for the preprocessing there."""
+    """Return the metadata entries of an ONNX artifact; `core.network.weights` reads `preprocessing` from them."""
     return {KEY: manifest.to_json(), "preprocessing": manifest.preprocessing}
 
 
 def checksum_path(path: Path) -> Path:
-    """Where the checksum of the artifact at `path` is kept."""
+    """Return the path of the checksum file of the artifact at `path`."""
     return path.with_name(path.name + ".sha256")
 
 
 def check_checksum(path: Path) -> None:
-    """Compare an artifact with the checksum beside it, if there is one: a line as sha256sum writes it.
+    """Compare an artifact with its checksum file, a line in the format of `sha256sum`, if there is one.
 
     Raises:
         UsageError: They differ.
     """
-    beside = checksum_path(path)
-    if not beside.exists():
+    checksum_file = checksum_path(path)
+    if not checksum_file.exists():
         return
-    stated = beside.read_text(encoding="utf-8", errors="replace").split()
-    if stated[:1] != [sha256_of(path)]:
+    expected = checksum_file.read_text(encoding="utf-8", errors="replace").split()
+    if expected[:1] != [sha256_of(path)]:
         raise UsageError(
-            f"{path} does not match its checksum in {beside.name}: it was changed or is not complete, "
-            "so export it again"
+            f"{path} does not match its checksum in {checksum_file.name}: it was changed or is incomplete; "
+            "export it again"
         )
+
+
+def _is_zip_archive(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"PK"
+
+
+def _extra_file(path: Path) -> bytes | None:
+    """Return the manifest in a TorchScript or torch.export archive; None if it has none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [name for name in archive.namelist() if name.endswith(f"/extra/{EXTRA_FILE}")]
+            return archive.read(members[0]) if members else None
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise UsageError(f"{path} is damaged or incomplete: export it again") from error

@@ -1,6 +1,6 @@
-"""Opens an ONNX model in ONNX Runtime: on CUDA where that really works, else on the CPU, and says which.
+"""ONNX Runtime sessions: CUDA where it works, else the CPU.
 
-Does not import PyTorch. ONNX Runtime itself is imported on first use.
+This module does not import PyTorch; it imports ONNX Runtime on first use.
 """
 
 import contextlib
@@ -15,60 +15,80 @@ from core.errors import StyleTransferError, UsageError
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
-# TF32 would cost three digits; the fast search for a convolution's algorithm suits sizes that rarely repeat.
+# TF32 would cost three digits. The exhaustive search for a convolution algorithm, which is the default, only pays off
+# for image sizes that repeat.
 _CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
 
-_FATAL = 4
-_WARNING = 2  # ONNX Runtime's own default
+_LOG_FATAL = 4
+_LOG_WARNING = 2  # the default of ONNX Runtime
 
 
 def open_session(path: str | os.PathLike[str], device: str = "auto") -> Any:
-    """Return an `onnxruntime.InferenceSession` on the model at `path`.
+    """Return an `onnxruntime.InferenceSession` for the model at `path`.
 
-    `device`: "auto" or "cuda" ("cuda:1" for the second one) for CUDA where ONNX Runtime really runs on it,
-    else the CPU; "cpu" for the CPU. `provider_of` says what it has become.
+    Args:
+        path: An ONNX model.
+        device: "cpu", or "auto", "cuda" or "cuda:N" for CUDA with the CPU as fallback. `provider_of` returns the
+            provider in use.
 
     Raises:
-        UsageError: The model is damaged, or newer than this ONNX Runtime understands.
+        UsageError: The model is damaged, or needs a newer ONNX Runtime.
         StyleTransferError: ONNX Runtime is not installed.
     """
-    ort = _onnxruntime()
-    if device != "cpu" and CUDA in ort.get_available_providers() and _has_cuda_driver():
+    ort = _import_onnxruntime()
+    if device != "cpu" and CUDA in ort.get_available_providers() and _has_cuda_device():
         index = device.partition(":")[2] or "0"
-        # A provider that lacks a library writes to both output streams on its way to failing.
-        with contextlib.redirect_stdout(io.StringIO()), _silenced(ort):
+        # A provider with a missing library prints to stdout and stderr before it fails.
+        with contextlib.redirect_stdout(io.StringIO()), _without_log(ort):
             ort.preload_dlls()
             with contextlib.suppress(Exception):
-                return _create(ort, path, [(CUDA, {"device_id": index, **_CUDA_OPTIONS}), CPU])
-    try:
-        return _create(ort, path, [CPU])
-    except Exception as error:  # ONNX Runtime has a class for every kind of failure, and no base for them
-        raise _refusal(path, error, ort) from error
+                providers = [(CUDA, {"device_id": index, **_CUDA_OPTIONS}), CPU]
+                return _create(ort, path, providers, _session_options(ort))
+    return _create_on_cpu(ort, path, _session_options(ort))
+
+
+def read_metadata(path: str | os.PathLike[str]) -> Mapping[str, str]:
+    """Return the metadata entries of the ONNX model at `path`.
+
+    ONNX Runtime loads the graph but executes no part of it: with all graph optimisations disabled it folds no
+    constants.
+
+    Raises:
+        UsageError: The model is damaged, or needs a newer ONNX Runtime.
+        StyleTransferError: ONNX Runtime is not installed.
+    """
+    ort = _import_onnxruntime()
+    options = _session_options(ort)
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.add_session_config_entry("session.disable_prepacking", "1")  # saves a copy of the weights
+    options.intra_op_num_threads = 1
+    metadata: dict[str, str] = _create_on_cpu(ort, path, options).get_modelmeta().custom_metadata_map
+    return metadata
 
 
 def run_session(session: Any, outputs: Sequence[str], inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the outputs named, as NumPy arrays, for inputs that are such.
+    """Return the named outputs as NumPy arrays, given NumPy arrays as inputs.
 
     Raises:
-        StyleTransferError: The model does not take these inputs, or the memory does not suffice.
+        StyleTransferError: The model does not accept these inputs, or memory is insufficient.
     """
     try:
         arrays = session.run(list(outputs), dict(inputs))
-    except Exception as error:  # see `open_session`
+    except Exception as error:  # the exceptions of ONNX Runtime have no common base class
         shapes = ", ".join(f"{name} {tuple(value.shape)}" for name, value in inputs.items())
         raise StyleTransferError(
-            f"ONNX Runtime failed with {shapes} ({str(error).splitlines()[0]}): "
-            "use a smaller size, or an artifact made for this"
+            f"ONNX Runtime failed with {shapes} ({str(error).splitlines()[0]}): use a smaller image, or an artifact "
+            "exported for these inputs"
         ) from error
     return dict(zip(outputs, arrays, strict=True))
 
 
 def provider_of(session: Any) -> str:
-    """Return the execution provider that a session really runs on, such as "CPUExecutionProvider"."""
+    """Return the execution provider that a session uses, such as "CPUExecutionProvider"."""
     return str(session.get_providers()[0])
 
 
-def _onnxruntime() -> Any:
+def _import_onnxruntime() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
@@ -78,24 +98,35 @@ def _onnxruntime() -> Any:
     return onnxruntime
 
 
-def _create(ort: Any, path: str | os.PathLike[str], providers: list[Any]) -> Any:
+def _session_options(ort: Any) -> Any:
     options = ort.SessionOptions()
-    options.log_severity_level = _FATAL
-    # Without its own fallback, which prints: ours is in `open_session`.
+    options.log_severity_level = _LOG_FATAL
+    return options
+
+
+def _create(ort: Any, path: str | os.PathLike[str], providers: list[Any], options: Any) -> Any:
+    # The fallback of ONNX Runtime prints; `open_session` has its own.
     return ort.InferenceSession(os.fspath(path), options, providers=providers, enable_fallback=0)
 
 
+def _create_on_cpu(ort: Any, path: str | os.PathLike[str], options: Any) -> Any:
+    try:
+        return _create(ort, path, [CPU], options)
+    except Exception as error:  # the exceptions of ONNX Runtime have no common base class
+        raise _load_error(path, error, ort) from error
+
+
 @contextlib.contextmanager
-def _silenced(ort: Any) -> Iterator[None]:
-    ort.set_default_logger_severity(_FATAL)
+def _without_log(ort: Any) -> Iterator[None]:
+    ort.set_default_logger_severity(_LOG_FATAL)
     try:
         yield
     finally:
-        ort.set_default_logger_severity(_WARNING)
+        ort.set_default_logger_severity(_LOG_WARNING)
 
 
-def _has_cuda_driver() -> bool:
-    """Whether there is a CUDA device: ONNX Runtime lists its CUDA provider on machines without one too."""
+def _has_cuda_device() -> bool:
+    """Return whether the CUDA driver finds a device; ONNX Runtime lists its CUDA provider without one too."""
     try:
         driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
@@ -104,13 +135,13 @@ def _has_cuda_driver() -> bool:
     return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
 
 
-def _refusal(path: str | os.PathLike[str], error: Exception, ort: Any) -> UsageError:
+def _load_error(path: str | os.PathLike[str], error: Exception, ort: Any) -> UsageError:
     if "opset" in str(error).lower() or "IR version" in str(error):
         return UsageError(
             f"{os.fspath(path)} needs a newer ONNX opset than onnxruntime {ort.__version__} supports: "
             "update onnxruntime, or export it again"
         )
     return UsageError(
-        f"{os.fspath(path)} cannot be loaded by onnxruntime {ort.__version__}: "
-        "it is damaged or no ONNX model, so export it again"
+        f"{os.fspath(path)} cannot be loaded by onnxruntime {ort.__version__}: it is damaged or not an ONNX model; "
+        "export it again"
     )

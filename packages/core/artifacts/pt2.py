@@ -1,8 +1,8 @@
-"""Runs an extractor that torch.export saved, reading its archive as data: numbers, and a list of operators.
+"""Interpreter for extractors that torch.export saved, which reads the archive as plain data.
 
-`torch.export.load` is not for files from elsewhere: it unpickles objects, evaluates expressions written as
-text and looks up operators by any dotted name. An extractor needs none of that. Its program is a straight
-line of a few operators over raw tensors, which is all that is understood here.
+`torch.export.load` is unsafe for untrusted files: it unpickles objects, evaluates expressions and looks up operators
+by arbitrary dotted names. An extractor is a straight-line program of a few ATen operators over raw tensors. This
+module accepts only these operators and only unpickled tensors.
 """
 
 import json
@@ -31,28 +31,28 @@ _OPERATORS: Mapping[str, Callable[..., Tensor]] = {
     )
 }
 
-# What a file may raise that is not what it should be.
-_NONSENSE = (zipfile.BadZipFile, LookupError, ValueError, TypeError, AttributeError, RuntimeError)
+# Exceptions that reading a malformed archive may raise.
+_MALFORMED = (zipfile.BadZipFile, LookupError, ValueError, TypeError, AttributeError, RuntimeError)
 
-# torch._export.serde.schema.ScalarType; only what an extractor may hold.
+# Values of torch._export.serde.schema.ScalarType that an extractor may use.
 _DTYPES = {6: torch.float16, 7: torch.float32}
 
 
 class Program(nn.Module):
-    """The straight-line program of an archive: its tensors as buffers, its nodes run one after the other."""
+    """Straight-line program of a torch.export archive; its tensors are buffers."""
 
     def __init__(self, path: Path) -> None:
         """Read the archive at `path`.
 
         Raises:
-            UsageError: It is damaged, or its program is none that an extractor could have.
+            UsageError: The archive is damaged, or its program is not that of an extractor.
         """
         super().__init__()
         try:
             with zipfile.ZipFile(path) as archive:
                 self._read({name.partition("/")[2]: archive.read(name) for name in archive.namelist()})
-        except _NONSENSE as error:
-            raise UsageError(f"{path} does not hold the program of an extractor: export it again") from error
+        except _MALFORMED as error:
+            raise UsageError(f"{path} does not contain the program of an extractor: export it again") from error
 
     def _read(self, members: Mapping[str, bytes]) -> None:
         module = json.loads(members["models/model.json"])["graph_module"]
@@ -60,7 +60,7 @@ class Program(nn.Module):
         self._outputs = [
             spec["user_output"]["arg"]["as_tensor"]["name"] for spec in module["signature"]["output_specs"]
         ]
-        self._done_with = _last_uses(self._nodes, keep=self._outputs)
+        self._last_used = _last_uses(self._nodes, outputs=self._outputs)
         stored = {
             **_tensors(members, "data/weights/", "model_weights_config.json"),
             **_tensors(members, "data/constants/", "model_constants_config.json"),
@@ -73,51 +73,53 @@ class Program(nn.Module):
                 self.register_buffer(content["arg"]["name"], stored[content[f"{kind}_name"]])
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Return the outputs of the program, in their order."""
+        """Return the outputs of the program, in order, for an image (N, 3, H, W)."""
         values = dict(self.named_buffers()) | {self._input: image}
-        for node, done in zip(self._nodes, self._done_with, strict=True):
+        for node, last_used in zip(self._nodes, self._last_used, strict=True):
             values[node.output] = node(values)
-            for name in done:  # most of the memory is in what nobody will look at again
+            for name in last_used:  # frees most of the memory
                 del values[name]
         return [values[name] for name in self._outputs]
 
 
 class _Node:
-    """One operator and its arguments, some of which are names of values computed before."""
+    """Operator with its arguments: constants, and names of tensors computed before."""
 
     def __init__(self, stored: Mapping[str, Any]) -> None:
         self._operator = _OPERATORS[stored["target"]]
-        self._values: dict[str, Any] = {}
+        self._constants: dict[str, Any] = {}
         self._tensors: dict[str, str] = {}
         for argument in stored["inputs"]:
             ((kind, value),) = argument["arg"].items()
             if kind == "as_tensor":
                 self._tensors[argument["name"]] = value["name"]
             elif kind == "as_scalar_type":
-                self._values[argument["name"]] = _DTYPES[value]
+                self._constants[argument["name"]] = _DTYPES[value]
             elif kind in ("as_int", "as_ints", "as_float", "as_bool"):
-                self._values[argument["name"]] = value
+                self._constants[argument["name"]] = value
             else:
-                raise ValueError(f"{kind} is no argument of an extractor's operators")
+                raise ValueError(f"unsupported argument type {kind}")
         (output,) = stored["outputs"]
         self.inputs = tuple(self._tensors.values())
         self.output: str = output["as_tensor"]["name"]
 
-    def __call__(self, computed: Mapping[str, Tensor]) -> Tensor:
-        tensors = {argument: computed[name] for argument, name in self._tensors.items()}
-        return self._operator(**tensors, **self._values)
+    def __call__(self, values: Mapping[str, Tensor]) -> Tensor:
+        tensors = {argument: values[name] for argument, name in self._tensors.items()}
+        return self._operator(**tensors, **self._constants)
 
 
-def _last_uses(nodes: Sequence[_Node], keep: Sequence[str]) -> list[list[str]]:
-    """For each of `nodes`, the names that no later one and no output (`keep`) needs."""
+def _last_uses(nodes: Sequence[_Node], outputs: Sequence[str]) -> list[list[str]]:
+    """Return, for each node, the names of the values that it uses last and that are not `outputs`."""
     last = {name: position for position, node in enumerate(nodes) for name in (node.output, *node.inputs)}
-    return [
-        [name for name, used in last.items() if used == position and name not in keep] for position in range(len(nodes))
-    ]
+    names: list[list[str]] = [[] for _ in nodes]
+    for name, position in last.items():
+        if name not in outputs:
+            names[position].append(name)
+    return names
 
 
 def _tensors(members: Mapping[str, bytes], folder: str, listing: str) -> dict[str, Tensor]:
-    """The tensors of a folder of the archive, stored as raw little-endian numbers."""
+    """Return the tensors in a folder of the archive, stored as raw little-endian numbers."""
     tensors = {}
     for name, entry in json.loads(members[folder + listing])["config"].items():
         if entry["use_pickle"]:

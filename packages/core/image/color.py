@@ -12,6 +12,9 @@ SMALLEST_BAND = 16
 LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in the luma Y of NTSC's YIQ, the colour space that Gatys et al. use."""
 
+MIN_EIGENVALUE = 1e-8
+"""Lower bound of the eigenvalues of a covariance of colours; that of a grey image has eigenvalues of 0."""
+
 
 def match_color_bands(content: Pixels, style: Pixels) -> Pixels:
     """Match the colours of each band of the Laplacian pyramid of `content` to those of `style`.
@@ -63,9 +66,9 @@ def luma(pixels: Pixels) -> Pixels:
 
 
 def _matrix_power(matrix: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
-    """Return a power of a symmetric positive matrix; eigenvalues below 1e-8, as of a grey image, are raised to it."""
+    """Return a power of a symmetric positive matrix with eigenvalues of at least `MIN_EIGENVALUE`."""
     values, vectors = np.linalg.eigh(matrix)
-    power: NDArray[np.float64] = (vectors * np.maximum(values, 1e-8) ** exponent) @ vectors.T
+    power: NDArray[np.float64] = (vectors * np.maximum(values, MIN_EIGENVALUE) ** exponent) @ vectors.T
     return power
 
 

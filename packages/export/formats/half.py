@@ -1,4 +1,4 @@
-"""The extractor with its weights in half precision: half the file, and half the arithmetic where that is fast."""
+"""Extractor with float16 weights: half the file size, and faster where the hardware supports float16."""
 
 import copy
 from typing import Final
@@ -10,20 +10,26 @@ from core.network.vgg import VGGFeatures
 
 
 class HalfExtractor(nn.Module):
-    """An extractor whose weights are float16 and whose inputs and outputs are float32 as before.
+    """Extractor with float16 weights, and float32 inputs and outputs.
 
-    Caffe's networks reach activations of 20000 and more, too near the 65504 where float16 ends. Convolutions
-    and ReLUs are homogeneous: with the input and the biases divided by `scale`, so is everything in between,
-    and the features are multiplied by it at the end, in float32.
+    Activations of the Caffe networks exceed 20000, close to the float16 maximum of 65504. Convolution and ReLU are
+    homogeneous, so dividing the input and the biases by `scale` divides every activation by it. The features are
+    multiplied by `scale` at the end, in float32.
 
-    It computes in float16 on CUDA while no gradient is asked for: gradients of a loss are so small that
-    float16 would lose them. On a CPU it computes in float32, because PyTorch's half convolution takes a hundred
-    times as long there. With `always` it computes in float16 everywhere, for runtimes that do better.
+    It computes in float16 on CUDA unless the image requires a gradient, because gradients underflow in float16. On the
+    CPU it computes in float32, because a float16 convolution of PyTorch takes about a hundred times as long there.
     """
 
     scale: Final[float]
 
     def __init__(self, extractor: VGGFeatures, scale: float, *, always: bool = False) -> None:
+        """Copy `extractor` with float16 weights.
+
+        Args:
+            extractor: The float32 extractor.
+            scale: Divisor of the activations.
+            always: Compute in float16 on every device, for other runtimes than PyTorch.
+        """
         super().__init__()
         self.scale = scale
         self.extractor = copy.deepcopy(extractor)
@@ -32,17 +38,17 @@ class HalfExtractor(nn.Module):
             name: _HalfConvolution(layer, scale) if isinstance(layer, nn.Conv2d) else layer
             for name, layer in self.extractor.layers.items()
         }
-        self.extractor.layers = nn.ModuleDict({"precision": _Precision(always), **layers})
+        self.extractor.layers = nn.ModuleDict({"precision": _InputPrecision(always), **layers})
         self.requires_grad_(False).eval()
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """Return what the extractor returns, to about three digits."""
+        """Return the features of `image` (N, 3, H, W) at each tap, accurate to about three digits."""
         features = self.extractor(image)
         return {tap: values.float() * self.scale for tap, values in features.items()}
 
 
-class _Precision(nn.Module):
-    """Chooses what everything after it computes in, for a convolution follows the type of its input."""
+class _InputPrecision(nn.Module):
+    """Cast of the input to the dtype of the computation, which all later layers follow."""
 
     always: Final[bool]
 
@@ -62,5 +68,5 @@ class _HalfConvolution(nn.Module):
         self.bias = nn.Parameter((layer.bias / scale).half(), requires_grad=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        # The type is looked up at run time, so that no compiler stores a second, wider copy of the weights.
+        # The dtype depends on the input at run time, so no compiler stores a second, float32 copy of the weights.
         return conv2d(features, self.weight.to(features.dtype), self.bias.to(features.dtype), padding=1)

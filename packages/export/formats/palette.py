@@ -1,32 +1,32 @@
-"""Smaller files without losing a bit: weights that take few values are stored as indices into a list of these.
+"""Lossless palettization: weights with at most 256 distinct values are stored as byte indices into a palette.
 
-The Oxford weights (see `core.network.weights`) take at most 256 values a kernel, so a byte in place of four suffices.
+The Oxford weights (see `core.network.weights`) have at most 256 distinct values per kernel, so a byte replaces four.
 """
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-MOST_VALUES = 256
-"""What an index of one byte can tell apart."""
+MAX_PALETTE_SIZE = 256
+"""Largest number of values that an index of one byte can distinguish."""
 
-LEAST_SIZE = 4096
-"""Numbers in a tensor for which it is worth the trouble."""
+MIN_TENSOR_SIZE = 4096
+"""Number of values from which palettization pays off."""
 
 
-def compress(model: onnx.ModelProto) -> None:
-    """Replace, in place, each large initializer that takes few values by a list of them and bytes of indices.
+def palettize(model: onnx.ModelProto) -> None:
+    """Replace, in place, each large initializer with few distinct values by a palette and byte indices.
 
-    Two nodes, Cast and Gather, restore it. Runtimes fold constants when they load a file, so that it is done
-    once and computing is no slower.
+    The nodes Cast and Gather restore it. Runtimes fold them into a constant when they load the file, so inference is
+    not slower.
     """
     graph = model.graph
     for stored in [*graph.initializer]:
         values = numpy_helper.to_array(stored)
-        if stored.data_type != TensorProto.FLOAT or values.size < LEAST_SIZE:
+        if stored.data_type != TensorProto.FLOAT or values.size < MIN_TENSOR_SIZE:
             continue
         palette, indices = np.unique(values, return_inverse=True)
-        if len(palette) > MOST_VALUES:
+        if len(palette) > MAX_PALETTE_SIZE:
             continue
         name = stored.name
         graph.initializer.remove(stored)

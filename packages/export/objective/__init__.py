@@ -1,1 +1,1 @@
-"""The objective as an ONNX graph."""
+"""The objective as one ONNX graph: loss, and gradient with respect to the image."""

@@ -1,7 +1,10 @@
-"""The backward pass written out: what autograd does for the objective, as plain operations that can be exported.
+"""Backward functions of the objective as plain tensor operations, which can be exported.
 
-Each function takes the gradient of the loss with respect to a layer's output and returns the one with respect
-to its input. Tensors are (N, C, H, W), all of one floating type.
+The ONNX graph needs its own backward functions because it may contain standard operators only, so it can use neither
+autograd nor the in-place kernels of `core.network.fused` and the loss modules; tests/export/objective/test_backward.py
+compares both.
+
+Each function takes dL/doutput (`grad`) and returns dL/dinput. Tensors are (N, C, H, W), all of one floating dtype.
 """
 
 import torch
@@ -9,63 +12,63 @@ from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, max_pool2d, pad
 
 
-def through_relu(gradient: Tensor, output: Tensor) -> Tensor:
-    """Of a ReLU; its output tells as well as its input where it let anything pass."""
-    return gradient * (output > 0)
+def relu_backward(grad: Tensor, output: Tensor) -> Tensor:
+    """Backward of a ReLU with this `output`."""
+    return grad * (output > 0)
 
 
-def through_convolution(gradient: Tensor, weight: Tensor) -> Tensor:
-    """Of a 3x3 convolution with stride 1 and padding 1: a convolution with the kernel turned around.
+def conv_backward(grad: Tensor, weight: Tensor) -> Tensor:
+    """Backward of a 3x3 convolution with stride 1 and padding 1: a convolution with the transposed, flipped kernel.
 
-    The turned kernel is computed in the graph, from the weight (O, I, 3, 3) the forward pass uses, so that a
-    file holds every kernel once; a runtime does it once, when it loads the file.
+    The graph computes that kernel from `weight` (O, I, 3, 3) of the forward pass, so a file contains every kernel once.
+    Runtimes fold it into a constant when they load the file.
     """
-    return conv2d(gradient, weight.transpose(0, 1).flip(2, 3), padding=1)
+    return conv2d(grad, weight.transpose(0, 1).flip(2, 3), padding=1)
 
 
-def through_average(gradient: Tensor, image: Tensor) -> Tensor:
-    """Of a 2x2 mean with stride 2; `image` is what it pooled."""
-    return _like(_doubled(gradient / 4), image)
+def average_pool_backward(grad: Tensor, image: Tensor) -> Tensor:
+    """Backward of 2x2 average pooling of `image` with stride 2."""
+    return _pad_like(_upsample(grad / 4), image)
 
 
-def through_maximum(gradient: Tensor, image: Tensor, output: Tensor) -> Tensor:
-    """Of a 2x2 maximum with stride 2; `image` is what it pooled, `output` what came out.
+def max_pool_backward(grad: Tensor, image: Tensor, output: Tensor) -> Tensor:
+    """Backward of 2x2 max pooling of `image` with stride 2 and this `output`.
 
-    Of equal values in a window the first takes it all, as in PyTorch. Sharing it out would be no less of a
-    gradient, but then flat areas, where everything is equal, would get another picture than PyTorch's.
+    Of equal maxima in a window the first receives the gradient, as in PyTorch. Any division among them would be a valid
+    subgradient, but in flat areas, where all values are equal, the result would differ from that of PyTorch.
     """
     height, width = output.shape[2:]
     rank = torch.tensor([[4.0, 3.0], [2.0, 1.0]], dtype=image.dtype).repeat(height, width)
-    score = (image[..., : 2 * height, : 2 * width] == _doubled(output)) * rank
-    first = score == _doubled(max_pool2d(score, 2))
-    return _like(_doubled(gradient) * first, image)
+    score = (image[..., : 2 * height, : 2 * width] == _upsample(output)) * rank
+    is_first = score == _upsample(max_pool2d(score, 2))
+    return _pad_like(_upsample(grad) * is_first, image)
 
 
-def of_mean_square(difference: Tensor) -> Tensor:
-    """Of the mean of the squares of `difference`, with respect to it."""
+def mean_square_grad(difference: Tensor) -> Tensor:
+    """Gradient of the mean of the squares of `difference`."""
     return 2 / difference.numel() * difference
 
 
-def of_gram(gradient: Tensor, features: Tensor) -> Tensor:
-    """Of the Gram matrix of `features`, divided by the positions; `gradient` (N, C, C) is symmetric."""
+def gram_backward(grad: Tensor, features: Tensor) -> Tensor:
+    """Backward of the Gram matrix of `features` divided by the positions, for a symmetric `grad` (N, C, C)."""
     flat = features.flatten(2)
-    return (2 / flat.shape[-1] * gradient @ flat).view_as(features)
+    return (2 / flat.shape[-1] * grad @ flat).view_as(features)
 
 
-def of_total_variation(image: Tensor) -> Tensor:
-    """Of `core.objective.losses.total_variation`."""
+def total_variation_grad(image: Tensor) -> Tensor:
+    """Gradient of the total variation of `image`, the mean squared difference between neighbours."""
     across = image[..., :, 1:] - image[..., :, :-1]
     down = image[..., 1:, :] - image[..., :-1, :]
-    pulls = pad(across, (1, 0)) - pad(across, (0, 1)) + pad(down, (0, 0, 1, 0)) - pad(down, (0, 0, 0, 1))
-    return 2 / image.numel() * pulls
+    differences = pad(across, (1, 0)) - pad(across, (0, 1)) + pad(down, (0, 0, 1, 0)) - pad(down, (0, 0, 0, 1))
+    return 2 / image.numel() * differences
 
 
-def _doubled(values: Tensor) -> Tensor:
-    """Every value four times, in a square."""
+def _upsample(values: Tensor) -> Tensor:
+    """Repeat each value in a 2x2 window."""
     return interpolate(values, scale_factor=2.0, mode="nearest")
 
 
-def _like(gradient: Tensor, image: Tensor) -> Tensor:
-    """With the last row and column of odd sizes, which no pooling window reaches."""
-    height, width = (image.shape[side] - gradient.shape[side] for side in (2, 3))
-    return pad(gradient, (0, width, 0, height))
+def _pad_like(grad: Tensor, image: Tensor) -> Tensor:
+    """Append zeros for the last row and column of odd sizes, which no pooling window covers."""
+    height, width = (image.shape[side] - grad.shape[side] for side in (2, 3))
+    return pad(grad, (0, width, 0, height))

@@ -1,4 +1,4 @@
-"""The objective as a module without autograd: forward and backward pass written out, so that both can be exported."""
+"""The objective as a module without autograd: forward and backward pass as exportable operations."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,16 +11,28 @@ from core.network.weights import Weights
 from core.objective.gram import gram
 from core.objective.reductions import mean_square
 from core.objective.total_variation import total_variation
-from export.objective import backward as gradients
+from export.objective.backward import (
+    average_pool_backward,
+    conv_backward,
+    gram_backward,
+    max_pool_backward,
+    mean_square_grad,
+    relu_backward,
+    total_variation_grad,
+)
 
 
 class ObjectiveModule(nn.Module):
-    """Returns what `core.objective.objective.ReferenceObjective` computes with autograd.
+    """Loss and gradient of content loss, Gram style loss and total variation.
 
-    The targets and the weights of the terms are inputs, so that one file serves every pair of pictures.
+    It computes the same as `core.objective.reference.ReferenceObjective`. Targets and loss weights are inputs, so one
+    artifact serves all images.
 
-    Attributes: `content_taps` and `style_taps`, canonical names in the order of the inputs; `plan`, the layers
-    up to the deepest of them; `extractor`, which returns the outputs of all of these.
+    Attributes:
+        content_taps: Layers of the content loss, canonical names in the order of the inputs.
+        style_taps: Layers of the style loss, canonical names in the order of the inputs.
+        plan: The layers of the network up to the deepest tap.
+        extractor: The network, which returns the outputs of all layers of `plan`.
     """
 
     def __init__(
@@ -30,7 +42,7 @@ class ObjectiveModule(nn.Module):
         self.content_taps = tuple(canonical_layer_name(tap, weights.arch) for tap in content_taps)
         self.style_taps = tuple(canonical_layer_name(tap, weights.arch) for tap in style_taps)
         self.plan = truncated(weights.arch, (*self.content_taps, *self.style_taps))
-        # The backward pass needs what every ReLU and pooling saw.
+        # The backward pass needs the input of every pooling and the output of every ReLU.
         self.extractor = load_vgg_features(weights, [layer.name for layer in self.plan], pooling=pooling)
         self.eval()
 
@@ -43,46 +55,50 @@ class ObjectiveModule(nn.Module):
         style_weights: Tensor,
         tv_weight: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Return the loss, its gradient (1, 3, H, W), and its weighted content, style and tv parts.
+        """Return the loss, its gradient (1, 3, H, W), and its weighted content, style and total variation terms.
 
-        `image`: (1, 3, H, W) RGB in [0, 1]. `content`: for each content tap its target, features (1, C, h, w).
-        `grams`: for each style tap its target, a Gram matrix (1, C, C). `content_weights` (n,), `style_weights`
-        (m,) and `tv_weight` (1,) are those of `core.objective.weights.LossWeights`, in the order of the taps.
+        Args:
+            image: (1, 3, H, W), RGB in [0, 1].
+            content: For each content tap the target features (1, C, h, w).
+            grams: For each style tap the target Gram matrix (1, C, C).
+            content_weights: (n,), of `core.objective.weights.LossWeights`, in the order of the content taps.
+            style_weights: (m,), of the same, in the order of the style taps.
+            tv_weight: (1,), of the same.
         """
         features = self.extractor(image)
-        contents, styles, pulls = [], [], dict[str, Tensor]()
+        content_terms, style_terms, grads = [], [], dict[str, Tensor]()
         for tap, target, weight in zip(self.content_taps, content, content_weights, strict=True):
             difference = features[tap] - target
-            contents.append(weight * mean_square(difference))
-            pulls[tap] = gradients.of_mean_square(difference) * weight
+            content_terms.append(weight * mean_square(difference))
+            grads[tap] = mean_square_grad(difference) * weight
         for tap, target, weight in zip(self.style_taps, grams, style_weights, strict=True):
             difference = gram(features[tap]) - target
-            styles.append(weight * mean_square(difference))
-            pull = gradients.of_gram(gradients.of_mean_square(difference) * weight, features[tap])
-            pulls[tap] = pulls[tap] + pull if tap in pulls else pull
-        gradient = self._to_image(features, pulls) + gradients.of_total_variation(image) * tv_weight
-        content_part, style_part = torch.stack(contents).sum(), torch.stack(styles).sum()
-        tv_part = total_variation(image) * tv_weight.squeeze(0)
-        return content_part + style_part + tv_part, gradient, content_part, style_part, tv_part
+            style_terms.append(weight * mean_square(difference))
+            grad = gram_backward(mean_square_grad(difference) * weight, features[tap])
+            grads[tap] = grads[tap] + grad if tap in grads else grad
+        gradient = self._network_backward(features, grads) + total_variation_grad(image) * tv_weight
+        content_loss, style_loss = torch.stack(content_terms).sum(), torch.stack(style_terms).sum()
+        tv_loss = total_variation(image) * tv_weight.squeeze(0)
+        return content_loss + style_loss + tv_loss, gradient, content_loss, style_loss, tv_loss
 
-    def _to_image(self, features: Mapping[str, Tensor], pulls: Mapping[str, Tensor]) -> Tensor:
-        """Carry the gradients at the taps back through the layers, from the deepest on."""
-        gradient = pulls[self.plan[-1].name]
+    def _network_backward(self, features: Mapping[str, Tensor], grads: Mapping[str, Tensor]) -> Tensor:
+        """Return dL/dimage, given the outputs of all layers and the gradients of the losses at the taps."""
+        grad = grads[self.plan[-1].name]
         for position in reversed(range(len(self.plan))):
             layer = self.plan[position]
-            if layer.name in pulls and layer != self.plan[-1]:
-                gradient = gradient + pulls[layer.name]
-            gradient = self._through(layer, gradient, features, below=self.plan[position - 1].name)
-        gradient = gradient / self.extractor.std
-        return gradient.flip(1) if self.extractor.bgr else gradient
+            if layer.name in grads and layer != self.plan[-1]:
+                grad = grad + grads[layer.name]
+            grad = self._layer_backward(layer, grad, features, input_name=self.plan[position - 1].name)
+        grad = grad / self.extractor.std
+        return grad.flip(1) if self.extractor.bgr else grad
 
-    def _through(self, layer: Layer, gradient: Tensor, features: Mapping[str, Tensor], below: str) -> Tensor:
+    def _layer_backward(self, layer: Layer, grad: Tensor, features: Mapping[str, Tensor], input_name: str) -> Tensor:
         if layer.kind == "relu":
-            return gradients.through_relu(gradient, features[layer.name])
+            return relu_backward(grad, features[layer.name])
         if layer.kind == "conv":
             convolution = self.extractor.layers[layer.name]
             assert isinstance(convolution, nn.Conv2d)
-            return gradients.through_convolution(gradient, convolution.weight)
+            return conv_backward(grad, convolution.weight)
         if self.extractor.pooling == "average":
-            return gradients.through_average(gradient, features[below])
-        return gradients.through_maximum(gradient, features[below], features[layer.name])
+            return average_pool_backward(grad, features[input_name])
+        return max_pool_backward(grad, features[input_name], features[layer.name])

@@ -1,1 +1,1 @@
-"""Numerical checks of artifacts against PyTorch."""
+"""Numerical comparison of artifacts with eager PyTorch."""

@@ -1,4 +1,4 @@
-"""Compares an exported objective with PyTorch's autograd: in float32, and in float64 as the judge."""
+"""Verification of objectives against autograd in float32 and float64."""
 
 import copy
 import math
@@ -15,7 +15,7 @@ from torch.nn.functional import unfold
 from core.artifacts.manifest import Manifest
 from core.artifacts.onnx_session import open_session
 from core.backends.onnx_backend import CONTENT, GRAM, OnnxObjective
-from core.network.architecture import truncated
+from core.network.architecture import MIN_SIDE, truncated
 from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import Weights
 from core.objective.content import content_loss
@@ -28,123 +28,122 @@ from core.objective.types import StyleTarget, Targets
 from core.objective.weights import LossWeights
 from core.optim.types import Evaluation
 from core.styles import StyleExemplar
-from export.io_spec import LEAST_SIZE
-from export.verify.parity import Comparison, Report, compare, one_thread
+from export.io_spec import STYLE_LOSS, TOLERANCES
+from export.verify.parity import Comparison, ParityReport, one_thread
 
-LIMIT = 1e-6
-"""Allowed difference from float64, relative, of losses and gradients alike."""
+MIN_DISTANCE = 3e-6
+"""Distance from nondifferentiability from which images are compared, relative to the RMS of a layer.
 
-FAR = 3e-6
-"""A picture is away from kinks if no value is nearer to one than this part of its layer's usual size.
-
-Float32 is more exact than that. At a kink, where rounding decides which way a ReLU or a maximum goes, float32
-itself is off by 1e-3 at times, which would hide mistakes.
+Float32 rounding is smaller. Closer to it, rounding decides which way a ReLU or a maximum switches, and eager float32
+itself has errors of up to 1e-3, which would hide mistakes.
 """
 
-MOST_SEEDS = 100
+MAX_SEEDS = 100
 
 
 @dataclass(frozen=True)
-class _Case:
-    """Everything an objective is computed from; float32, sizes (1, C, H, W)."""
+class _Sample:
+    """Image (1, 3, H, W), targets and loss weights at which an objective is evaluated; float32."""
 
     image: Tensor
     targets: Targets
     terms: LossWeights
 
-    def double(self) -> "_Case":
+    def double(self) -> "_Sample":
         content = {tap: target.double() for tap, target in self.targets.content.items()}
-        style = {tap: target.double() for tap, target in self.grams.items()}
-        return _Case(self.image.double(), Targets(content, (StyleTarget(style),)), self.terms)
+        grams = {tap: target.double() for tap, target in self.grams.items()}
+        return _Sample(self.image.double(), Targets(content, (StyleTarget(grams),)), self.terms)
 
     @property
     def grams(self) -> Mapping[str, Tensor]:
-        """Those of the one style, by tap."""
+        """The target Gram matrices by tap."""
         return self.targets.styles[0].statistics
 
+    def graph_targets(self) -> dict[str, NDArray[np.float32]]:
+        """Return the targets by the names of the graph's inputs."""
+        content = {CONTENT.format(tap): target.numpy() for tap, target in self.targets.content.items()}
+        return content | {GRAM.format(tap): target.numpy() for tap, target in self.grams.items()}
 
-def verify_objective(path: Path, manifest: Manifest, weights: Weights) -> Report:
+
+def verify_objective(path: Path, manifest: Manifest, weights: Weights) -> ParityReport:
     """Compare the objective artifact at `path` with autograd through the network of `weights`, on the CPU."""
     plan = truncated(weights.arch, manifest.taps)
     eager = load_vgg_features(weights, [layer.name for layer in plan], pooling=manifest.pooling)
     exact = copy.deepcopy(eager).double()
     session, rows = open_session(path, "cpu"), []
     with one_thread():
-        for height, width in _sizes(max(LEAST_SIZE, plan[-1].stride)):
-            image = _away_from_kinks(eager, height, width)
-            case = _case(eager, manifest, image)
-            graph = OnnxObjective(session, manifest, _inputs(case.targets), case.terms)
-            found = graph(image.numpy()), _evaluate(eager, case), _evaluate(exact, case.double())
-            rows += _compare(f"{height} x {width}", *found)
-    return Report(tuple(rows))
+        for height, width in _sizes(max(MIN_SIDE, plan[-1].stride)):
+            sample = _sample(eager, manifest, _differentiable_image(eager, height, width))
+            graph = OnnxObjective(session, manifest, sample.graph_targets(), sample.terms)
+            single, double = _evaluate(eager, sample), _evaluate(exact, sample.double())
+            rows += _compare_evaluations(f"{height} x {width}", graph(sample.image.numpy()), single, double)
+    return ParityReport(tuple(rows))
 
 
-def distance_from_kinks(extractor: VGGFeatures, image: Tensor) -> float:
-    """How far the features of `image` (1, 3, H, W) are, at the least, from where their gradient jumps.
+def distance_from_nondifferentiability(extractor: VGGFeatures, image: Tensor) -> float:
+    """Return how close the features of `image` (1, 3, H, W) come to a jump of their gradient.
 
-    `extractor` returns all of its layers. The gradient jumps where what enters a ReLU is 0, and where the two
-    largest values in a window of max pooling are equal, unless they are 0 and let nothing through anyway.
-    Distances are in terms of the root mean square of a layer.
+    The gradient jumps where the input of a ReLU is 0, and where the two largest values in a window of max pooling are
+    equal and positive. Distances are relative to the root mean square of the layer. `extractor` must return all of its
+    layers.
     """
-    least, before = math.inf, image
+    least, layer_input = math.inf, image
     for name, values in extractor(image).items():
         gaps = torch.empty(0)
         if name.startswith("conv"):
             gaps = values.abs()
         elif name.startswith("pool") and extractor.pooling == "max":
-            largest, second = unfold(before.transpose(0, 1), 2, stride=2).topk(2, dim=1).values.unbind(1)
+            largest, second = unfold(layer_input.transpose(0, 1), 2, stride=2).topk(2, dim=1).values.unbind(1)
             gaps = (largest - second)[largest > 0]
         if gaps.numel():
             least = min(least, float(gaps.min() / values.square().mean().sqrt()))
-        before = values
+        layer_input = values
     return least
 
 
 def _sizes(least: int) -> tuple[tuple[int, int], ...]:
-    """Heights and widths, even and odd, from the least on."""
+    """Return heights and widths to compare, even and odd, from the smallest allowed."""
     return (least, least), (least + 8, 2 * least + 8), (2 * least + 1, 2 * least - 1), (3 * least, 2 * least + 2)
 
 
 @torch.no_grad()
-def _away_from_kinks(eager: VGGFeatures, height: int, width: int) -> Tensor:
-    """An image (1, 3, H, W), float32."""
-    for seed in range(MOST_SEEDS):
+def _differentiable_image(eager: VGGFeatures, height: int, width: int) -> Tensor:
+    """Return a random image (1, 3, H, W), float32, away from nondifferentiability."""
+    for seed in range(MAX_SEEDS):
         image = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
-        if distance_from_kinks(eager, image) > FAR:
+        if distance_from_nondifferentiability(eager, image) > MIN_DISTANCE:
             break
     return image
 
 
 @torch.no_grad()
-def _case(eager: VGGFeatures, manifest: Manifest, image: Tensor) -> _Case:
-    """Targets from variations of `image`, and weights that let every term count for 1."""
-    ones = LossWeights(dict.fromkeys(manifest.content_taps, 1.0), dict.fromkeys(manifest.style_taps, 1.0), 1.0, "gram")
+def _sample(eager: VGGFeatures, manifest: Manifest, image: Tensor) -> _Sample:
+    """Return a sample with targets from variations of `image`, and weights that make every loss term 1."""
+    ones = LossWeights(
+        dict.fromkeys(manifest.content_taps, 1.0), dict.fromkeys(manifest.style_taps, 1.0), 1.0, STYLE_LOSS
+    )
     whole = TiledFeatures.whole(eager, eager.arch, eager.taps)
     targets = compute_targets(whole, image.flip(3), [StyleExemplar((image.square(),))], ones)
     features = eager(image)
+    grams = targets.styles[0].statistics
     terms = LossWeights(
         {tap: 1 / float(content_loss(features[tap], target)) for tap, target in targets.content.items()},
-        {
-            tap: 1 / float(GramLoss().loss(gram(features[tap]), target))
-            for tap, target in targets.styles[0].statistics.items()
-        },
+        {tap: 1 / float(GramLoss().loss(gram(features[tap]), target)) for tap, target in grams.items()},
         1 / float(total_variation(image)),
-        "gram",
+        STYLE_LOSS,
     )
-    return _Case(image, targets, terms)
+    return _Sample(image, targets, terms)
 
 
-def _inputs(targets: Targets) -> dict[str, NDArray[np.float32]]:
-    contents = {CONTENT.format(tap): target.numpy() for tap, target in targets.content.items()}
-    return contents | {GRAM.format(tap): target.numpy() for tap, target in targets.styles[0].statistics.items()}
+def _evaluate(extractor: VGGFeatures, sample: _Sample) -> Evaluation:
+    return ReferenceObjective(extractor, sample.targets, sample.terms)(sample.image)
 
 
-def _evaluate(extractor: VGGFeatures, case: _Case) -> Evaluation:
-    return ReferenceObjective(extractor, case.targets, case.terms)(case.image)
-
-
-def _compare(where: str, actual: Evaluation, single: Evaluation, exact: Evaluation) -> list[Comparison]:
-    three = (actual, single, exact)
-    losses = (np.array([evaluation.loss, *evaluation.parts.values()]) for evaluation in three)
-    pulls = (np.asarray(evaluation.gradient) for evaluation in three)
-    return [compare("loss", where, *losses, limit=LIMIT), compare("gradient", where, *pulls, limit=LIMIT)]
+def _compare_evaluations(case: str, actual: Evaluation, single: Evaluation, exact: Evaluation) -> list[Comparison]:
+    tolerances, evaluations = TOLERANCES["objective", "fp32"], (actual, single, exact)
+    losses = (np.array([evaluation.loss, *evaluation.parts.values()]) for evaluation in evaluations)
+    gradients = (np.asarray(evaluation.gradient) for evaluation in evaluations)
+    return [
+        Comparison.of("loss", case, *losses, limit=tolerances["loss"]),
+        Comparison.of("gradient", case, *gradients, limit=tolerances["gradient"]),
+    ]

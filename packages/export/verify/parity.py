@@ -1,4 +1,4 @@
-"""How far an artifact is from eager PyTorch: the measures, the bounds, and the table that shows both."""
+"""Differences between an artifact and eager PyTorch: metrics, tolerances and report."""
 
 import math
 from collections.abc import Iterator
@@ -17,21 +17,26 @@ from core.errors import StyleTransferError
 Array = NDArray[np.floating[Any]]
 
 EAGER_FACTOR = 2.0
-"""An artifact may be this much farther from float64 than eager float32 is: rounding differs between runtimes."""
+"""Allowed ratio of the artifact's difference from float64 to that of eager float32: runtimes round differently."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One array an artifact computed, against the same from eager PyTorch.
+    """An array computed by an artifact, compared with eager PyTorch in float32 and float64.
 
-    `quantity` is what it is ("features", "gradient", "loss"), `where` says which one and for what image.
-    `relative` is the L2 norm of the difference from float64 over the norm of that, `largest` the greatest
-    absolute difference, `cosine` that of the angle between the two. `eager` is the relative difference of
-    eager float32 from float64, `to_eager` that of the artifact from eager float32.
+    Attributes:
+        quantity: "features", "gradient" or "loss".
+        case: Which array, and for which image size.
+        relative: Relative L2 difference from float64.
+        largest: Largest absolute difference from float64.
+        cosine: Cosine similarity with float64.
+        eager: Relative L2 difference of eager float32 from float64.
+        to_eager: Relative L2 difference from eager float32.
+        bound: Largest allowed value of `relative`.
     """
 
     quantity: str
-    where: str
+    case: str
     relative: float
     largest: float
     cosine: float
@@ -39,88 +44,88 @@ class Comparison:
     to_eager: float
     bound: float
 
+    @classmethod
+    def of(cls, quantity: str, case: str, actual: Array, single: Array, exact: Array, *, limit: float) -> "Comparison":
+        """Compare `actual` with eager float32 (`single`) and float64 (`exact`).
+
+        The bound is `limit` or `EAGER_FACTOR` times the difference of eager float32, whichever is larger.
+        """
+        actual, single = np.asarray(actual, np.float64), np.asarray(single, np.float64)
+        eager = relative_l2(single, exact)
+        return cls(
+            quantity=quantity,
+            case=case,
+            relative=relative_l2(actual, exact),
+            largest=float(np.abs(actual - exact).max()),
+            cosine=cosine(actual, exact),
+            eager=eager,
+            to_eager=relative_l2(actual, single),
+            bound=max(limit, EAGER_FACTOR * eager),
+        )
+
     @property
     def excess(self) -> float:
-        """The relative difference over what is allowed: above 1 is out of bounds, and so is NaN."""
+        """Ratio of the difference to its bound; not at most 1 (NaN included) means failure."""
         return self.relative / self.bound
 
     @property
     def passed(self) -> bool:
-        """Whether it is within its bound."""
+        """Whether the difference is within its bound."""
         return self.excess <= 1
 
 
 @dataclass(frozen=True)
-class Report:
-    """Everything that was compared for one artifact."""
+class ParityReport:
+    """All comparisons of one artifact."""
 
     rows: tuple[Comparison, ...]
 
     @property
     def worst(self) -> Comparison:
-        """The comparison that comes nearest to its bound, or goes farthest beyond."""
+        """The comparison with the largest excess."""
         return max(self.rows, key=lambda row: math.inf if math.isnan(row.excess) else row.excess)
 
     @property
     def passed(self) -> bool:
-        """Whether all is within bounds."""
+        """Whether all comparisons passed."""
         return all(row.passed for row in self.rows)
 
-    def figures(self) -> dict[str, Any]:
-        """The worst figures of each quantity, for a manifest."""
-        figures: dict[str, Any] = {"against": "eager float64"}
+    def summary(self) -> dict[str, Any]:
+        """Return the worst value of each metric by quantity, for a manifest."""
+        summary: dict[str, Any] = {"against": "eager float64"}
         for quantity in dict.fromkeys(row.quantity for row in self.rows):
             rows = [row for row in self.rows if row.quantity == quantity]
-            figures[quantity] = {
+            summary[quantity] = {
                 "relative_l2": max(row.relative for row in rows),
                 "max_abs": max(row.largest for row in rows),
                 "cosine": min(row.cosine for row in rows),
                 "relative_l2_of_eager_float32": max(row.eager for row in rows),
             }
-        return figures
+        return summary
 
     def table(self) -> Table:
-        """The comparisons as a table for people."""
-        columns = ("to float64", "bound", "eager's own", "to eager float32", "largest", "1 - cosine", "")
-        table = Table("", "", *columns, title="relative L2 differences from eager PyTorch")
+        """Return the comparisons as a table for the terminal."""
+        columns = ("error", "bound", "eager float32", "to eager", "largest", "1 - cosine", "")
+        table = Table("", "", *columns, title="Relative L2 errors against eager PyTorch in float64")
         for row in self.rows:
             numbers = (row.relative, row.bound, row.eager, row.to_eager, row.largest, 1 - row.cosine)
             table.add_row(
-                row.quantity, row.where, *(f"{number:.1e}" for number in numbers), "ok" if row.passed else "FAILED"
+                row.quantity, row.case, *(f"{number:.1e}" for number in numbers), "ok" if row.passed else "FAILED"
             )
         return table
 
     def require_passed(self, path: Path) -> None:
-        """Raise StyleTransferError, naming the worst figure, if anything is out of bounds."""
+        """Raise StyleTransferError with the worst comparison of the artifact at `path` unless all passed."""
         if not self.passed:
             worst = self.worst
             raise StyleTransferError(
-                f"{path} is out of bounds: {worst.quantity} {worst.relative:.1e} from float64 (relative L2) at "
-                f"{worst.where}, where {worst.bound:.1e} is allowed"
+                f"{path} differs too much from PyTorch: the relative L2 error of the {worst.quantity} ({worst.case}) "
+                f"is {worst.relative:.1e}, and at most {worst.bound:.1e} is allowed"
             )
 
 
-def compare(quantity: str, where: str, actual: Array, single: Array, exact: Array, *, limit: float) -> Comparison:
-    """Compare what an artifact computed (`actual`) with eager float32 (`single`) and float64 (`exact`).
-
-    It may differ from float64 by `limit`, relatively, or by a little more than eager float32 itself does.
-    """
-    actual, single = np.asarray(actual, np.float64), np.asarray(single, np.float64)
-    eager = relative_l2(single, exact)
-    return Comparison(
-        quantity=quantity,
-        where=where,
-        relative=relative_l2(actual, exact),
-        largest=float(np.abs(actual - exact).max()),
-        cosine=cosine(actual, exact),
-        eager=eager,
-        to_eager=relative_l2(actual, single),
-        bound=max(limit, EAGER_FACTOR * eager),
-    )
-
-
 def relative_l2(actual: Array, expected: Array) -> float:
-    """|actual - expected| / |expected|: 0 if both are all zeros, infinite or NaN where a value is not finite."""
+    """Return |actual - expected| / |expected|: 0 if both are zero, infinite or NaN for values that are not finite."""
     difference, size = np.linalg.norm(actual - expected), np.linalg.norm(expected)
     if not difference:
         return 0.0
@@ -128,7 +133,7 @@ def relative_l2(actual: Array, expected: Array) -> float:
 
 
 def cosine(actual: Array, expected: Array) -> float:
-    """The cosine of the angle between two arrays; 1 if both are all zeros, 0 if one is."""
+    """Return the cosine similarity of two arrays: 1 if both are zero, 0 if one of them is."""
     sizes = float(np.linalg.norm(actual) * np.linalg.norm(expected))
     if not sizes:
         return float(np.array_equal(actual, expected))
@@ -137,7 +142,7 @@ def cosine(actual: Array, expected: Array) -> float:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let PyTorch compute in one thread: with images this small, others would only wait, on busy cores for long."""
+    """Limit PyTorch to one thread: for small images the synchronization of several takes longer than the work."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

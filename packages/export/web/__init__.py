@@ -1,1 +1,1 @@
-"""A web page that runs the objective in the browser."""
+"""A static web page that runs style transfer in the browser."""

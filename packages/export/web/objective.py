@@ -1,4 +1,4 @@
-"""The objective for a page: one file that also computes its own targets."""
+"""The objective of a page: an exported objective that also computes its own targets."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,59 +11,67 @@ from core.artifacts.onnx_session import open_session, run_session
 from core.backends.onnx_backend import CONTENT, GRAM
 from core.errors import StyleTransferError
 
-OWN = "own/{}"
-"""What the page's objective calls what it compares with a target: given the right picture, it is that target."""
+STATISTICS = "statistics/{}"
+"""Name of the output that computes a target, given the name of the input that takes it."""
 
 
-def add_targets(objective: Path, path: Path, manifest: Manifest) -> None:
-    """Write the artifact to `path` with one more output for each target: what the graph subtracts it from.
+def add_target_outputs(objective: Path, path: Path, manifest: Manifest) -> dict[str, dict[str, str]]:
+    """Write the ONNX file `objective` to `path` with an additional output for each target.
 
-    At the right picture that is the target itself. So one file, with its weights once, does for a browser what
-    an objective and an extractor do elsewhere.
+    The graph compares a target with the same statistics of `image` (features for the content, Gram matrices for the
+    style), and the additional output returns these. A page runs it on the content and the style image to compute the
+    targets, and so needs neither a second file nor a second copy of the weights.
+
+    Returns:
+        The name of the additional output by that of the target's input, for "content" and for "style".
+
+    Raises:
+        StyleTransferError: The loss of an image that is its own target is not 0.
     """
     import onnx
 
+    targets = {
+        "content": {name: STATISTICS.format(name) for name in map(CONTENT.format, manifest.content_taps)},
+        "style": {name: STATISTICS.format(name) for name in map(GRAM.format, manifest.style_taps)},
+    }
     model = onnx.load(objective)
     graph = model.graph
-    shapes = {value.name: value.type for value in graph.input}
-    for name in _targets(manifest):
-        (difference,) = (node for node in graph.node if node.op_type == "Sub" and node.input[1] == name)
-        graph.node.append(onnx.helper.make_node("Identity", [difference.input[0]], [OWN.format(name)]))
-        graph.output.append(onnx.helper.make_value_info(OWN.format(name), shapes[name]))
+    types = {value.name: value.type for value in graph.input}
+    for target, output in (targets["content"] | targets["style"]).items():
+        (difference,) = (node for node in graph.node if node.op_type == "Sub" and node.input[1] == target)
+        graph.node.append(onnx.helper.make_node("Identity", [difference.input[0]], [output]))
+        graph.output.append(onnx.helper.make_value_info(output, types[target]))
     path.write_bytes(model.SerializeToString(deterministic=True))
-    _check_targets(path, manifest)
+    _check_targets(path, manifest, targets["content"] | targets["style"])
+    return targets
 
 
-def _targets(manifest: Manifest) -> list[str]:
-    contents = [CONTENT.format(tap) for tap in manifest.content_taps]
-    return contents + [GRAM.format(tap) for tap in manifest.style_taps]
-
-
-def _check_targets(path: Path, manifest: Manifest) -> None:
-    """A picture whose own targets are handed back to it must have no loss."""
-    session, names = open_session(path, "cpu"), _targets(manifest)
+def _check_targets(path: Path, manifest: Manifest, targets: Mapping[str, str]) -> None:
+    """Check that the loss of a random image is 0 with the targets computed from that image."""
+    session = open_session(path, "cpu")
     image = np.random.default_rng(0).random((1, 3, 48, 32), dtype=np.float32)
-    heights = {"height": image.shape[2], "width": image.shape[3]}
-    inputs: dict[str, Any] = {"image": image, "tv_weight": np.zeros(1, np.float32)}
-    inputs["content_weights"] = np.ones(len(manifest.content_taps), np.float32)
-    inputs["style_weights"] = np.ones(len(manifest.style_taps), np.float32)
+    sides = {"height": image.shape[2], "width": image.shape[3]}
+    inputs: dict[str, Any] = {
+        "image": image,
+        "content_weights": np.ones(len(manifest.content_taps), np.float32),
+        "style_weights": np.ones(len(manifest.style_taps), np.float32),
+        "tv_weight": np.zeros(1, np.float32),
+    }
     shapes = {value.name: value.shape for value in session.get_inputs()}
-    for name in names:
-        sides = [_side(side, heights) for side in shapes[name]]
-        inputs[name] = np.zeros(sides, np.float32)
-    outputs = ("loss", *(OWN.format(name) for name in names))
-    first = run_session(session, outputs, inputs)
-    inputs |= {name: first[OWN.format(name)] for name in names}
+    for name in targets:
+        inputs[name] = np.zeros([_side_length(side, sides) for side in shapes[name]], np.float32)
+    first = run_session(session, ("loss", *targets.values()), inputs)
+    inputs |= {name: first[output] for name, output in targets.items()}
     loss = float(run_session(session, ("loss",), inputs)["loss"])
     if not loss <= 1e-9 * float(first["loss"]):
         raise StyleTransferError(
-            f"a picture that is its own target has the loss {loss:g}, where 0 was expected: export the objective again"
+            f"the objective has loss {loss:g} at its own targets, expected 0: export the objective again"
         )
 
 
-def _side(side: int | str, sides: Mapping[str, int]) -> int:
-    """A side of an input, such as 512 or "height // 8"."""
+def _side_length(side: int | str, sides: Mapping[str, int]) -> int:
+    """Evaluate a side of an input's shape, such as 512, "width" or "height // 8"."""
     if isinstance(side, int):
         return side
-    of, _, stride = side.partition(" // ")
-    return sides[of] // int(stride or 1)
+    name, _, divisor = side.partition(" // ")
+    return sides[name] // int(divisor or 1)

@@ -1,4 +1,4 @@
-"""Serves a page that `python -m export web` wrote, to this machine alone: `python -m export serve`."""
+"""Serve a written page on the loopback interface: `python -m export serve`."""
 
 import signal
 from collections.abc import Callable
@@ -8,11 +8,12 @@ from typing import Any
 
 from core.errors import UsageError
 from core.files import reason
-from export.web.page import read_description
+from export.web.folder import read_settings
 
 LOOPBACK = "127.0.0.1"
+
 HEADERS = {
-    # Threads need memory that several of them share, which browsers grant only to pages isolated like this.
+    # Browsers provide the shared memory that WebAssembly threads need only to pages with these two headers.
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -22,14 +23,14 @@ HEADERS = {
 
 
 def make_server(folder: Path, port: int) -> ThreadingHTTPServer:
-    """A server of the page in `folder` that only this machine reaches; 0 lets the system choose the port.
+    """Return a server of the page in `folder` on the loopback interface; port 0 selects a free port.
 
     Raises:
-        UsageError: There is no page in the folder, or the port is taken.
+        UsageError: The folder does not contain a page, or the port is in use.
     """
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}: write a page with python -m export web -o {folder}")
-    read_description(folder)
+    read_settings(folder)
 
     def handle(*arguments: Any) -> "_Handler":
         return _Handler(*arguments, directory=str(folder))
@@ -37,14 +38,14 @@ def make_server(folder: Path, port: int) -> ThreadingHTTPServer:
     try:
         return ThreadingHTTPServer((LOOPBACK, port), handle)
     except (OSError, OverflowError) as error:
-        what = reason(error) if isinstance(error, OSError) else "there is no such port"
-        raise UsageError(f"cannot serve at port {port}: {what}; choose another with --port") from error
+        cause = reason(error) if isinstance(error, OSError) else "invalid port"
+        raise UsageError(f"cannot serve at port {port}: {cause}; choose another with --port") from error
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """Files with the headers that threads need; no listings, and nothing printed."""
+    """Serves files with `HEADERS`; lists no directories and logs nothing."""
 
-    extensions_map: dict[str, str] = {  # noqa: RUF012  # as in the class above
+    extensions_map: dict[str, str] = {  # noqa: RUF012  # as in the base class
         ".html": "text/html; charset=utf-8",
         ".css": "text/css; charset=utf-8",
         ".js": "text/javascript; charset=utf-8",
@@ -68,8 +69,12 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 def serve(folder: Path, port: int, announce: Callable[[str], None]) -> None:
-    """Serve the page until Ctrl-C or SIGTERM, after having told `announce` its address."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell lets its background jobs ignore the first
+    """Call `announce` with the address, and serve the page until Ctrl-C or SIGTERM.
+
+    Raises:
+        UsageError: As `make_server`.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):  # shells start background jobs with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
     with make_server(folder, port) as server:
         announce(f"http://{LOOPBACK}:{server.server_port}/")

@@ -24,7 +24,7 @@ def test_auto_selects_the_fastest_precision_of_the_cpu(tiny_vgg: None, monkeypat
 
 
 def test_unsupported_precisions_are_errors(tmp_path: Path) -> None:
-    with pytest.raises(StyleTransferError, match="cpu cannot compute with --precision tf32: use auto or fp32"):
+    with pytest.raises(StyleTransferError, match="cpu does not support --precision tf32: use auto or fp32"):
         choose_precision(TransferConfig(precision="tf32"), CPU)
     with pytest.raises(UsageError, match="artifacts compute in fp32"):
         TransferConfig(precision="bf16", extractor=str(tmp_path / "extractor.pt"))

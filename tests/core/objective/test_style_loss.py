@@ -26,7 +26,7 @@ from core.style_transfer import stylize
 from core.styles import StyleExemplar
 from core.transfer import app
 from support.images import pixels_of
-from support.networks import CPU, SHALLOW, network, picture
+from support.networks import CPU, SHALLOW, network, random_image
 from support.toy_losses import SPECS, ChannelMeans, NearestNeighbours, SampledMeans, register
 
 SMALL = {"image_size": 64, "iterations": 6, "device": "cpu"}
@@ -81,7 +81,7 @@ def test_help_lists_a_loss_that_a_module_registers() -> None:
 def test_tiles_of_a_tileable_loss_add_up() -> None:
     config = TransferConfig(**SHALLOW, style_loss="channel-means")
     extractor, weights = network(config), LossWeights.of(config, 57.6)
-    content, image, style = picture(1, 96, 80), picture(3, 96, 80), picture(2, 75, 58)
+    content, image, style = random_image(1, 96, 80), random_image(3, 96, 80), random_image(2, 75, 58)
     found = []
     for side in (16, 512):
         features = TiledFeatures(extractor, Tiling.of(extractor.arch, extractor.taps, side), CPU)

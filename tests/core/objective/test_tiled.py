@@ -18,7 +18,7 @@ from core.objective.tiled_features import TiledFeatures
 from core.objective.types import Targets
 from core.objective.weights import LossWeights
 from core.styles import StyleExemplar
-from support.networks import CPU, SHALLOW, network, picture, relative
+from support.networks import CPU, SHALLOW, network, random_image, relative_error
 
 LIMITS = {"gram": 1e-12, "wasserstein": 1e-11}
 """For relative differences in float64. The second loss has roots, steep near 0, which magnify rounding."""
@@ -47,8 +47,8 @@ def assert_same_objective(
 ) -> None:
     limit = limit or LIMITS[config.style_loss]
     extractor, weights = network(config, dtype), LossWeights.of(config, 57.6)
-    styles = exemplars(picture(2, 75, 58).square().to(dtype)) if styles is None else styles
-    content, image = picture(1, *size).to(dtype), picture(3, *size).to(dtype)
+    styles = exemplars(random_image(2, 75, 58).square().to(dtype)) if styles is None else styles
+    content, image = random_image(1, *size).to(dtype), random_image(3, *size).to(dtype)
     expected = ReferenceObjective(extractor, compute_targets(whole(extractor), content, styles, weights), weights)(
         image
     )
@@ -56,7 +56,7 @@ def assert_same_objective(
     found = TiledObjective(tiles, compute_targets(tiles, content, styles, weights), weights)(image)
     assert found.loss == pytest.approx(expected.loss, rel=limit)
     assert dict(found.parts) == pytest.approx(dict(expected.parts), rel=limit)
-    assert relative(found.gradient, expected.gradient) <= limit
+    assert relative_error(found.gradient, expected.gradient) <= limit
 
 
 @pytest.mark.parametrize("pooling", ["max", "average"])
@@ -69,7 +69,7 @@ def test_the_gradient_with_tiles_away_from_the_border(style_loss: str, pooling: 
 def test_the_gradient_with_strips() -> None:
     config, (width, height) = TransferConfig(**SHALLOW, tv_weight=3), (53, 67)
     extractor, weights = FusedVGG(network(config), torch.float64), LossWeights.of(config, 57.6)
-    content, style, image = picture(1, width, height), picture(2, 75, 58), picture(3, width, height)
+    content, style, image = random_image(1, width, height), random_image(2, 75, 58), random_image(3, width, height)
     untiled = TiledFeatures.whole(extractor, "vgg19", extractor.taps)
     strips = TiledFeatures(extractor, Tiling.of("vgg19", extractor.taps, 16, strips=True), CPU)
     assert len(strips.tiles(image)) == 4
@@ -78,7 +78,7 @@ def test_the_gradient_with_strips() -> None:
         for tiles in (untiled, strips)
     )
     assert found.loss == pytest.approx(expected.loss, rel=1e-12)
-    assert relative(found.gradient, expected.gradient) <= 1e-12
+    assert relative_error(found.gradient, expected.gradient) <= 1e-12
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_cached_tiles_are_computed_once_and_give_the_same_result() -> None:
     extractor, weights = network(config), LossWeights.of(config, 57.6)
     tiling, counted = Tiling.of("vgg19", extractor.taps, 16), Counted(extractor)
     tiles = TiledFeatures(counted, tiling, CPU)
-    targets = compute_targets(tiles, picture(1, *size), exemplars(picture(2, 75, 58)), weights)
-    image, number = picture(3, *size), len(tiling.tiles(size))
+    targets = compute_targets(tiles, random_image(1, *size), exemplars(random_image(2, 75, 58)), weights)
+    image, number = random_image(3, *size), len(tiling.tiles(size))
     assert number > 5
     plain = TiledObjective(tiles, targets, weights)(image)
     for cached in (1, 5, number, number + 1):
@@ -137,19 +137,19 @@ def test_buffers_give_the_same_result(checkpoint_first_block: bool) -> None:
     config, size = TransferConfig(**SHALLOW), (67, 53)
     extractor, weights = FusedVGG(network(config, torch.float32), torch.bfloat16), LossWeights.of(config, 57.6)
     tiles = TiledFeatures(extractor, Tiling.of("vgg19", extractor.taps, 16), CPU)
-    targets = compute_targets(tiles, picture(1, *size).float(), exemplars(picture(2, 75, 58).float()), weights)
+    targets = compute_targets(tiles, random_image(1, *size).float(), exemplars(random_image(2, 75, 58).float()), weights)
     plain = TiledObjective(tiles, targets, weights)
     for cached in (0, 3, 100):
         policy = MemoryPolicy(cached, checkpoint_first_block, buffers=ActivationBufferPool())
         found = TiledObjective(tiles, targets, weights, policy)
         for seed in (3, 4):
-            image = picture(seed, *size).float()
+            image = random_image(seed, *size).float()
             assert found(image).loss == plain(image).loss
             assert torch.equal(found(image).gradient, plain(image).gradient)
 
 
 def test_content_features_have_the_layout_of_evaluations() -> None:
-    config, image = TransferConfig(**SHALLOW), picture(1, 67, 53).float()
+    config, image = TransferConfig(**SHALLOW), random_image(1, 67, 53).float()
     plain = network(config, torch.float32)
     tiling = Tiling.of("vgg19", plain.taps, 16)
     for extractor, layout in (
@@ -174,9 +174,9 @@ def test_content_or_style_without_weight() -> None:
 def test_styles_with_weights_and_regions(style_loss: str) -> None:
     ramp = torch.linspace(0, 1, 67, dtype=torch.float64).expand(1, 1, 53, 67)
     styles = (
-        StyleExemplar((picture(4, 40, 50), picture(5, 61, 33)), 0.7),
-        StyleExemplar((picture(6, 45, 45).square(),), 1.5, ramp),
-        StyleExemplar((picture(7, 30, 70).sqrt(),), 0.3, 1 - ramp),
+        StyleExemplar((random_image(4, 40, 50), random_image(5, 61, 33)), 0.7),
+        StyleExemplar((random_image(6, 45, 45).square(),), 1.5, ramp),
+        StyleExemplar((random_image(7, 30, 70).sqrt(),), 0.3, 1 - ramp),
     )
     assert_same_objective(TransferConfig(**SHALLOW, style_loss=style_loss), (67, 53), 16, styles=styles)
 
@@ -190,13 +190,13 @@ def test_float32_agrees_to_its_precision(style_loss: str) -> None:
 def test_targets_equal_those_of_whole_images() -> None:
     config = TransferConfig(**SHALLOW, style_loss="wasserstein")
     extractor, weights = network(config), LossWeights.of(config, 57.6)
-    content, style = picture(1, 67, 53), picture(2, 90, 41)
+    content, style = random_image(1, 67, 53), random_image(2, 90, 41)
     expected = compute_targets(whole(extractor), content, exemplars(style), weights)
     found = compute_targets(tiled(extractor, 16), content, exemplars(style), weights)
     assert found.content.keys() == expected.content.keys()
     for name, value in tensors(expected).items():
         # The square root of a covariance magnifies rounding errors where the variance is small.
-        assert relative(tensors(found)[name], value) < 1e-7, name
+        assert relative_error(tensors(found)[name], value) < 1e-7, name
 
 
 def tensors(targets: Targets) -> dict[str, Tensor]:
@@ -215,7 +215,7 @@ def test_at_most_one_tile_with_its_halo_is_read_at_a_time() -> None:
         return extractor(pixels)
 
     tiles = TiledFeatures(watched, Tiling.of("vgg19", extractor.taps, 16), CPU)
-    image = picture(1, 90, 75).float()
+    image = random_image(1, 90, 75).float()
     targets = compute_targets(tiles, image, exemplars(image.square()), weights)
     objective = TiledObjective(tiles, targets, weights)
     objective(image)

@@ -1,13 +1,13 @@
-"""Weights as bytes: smaller, and bit for bit the same."""
+"""Palettization of weights: smaller and lossless."""
 
 import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from export.formats.palette import LEAST_SIZE, compress
+from export.formats.palette import MIN_TENSOR_SIZE, palettize
 
-SHAPE = (8, LEAST_SIZE // 4)
+SHAPE = (8, MIN_TENSOR_SIZE // 4)
 
 
 def model_adding(weight: np.ndarray) -> onnx.ModelProto:
@@ -17,25 +17,25 @@ def model_adding(weight: np.ndarray) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
-def added(model: onnx.ModelProto) -> np.ndarray:
+def run_with_zeros(model: onnx.ModelProto) -> np.ndarray:
     onnx.checker.check_model(model, full_check=True)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return session.run(None, {"x": np.zeros(SHAPE, np.float32)})[0]
 
 
-def test_few_values_become_bytes_and_stay_the_same() -> None:
+def test_palettize_stores_few_values_as_bytes_without_loss() -> None:
     generator = np.random.default_rng(0)
     weight = generator.choice(generator.standard_normal(256, np.float32), SHAPE)
     model = model_adding(weight)
-    plain = model.ByteSize()
-    compress(model)
-    assert model.ByteSize() < 0.4 * plain
-    np.testing.assert_array_equal(added(model), weight)
+    original_size = model.ByteSize()
+    palettize(model)
+    assert model.ByteSize() < 0.4 * original_size
+    np.testing.assert_array_equal(run_with_zeros(model), weight)
 
 
-def test_many_values_are_left_alone() -> None:
+def test_palettize_ignores_tensors_with_many_values() -> None:
     weight = np.random.default_rng(0).standard_normal(SHAPE, np.float32)
     model = model_adding(weight)
     before = model.SerializeToString()
-    compress(model)
+    palettize(model)
     assert model.SerializeToString() == before

@@ -1,0 +1,46 @@
+"""Verification of an artifact of either kind on disk."""
+
+from pathlib import Path
+
+from core.artifacts.manifest import Manifest, read_manifest
+from core.errors import UsageError
+from core.network.vgg import load_vgg_features
+from core.network.weights import Weights, load_weights
+from export.verify.extractor import verify_extractor
+from export.verify.objective import verify_objective
+from export.verify.onnx_checker import check_onnx
+from export.verify.parity import ParityReport
+
+
+def verify_artifact(path: Path, *, against: str | None = None, preprocessing: str | None = None) -> ParityReport:
+    """Check the artifact at `path` and compare it with eager PyTorch.
+
+    Args:
+        path: An artifact of any format.
+        against: Weights of the eager network, as `core.network.weights.load_weights` accepts them. Default: the weights
+            that the artifact was exported from.
+        preprocessing: Preprocessing of these weights, if their file does not specify it.
+
+    Raises:
+        UsageError: The artifact or the weights cannot be loaded.
+        StyleTransferError: An ONNX model is invalid. A difference above its tolerance raises nothing here.
+    """
+    manifest = read_manifest(path)
+    weights = _load_weights(path, manifest, against, preprocessing)
+    if manifest.format == "onnx":
+        check_onnx(path)
+    if manifest.kind == "extractor":
+        return verify_extractor(path, load_vgg_features(weights, manifest.taps, pooling=manifest.pooling))
+    return verify_objective(path, manifest, weights)
+
+
+def _load_weights(path: Path, manifest: Manifest, against: str | None, preprocessing: str | None) -> Weights:
+    if against is not None:
+        return load_weights(manifest.arch, against, preprocessing)
+    weights = load_weights(manifest.arch, manifest.weights["source"], preprocessing or manifest.preprocessing)
+    if weights.sha256 != manifest.weights["sha256"]:
+        raise UsageError(
+            f"the weights in {weights.source} differ from the weights that {path} was exported from "
+            f"(SHA-256 {manifest.weights['sha256'][:8]}…): choose the weights to compare with by --against"
+        )
+    return weights

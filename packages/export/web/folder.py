@@ -1,0 +1,80 @@
+"""The folder of a written page: recognise it, and replace it as a whole."""
+
+import json
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from core.errors import StyleTransferError, UsageError
+from core.files import reason
+
+SETTINGS_FILE = "page.json"
+"""The settings that the page's scripts read; also identifies a folder as a page that may be replaced."""
+
+
+def size_of(folder: Path) -> str:
+    """Return the size of all files in a folder, formatted in megabytes."""
+    return f"{sum(path.stat().st_size for path in folder.rglob('*')) / 1e6:.1f} MB"
+
+
+def read_settings(folder: Path) -> Any:
+    """Return the settings of the page in a folder.
+
+    Raises:
+        UsageError: The folder does not contain a page.
+    """
+    try:
+        settings = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        settings = None
+    if not isinstance(settings, dict) or not {"objective", "files"} <= settings.keys():
+        raise UsageError(f"{folder} is not a page written by python -m export web: choose another folder")
+    return settings
+
+
+def check_replaceable(folder: Path) -> None:
+    """Check that writing a page to `folder` overwrites nothing but a page.
+
+    Raises:
+        UsageError: `folder` is a file, or contains files that are not part of a page.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is a file: choose a folder for the page")
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    if present and (others := sorted(present - {SETTINGS_FILE, *read_settings(folder)["files"]})):
+        raise UsageError(
+            f"refusing to overwrite {folder}: it contains {others[0]}, which is not part of a page; choose another "
+            "folder"
+        )
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """Yield a new temporary folder that replaces `folder` when the block ends, and is deleted when the block fails.
+
+    Raises:
+        StyleTransferError: The folder cannot be written; `folder` is unchanged.
+    """
+    target = folder.resolve()
+    temporary, old = (target.with_name(f".{uuid.uuid4().hex}") for _ in range(2))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
+        yield temporary
+        if target.exists():
+            target.rename(old)
+        temporary.rename(target)
+    except OSError as error:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        raise StyleTransferError(
+            f"cannot write {folder}: {reason(error)}; free disk space or choose another folder"
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)

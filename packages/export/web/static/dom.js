@@ -1,0 +1,1 @@
+export const element = (id) => document.getElementById(id);

@@ -1,0 +1,8 @@
+/** Return the message of an error as one line. Out-of-memory errors, which differ by browser, become one message. */
+export function errorMessage(error) {
+  const text = String(error?.message ?? error);
+  if (/memory|alloc|Aborted|out of bounds/i.test(text)) {
+    return "The browser is out of memory: choose a smaller size, or close other tabs.";
+  }
+  return text.split("\n")[0];
+}

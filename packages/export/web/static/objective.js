@@ -1,0 +1,89 @@
+// The objective (loss and gradient) in ONNX Runtime Web. Images are those of resize.js.
+
+const MAX_THREADS = 8;
+
+/** An ONNX Runtime session of the exported objective, which also computes its own targets. */
+export class ObjectiveSession {
+  #ort;
+  #session;
+
+  constructor(ort, session, settings, backend) {
+    this.#ort = ort;
+    this.#session = session;
+    this.settings = settings;
+    /** Name of the backend and its number of threads, for display. */
+    this.backend = backend;
+  }
+
+  /**
+   * Open a session.
+   *
+   * @param settings The content of page.json.
+   * @param model The content of the ONNX file (Uint8Array).
+   * @param provider "wasm" or "webgpu".
+   */
+  static async open(settings, model, provider) {
+    const folder = new URL("ort/", import.meta.url).href;
+    const ort = await import(`${folder}ort.${provider}.min.mjs`);
+    // Threads need SharedArrayBuffer, which browsers provide only to pages served with isolation headers.
+    const threads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, MAX_THREADS) : 1;
+    ort.env.logLevel = "fatal";
+    ort.env.wasm.wasmPaths = folder;
+    ort.env.wasm.numThreads = threads;
+    const session = await ort.InferenceSession.create(model, { executionProviders: [provider], logSeverityLevel: 4 });
+    const wasm = `WebAssembly, ${threads} ${threads === 1 ? "thread" : "threads"}`;
+    return new ObjectiveSession(ort, session, settings, provider === "webgpu" ? "WebGPU" : wasm);
+  }
+
+  /**
+   * Return the objective for a content and a style image: an async function from the pixels of an image of the content
+   * image's size to {loss, gradient, content, style}, where `content` and `style` are the weighted losses.
+   */
+  async objective(content, style, { styleWeightScale = 1, contentWeightScale = 1 } = {}) {
+    const { targets, weights } = this.settings;
+    const inputs = {
+      ...(await this.#computeTargets(targets.content, content)),
+      ...(await this.#computeTargets(targets.style, style)),
+      content_weights: this.#tensor(weights.content.map((weight) => weight * contentWeightScale)),
+      style_weights: this.#tensor(weights.style.map((weight) => weight * styleWeightScale)),
+      tv_weight: this.#tensor([0]),
+    };
+    return async (pixels) => {
+      const image = this.#tensor(pixels, [1, 3, content.height, content.width]);
+      const outputs = await this.#session.run({ image, ...inputs }, ["loss", "gradient", "content", "style"]);
+      return {
+        loss: outputs.loss.data[0],
+        content: outputs.content.data[0],
+        style: outputs.style.data[0],
+        gradient: new Float32Array(outputs.gradient.data),
+      };
+    };
+  }
+
+  async release() {
+    await this.#session.release();
+  }
+
+  // Compute the targets of an image. `names` maps each input for a target to the output that computes it; the graph's
+  // other inputs do not affect these outputs and are 0.
+  async #computeTargets(names, { width, height, pixels }) {
+    const zeros = this.#session.inputMetadata.map(({ name, shape }) => {
+      const sides = shape.map((side) => sideLength(side, { width, height }));
+      return [name, this.#tensor(new Float32Array(sides.reduce((a, b) => a * b, 1)), sides)];
+    });
+    const inputs = { ...Object.fromEntries(zeros), image: this.#tensor(pixels, [1, 3, height, width]) };
+    const outputs = await this.#session.run(inputs, Object.values(names));
+    return Object.fromEntries(Object.entries(names).map(([input, output]) => [input, outputs[output]]));
+  }
+
+  #tensor(values, shape = [values.length]) {
+    return new this.#ort.Tensor("float32", new Float32Array(values), shape);
+  }
+}
+
+// Evaluate a side of an input's shape, such as 512, "width" or "height // 8".
+function sideLength(side, sizes) {
+  if (typeof side === "number") return side;
+  const [name, divisor] = side.split(" // ");
+  return Math.floor(sizes[name] / Number(divisor ?? 1));
+}

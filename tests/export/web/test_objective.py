@@ -1,0 +1,61 @@
+"""The objective of a page, in ONNX Runtime for Python."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from core.artifacts.manifest import read_manifest
+from core.artifacts.onnx_session import open_session, run_session
+from core.errors import StyleTransferError
+from core.network.vgg import load_vgg_features
+from core.network.weights import Weights
+from export.web.objective import add_target_outputs
+
+
+def test_add_target_outputs_computes_features_and_gram_matrices(
+    vgg19_weights: Weights, shallow_objective: Path, tmp_path: Path
+) -> None:
+    manifest = read_manifest(shallow_objective, kind="objective")
+    targets = add_target_outputs(shallow_objective, tmp_path / "objective.onnx", manifest)
+    assert targets["content"] == {"content/relu3_1": "statistics/content/relu3_1"}
+    assert list(targets["style"]) == [f"gram/{tap}" for tap in manifest.style_taps]
+
+    session = open_session(tmp_path / "objective.onnx", "cpu")
+    image = np.random.default_rng(0).random((1, 3, 37, 42), dtype=np.float32)
+    inputs = {value.name: value for value in session.get_inputs()}
+    sides = {"height": 37, "width": 42, "height // 4": 9, "width // 4": 10}
+    zeros = {
+        name: np.zeros([sides.get(side, side) for side in value.shape], np.float32) for name, value in inputs.items()
+    }
+    names = [*targets["content"].values(), *targets["style"].values()]
+    actual = run_session(session, names, zeros | {"image": image})
+
+    features = load_vgg_features(vgg19_weights, manifest.taps)(torch.from_numpy(image))
+    expected = [features[tap].numpy() for tap in manifest.content_taps]
+    for tap in manifest.style_taps:
+        flat = features[tap].flatten(2).double()
+        expected.append((flat @ flat.mT / flat.shape[2]).numpy())
+    for name, value in zip(names, expected, strict=True):
+        assert np.linalg.norm(actual[name] - value) < 1e-5 * np.linalg.norm(value), name
+
+
+def test_add_target_outputs_rejects_an_objective_with_a_loss_at_its_targets(
+    shallow_objective: Path, tmp_path: Path
+) -> None:
+    """Here the graph adds a million to the difference of features and target."""
+    model = onnx.load(shallow_objective)
+    nodes = list(model.graph.node)
+    (index,) = (i for i, node in enumerate(nodes) if node.op_type == "Sub" and node.input[1] == "content/relu3_1")
+    output = nodes[index].output[0]
+    nodes[index].output[0] = "difference"
+    offset = onnx.helper.make_node("Constant", [], ["offset"], value_float=1e6)
+    nodes[index + 1 : index + 1] = [offset, onnx.helper.make_node("Add", ["difference", "offset"], [output])]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.save(model, tmp_path / "changed.onnx")
+    manifest = read_manifest(shallow_objective, kind="objective")
+    with pytest.raises(StyleTransferError, match="at its own targets, expected 0: export the objective again"):
+        add_target_outputs(tmp_path / "changed.onnx", tmp_path / "objective.onnx", manifest)

@@ -1,0 +1,39 @@
+"""The settings of a page."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from core.artifacts.manifest import read_manifest
+from export.web.settings import page_settings
+
+
+def test_page_settings_are_json_with_the_constants_of_python(shallow_objective: Path) -> None:
+    manifest = read_manifest(shallow_objective, kind="objective")
+    targets = {"content": {"a": "b"}, "style": {"c": "d"}}
+    settings = json.loads(json.dumps(page_settings(manifest, targets, {"content": ["x.jpg"]}, {"x.jpg": "0"})))
+    assert settings["optimizer"] == {
+        "history": 20,
+        "initial_step_rms": 0.01,
+        "sufficient_decrease": 1e-4,
+        "min_shrinkage": 0.1,
+        "max_shrinkage": 0.5,
+        "max_backtracks": 8,
+        "min_curvature": 1e-10,
+        "luminance_scale": 0.25,
+    }
+    assert settings["schedule"] == {"scale_factor": 2, "min_scale_size": 192, "min_side": 16}
+    assert settings["color_matching"] == {"smallest_band": 16, "min_eigenvalue": 1e-8}
+    assert settings["targets"] == targets
+    assert settings["examples"] == {"content": ["x.jpg"]}
+    assert settings["files"] == {"x.jpg": "0"}
+    assert settings["objective"]["content_taps"] == ["relu3_1"]
+
+
+def test_page_settings_scale_the_default_weights_to_the_network(shallow_objective: Path) -> None:
+    """Content losses grow with the square of the activations, Gram losses with their fourth power."""
+    manifest = read_manifest(shallow_objective, kind="objective")
+    weights = page_settings(manifest, {}, {}, {})["weights"]
+    assert weights["content"] == pytest.approx([1 / manifest.activation_scale**2])
+    assert weights["style"] == pytest.approx([0.1 / manifest.activation_scale**4] * 2)
