@@ -37,34 +37,25 @@ def code_blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
-def commands() -> list[tuple[str, str]]:
-    """Return every command of the project's programs with the name of its page, in the order of the pages."""
-    found = [
-        (page.stem, line)
-        for page in (README, USAGE)
-        for block in code_blocks(page, "sh")
-        for line in block.splitlines()
-        if line.startswith("python -m") and not line.startswith(TESTED_ELSEWHERE)
-    ]
+def commands() -> list[str]:
+    """Return every command of the project's programs once, in the order of the pages."""
+    lines = [line for page in (README, USAGE) for block in code_blocks(page, "sh") for line in block.splitlines()]
+    found = [line for line in lines if line.startswith("python -m") and not line.startswith(TESTED_ELSEWHERE)]
     assert len(found) >= 20
-    return found
+    return list(dict.fromkeys(found))
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Return one folder per page, with the examples, where its commands run one after the other."""
-    folders = {page.stem: tmp_path_factory.mktemp(page.stem) for page in (README, USAGE)}
-    for folder in folders.values():
-        (folder / "examples").symlink_to(ROOT / "examples")
-    return folders
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the examples, where the commands run one after the other."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "examples").symlink_to(ROOT / "examples")
+    return folder
 
 
-@pytest.mark.parametrize(("page", "command"), commands())
-def test_documented_command_runs(
-    page: str, command: str, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("command", commands())
+def test_documented_command_runs(command: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands run with small images and few evaluations. Some of them read the files of earlier ones."""
-    folder = folders[page]
     program, *arguments = shlex.split(command)[2:]
     if "--content" in arguments:
         arguments += SMALL
@@ -73,19 +64,18 @@ def test_documented_command_runs(
         ran = CliRunner().invoke(import_module(APPS[program]).app, arguments)
         assert ran.exit_code == 0, ran.output
     else:
-        process = subprocess.run(
-            [sys.executable, "-m", program, *arguments], capture_output=True, text=True, check=False
-        )
+        line = [sys.executable, "-m", program, *arguments]
+        process = subprocess.run(line, capture_output=True, text=True, check=False)
         assert process.returncode == 0, process.stderr
     if "--dry-run" not in arguments and "--output" in arguments:
         assert (folder / arguments[arguments.index("--output") + 1]).stat().st_size > 0
 
 
-def test_readme_python_runs(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readme_python_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (block,) = code_blocks(README, "python")
     small = block.replace("image_size=384, iterations=100", "image_size=48, iterations=2")
     assert small != block
-    monkeypatch.chdir(folders["README"])
+    monkeypatch.chdir(folder)
     exec(compile(small, "README.md", "exec"), {})
     assert Path("coffee-autumn.png").stat().st_size > 0
 
