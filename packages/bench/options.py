@@ -27,11 +27,11 @@ AllowRemoved = Annotated[
     list[str] | None, typer.Option(metavar="NAME", help="Benchmark that may be missing from NEW; 'all' for any.")
 ]
 ConfirmBase = Annotated[
-    str | None, typer.Option(metavar="COMMAND", help="Command that runs the benchmarks of BASE again.")
+    str | None, typer.Option(metavar="COMMAND", help="Command that runs benchmarks of BASE, to confirm regressions.")
 ]
 ConfirmNew = Annotated[
     str | None,
-    typer.Option(metavar="COMMAND", help="Command that runs the benchmarks of NEW again, to confirm regressions."),
+    typer.Option(metavar="COMMAND", help="Command that runs benchmarks of NEW, to confirm regressions."),
 ]
 
 # time-to-quality

@@ -80,7 +80,7 @@ def test_compare_finds_a_slowdown(noise: float, rounds: int) -> None:
 
 @pytest.mark.parametrize("rounds", [3, 10])
 def test_compare_reports_an_allowed_slowdown_no_more_often_than_the_level(rounds: int) -> None:
-    # Both runs have the same distribution once the base is multiplied by what is allowed.
+    # Both runs have the same distribution once the base is multiplied by the allowed ratio.
     spread = 3 * math.sqrt(LEVEL * (1 - LEVEL) / TRIALS)
     assert fraction_slower(1.1, 0.05, rounds) <= LEVEL + spread
 
