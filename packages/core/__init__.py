@@ -1,4 +1,4 @@
-"""Paint a photograph in the style of another picture by optimising its pixels (Gatys et al., arXiv 1508.06576)."""
+"""Render an image in the style of another by optimising its pixels (Gatys et al., arXiv 1508.06576)."""
 
 from core.config.presets import PRESETS
 from core.config.transfer_config import TransferConfig

@@ -5,14 +5,14 @@ tensors share.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import Self, cast
 
 import numpy as np
 
 from core.arrays import Array, Pixels
 from core.image.color import luma
-from core.optim.types import Evaluation, Objective
+from core.optim.types import Evaluation, Objective, StochasticObjective
 from core.styles import StyleExemplar
 
 
@@ -80,17 +80,8 @@ class Parametrization:
         if not self.luminance_only and self.mask is None:
             return objective
         share = to_array(np.ones((1, 1, 1, 1), np.float32) if self.mask is None else self.mask)
-        fixed = to_array(self._fixed_part())
-        planes = to_array(np.ones((1, 3, 1, 1), np.float32)) if self.luminance_only else 1
-
-        def evaluate(parameters: Array) -> Evaluation:
-            found = objective((parameters * share + fixed) * planes)
-            gradient = found.gradient
-            if self.luminance_only:
-                gradient = gradient[:, 0:1] + gradient[:, 1:2] + gradient[:, 2:3]
-            return Evaluation(found.loss, gradient * share, found.parts)
-
-        return evaluate
+        planes = to_array(np.ones((1, 3, 1, 1), np.float32)) if self.luminance_only else None
+        return _ParametrizedObjective(objective, share, to_array(self._fixed_part()), planes)
 
     def _fixed_part(self) -> Pixels:
         """Return the part of the parameters that is not optimised: the content image outside the mask."""
@@ -99,3 +90,30 @@ class Parametrization:
             return np.zeros_like(content)
         fixed: Pixels = content * (1 - self.mask)
         return fixed
+
+
+@dataclass(frozen=True, eq=False)
+class _ParametrizedObjective:
+    """An objective as a function of the parameters.
+
+    The network reads (parameters · share + fixed) · planes. `planes` repeats a luminance in the three channels; it is
+    None where the parameters have three channels.
+    """
+
+    objective: Objective
+    share: Array
+    fixed: Array
+    planes: Array | None
+
+    def __call__(self, parameters: Array) -> Evaluation:
+        image = parameters * self.share + self.fixed
+        if self.planes is None:
+            found = self.objective(image)
+            return Evaluation(found.loss, found.gradient * self.share, found.parts)
+        found = self.objective(image * self.planes)
+        gradient = found.gradient[:, 0:1] + found.gradient[:, 1:2] + found.gradient[:, 2:3]
+        return Evaluation(found.loss, gradient * self.share, found.parts)
+
+    def at_step(self, step: int) -> "_ParametrizedObjective":
+        """Return the objective for the evaluation number `step`, if it is stochastic."""
+        return replace(self, objective=cast("StochasticObjective", self.objective).at_step(step))

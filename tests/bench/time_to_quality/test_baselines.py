@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import torch
+from core.objective.losses import gram
 from torch import Tensor
 
 from bench.time_to_quality import baselines
@@ -18,7 +19,6 @@ from bench.time_to_quality.evaluator import make_evaluator
 from bench.time_to_quality.task import Snapshot, Task
 from core.image.writing import quantise
 from core.network.vgg import VGGFeatures
-from core.objective.losses import gram
 from support.quality_tasks import delivered, noisy_content, with_evaluations
 
 

@@ -122,7 +122,12 @@ def test_lbfgs_refuses_a_loss_that_samples_positions() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"style_loss": "sampled-means", "optimizer": "adam"}, {"style_loss": "nearest-neighbours"}]
+    "options",
+    [
+        {"style_loss": "sampled-means", "optimizer": "adam"},
+        {"style_loss": "sampled-means", "optimizer": "adam", "preserve_color": "luminance"},
+        {"style_loss": "nearest-neighbours"},
+    ],
 )
 def test_a_resumed_run_ends_bit_for_bit_as_an_uninterrupted_one(
     options: dict[str, str], tiny_vgg: None, content_path: Path, style_path: Path, tmp_path: Path

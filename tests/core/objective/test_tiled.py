@@ -137,7 +137,9 @@ def test_buffers_give_the_same_result(checkpoint_first_block: bool) -> None:
     config, size = TransferConfig(**SHALLOW), (67, 53)
     extractor, weights = FusedVGG(network(config, torch.float32), torch.bfloat16), LossWeights.of(config, 57.6)
     tiles = TiledFeatures(extractor, Tiling.of("vgg19", extractor.taps, 16), CPU)
-    targets = compute_targets(tiles, random_image(1, *size).float(), exemplars(random_image(2, 75, 58).float()), weights)
+    targets = compute_targets(
+        tiles, random_image(1, *size).float(), exemplars(random_image(2, 75, 58).float()), weights
+    )
     plain = TiledObjective(tiles, targets, weights)
     for cached in (0, 3, 100):
         policy = MemoryPolicy(cached, checkpoint_first_block, buffers=ActivationBufferPool())

@@ -48,7 +48,7 @@ return steps;
 class Problem:
     """A separable function of the pixels whose minimum lies partly outside [0, 1].
 
-    Its curvature differs by pixel, and `gray` adds curvature along the gray direction of each pixel.
+    Its curvature differs by pixel, and `gray` adds curvature along the luminance direction of each pixel.
     """
 
     start: np.ndarray

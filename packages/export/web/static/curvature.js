@@ -4,7 +4,7 @@ import { addMasked, dot, maskedDot } from "./vectors.js";
 
 const SMALLEST_DIVISOR = 1e-300; // avoids 0 / 0; no result depends on its value
 
-/** The last m curvature pairs (s, y), oldest first, and an initial inverse Hessian gamma * H0 that depends on colour. */
+/** The last m curvature pairs (s, y), oldest first, and the colour-aware initial inverse Hessian gamma * H0. */
 export class LBFGSHistory {
   /**
    * @param channels 3 for RGB images stored as three consecutive planes, 1 for anything else: H0 is then the identity.
@@ -63,23 +63,23 @@ export class LBFGSHistory {
   // yᵀ H0 y over the free values.
   #yH0y(y, free) {
     const plane = y.length / this.channels;
-    let sum = maskedDot(y, y, free);
-    if (!this.luminanceDamping) return sum;
+    let result = maskedDot(y, y, free);
+    if (!this.luminanceDamping) return result;
     for (let i = 0; i < plane; i++) {
-      const gray = y[i] * free[i] + y[i + plane] * free[i + plane] + y[i + 2 * plane] * free[i + 2 * plane];
-      sum -= this.luminanceDamping * gray * gray;
+      const sum = y[i] * free[i] + y[i + plane] * free[i + plane] + y[i + 2 * plane] * free[i + 2 * plane];
+      result -= this.luminanceDamping * sum ** 2;
     }
-    return sum;
+    return result;
   }
 
-  // Replace `values`, which are 0 where not free, by gamma * H0 * values: the gray direction of each pixel is
-  // multiplied by `luminance_scale`, the directions perpendicular to it by 1.
+  // Replace `values`, which are 0 in the active set, by gamma * H0 * values, restricted to the free set. H0 multiplies
+  // the luminance direction (1, 1, 1) of each pixel by `luminance_scale`, and the directions perpendicular to it by 1.
   #applyH0(values, gamma, free) {
     const plane = values.length / this.channels;
     for (let i = 0; i < plane; i++) {
-      let gray = 0;
-      for (let j = i; j < values.length; j += plane) gray += values[j];
-      const damping = this.luminanceDamping * gray;
+      let sum = 0;
+      for (let j = i; j < values.length; j += plane) sum += values[j];
+      const damping = this.luminanceDamping * sum;
       for (let j = i; j < values.length; j += plane) values[j] = gamma * (values[j] - damping) * free[j];
     }
   }
