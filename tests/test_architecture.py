@@ -34,9 +34,10 @@ def test_architecture_names_every_package() -> None:
     assert missing == {package: set() for package in inner}
 
 
-def test_architecture_names_every_module_of_core() -> None:
-    modules = {path.name for path in (PACKAGES / "core").glob("*.py")} - {"__init__.py"}
-    assert modules - set(described()["core"]) == set()
+def test_architecture_names_every_top_level_module() -> None:
+    modules = {package.name: {path.name for path in package.glob("*.py")} - {"__init__.py"} for package in packages()}
+    missing = {package: names - set(described()[package]) for package, names in modules.items()}
+    assert missing == {package: set() for package in modules}
 
 
 def test_architecture_names_existing_paths() -> None:
