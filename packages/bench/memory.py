@@ -20,7 +20,7 @@ class ProcessUsage:
 
 
 def run_process(arguments: Sequence[str]) -> ProcessUsage:
-    """Run this Python with `arguments` and return what the process used.
+    """Run this Python with `arguments` and return its wall time and peak memory.
 
     Raises:
         StyleTransferError: The process failed; the message ends with the last line of its stderr.

@@ -27,18 +27,18 @@ AllowRemoved = Annotated[
     list[str] | None, typer.Option(metavar="NAME", help="Benchmark that may be missing from NEW; 'all' for any.")
 ]
 ConfirmBase = Annotated[
-    str | None, typer.Option(metavar="COMMAND", help="Command that runs the benchmarks of BASE again.")
+    str | None, typer.Option(metavar="COMMAND", help="Command that runs benchmarks of BASE, to confirm regressions.")
 ]
 ConfirmNew = Annotated[
     str | None,
-    typer.Option(metavar="COMMAND", help="Command that runs the benchmarks of NEW again, to confirm regressions."),
+    typer.Option(metavar="COMMAND", help="Command that runs benchmarks of NEW, to confirm regressions."),
 ]
 
 # time-to-quality
 Content = Annotated[Path, typer.Option("--content", "-c", help="Content image.")]
 Style = Annotated[Path, typer.Option("--style", "-s", help="Style image.")]
 OptionalResultFile = Annotated[Path | None, typer.Option("--output", "-o", help="Result file to write, as JSON.")]
-Size = Annotated[int, typer.Option(help="Bound on the long side, in pixels.")]
+Size = Annotated[int, typer.Option(help="Maximum long side of both images, in pixels.")]
 Evaluations = Annotated[int, typer.Option(help="Evaluations of each baseline.")]
 ToolkitEvaluations = Annotated[
     int | None,
@@ -48,12 +48,12 @@ ToolkitScales = Annotated[
     int, typer.Option("--toolkit-scales", "--our-scales", help="Number of scales of the toolkit; 0 for its default.")
 ]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Device of all programs.")]
-Seed = Annotated[int, typer.Option(help="Seed of random numbers.")]
+Seed = Annotated[int, typer.Option(help="Random seed of the toolkit.")]
 Baselines = Annotated[
     list[str] | None,
     typer.Option("--baseline", "--peer", help="Baseline to run; repeatable. All of them if not given."),
 ]
-ImageFolder = Annotated[Path | None, typer.Option(help="Folder for the last image of each program.")]
+ImageFolder = Annotated[Path | None, typer.Option(help="Directory for the final image of each program.")]
 
 # machine
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

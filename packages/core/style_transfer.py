@@ -1,6 +1,6 @@
 """Style transfer by optimisation of the pixels: the method of Gatys, Ecker and Bethge (arXiv 1508.06576).
 
-Nothing here needs PyTorch: a backend evaluates the objective, and the default one imports PyTorch.
+This module does not import PyTorch. The default backend does, when it is created.
 """
 
 import time
@@ -14,7 +14,7 @@ from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
 from core.image.reading import ImageSource, read_image
 from core.image.resize import resize
-from core.memory.out_of_memory import raise_out_of_memory
+from core.memory.out_of_memory import convert_out_of_memory_errors
 from core.memory.plan import Plan
 from core.multiscale.initial_image import initial_image, upsample_with_detail
 from core.multiscale.parametrization import Parametrization
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from core.optim.types import Step
 
 
-@raise_out_of_memory()
+@convert_out_of_memory_errors()
 def stylize(
     content: ImageSource,
     style: StyleSource,
@@ -51,7 +51,7 @@ def stylize(
         checkpoint: Where the state of the run is saved. If it holds the state of the same run, that run is resumed. The
             file remains: remove it when the result is saved.
         group: The ranks that share the run, each with the same call. The run ends early if the callback of any rank
-            returns True. The main process writes the checkpoint, and all ranks read it.
+            returns True. The main process (rank 0) writes the checkpoint, and all ranks read it.
 
     Raises:
         UsageError: An image or an option is invalid, or the checkpoint belongs to another run.
@@ -105,9 +105,9 @@ def run_scales(
     saved: SavedRun | None = None,
     resumable: bool = False,
 ) -> Iterator[Progress]:
-    """Optimise scale by scale, each starting from the result of the last one, and yield every step.
+    """Optimise scale by scale, each starting from the result of the previous one, and yield every step.
 
-    Evaluations that a scale does not use are added to the next one.
+    If the optimiser converges before a scale has used its evaluations, the next scale gets the rest.
 
     Args:
         content: The content image (1, 3, H, W), RGB in [0, 1].
@@ -117,7 +117,8 @@ def run_scales(
         backend: Evaluates the objective.
         config: All other options.
         saved: The state of an earlier run to continue from; its last step is yielded first.
-        resumable: Whether a checkpoint of the steps may be written, which is slower on CUDA.
+        resumable: Whether the steps must contain the state of the optimiser, for a checkpoint. This excludes the
+            optimiser without host synchronisation on CUDA.
     """
     started, used, planned = _start_time(saved), 0, 0
     result: Pixels | None = None
@@ -126,17 +127,17 @@ def run_scales(
         if saved and number < saved.scale:
             continue
         to_array = partial(backend.to_array, plan=plan)
-        parametrization, prepared = prepare(content, exemplars, scale, config)
+        parametrization, scaled_exemplars = prepare(content, exemplars, scale, config)
         start: Array | Step
         if saved and number == saved.scale:
             used, initial = saved.evaluations_before, saved.read_initial()
             start = saved.read_step().converted(to_array)
         else:
-            initial = _initial_parameters(parametrization, prepared, result, config)
+            initial = _initial_parameters(parametrization, scaled_exemplars, result, config)
             start = to_array(initial)
         image = parametrization.to_network_input(parametrization.to_image(initial))
-        objective = backend.objective(parametrization.content, prepared, plan, image=image)
-        objective = normalize_strength(objective, parametrization, prepared, to_array, scale, config)
+        objective = backend.objective(parametrization.content, scaled_exemplars, plan, image=image)
+        objective = normalize_strength(objective, parametrization, scaled_exemplars, to_array, scale, config)
         steps = backend.minimize(
             objective,
             partial(parametrization.compose_with, to_array=to_array),

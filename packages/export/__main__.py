@@ -79,8 +79,8 @@ def extractor(
 def objective(output: OutputPath, sha256: Checksum = True, **options: Any) -> None:
     """Export the objective as one ONNX graph: image, targets and weights in, loss and gradient out.
 
-    The graph contains the network up to the deepest layer, accepts images of any size, and uses standard operators
-    only. The file is written only if loss and gradient match PyTorch in float64.
+    The graph contains the network up to the deepest layer and uses standard operators only. Images may have any sides
+    of at least 16 pixels. The style loss is Gram. The file is written only if loss and gradient match PyTorch.
     """
     with report_errors():
         config, _ = resolve_config(options)
@@ -109,7 +109,8 @@ def verify(
         ),
     ] = None,
     weights_preprocessing: Annotated[
-        str | None, typer.Option(help="Preprocessing of a weight file that does not name it.", show_default=False)
+        str | None,
+        typer.Option(help="Preprocessing of a weights file that does not specify it.", show_default=False),
     ] = None,
 ) -> None:
     """Compare an artifact with eager PyTorch in float32 and float64, at several image sizes.
@@ -141,7 +142,9 @@ def inspect(
 
 @app.command()
 def web(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Output folder.", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Directory to write.", show_default=False)
+    ],
     objective: Annotated[
         Path | None,
         typer.Option(
@@ -174,7 +177,7 @@ def serve(
     page: Annotated[Path, typer.Argument(metavar="DIR", help="A page that `web` wrote.")],
     port: Annotated[int, typer.Option(help="TCP port; 0 for any free port.")] = 8000,
 ) -> None:
-    """Serve a page on this machine only, with the headers that its threads need, until Ctrl-C."""
+    """Serve a page on this machine only, with the COOP and COEP headers that WebAssembly threads require."""
     with report_errors():
         from export.web.server import serve as serve_page
 

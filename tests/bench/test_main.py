@@ -185,9 +185,10 @@ def test_invalid_arguments_are_one_sentence_on_stderr(
 @pytest.mark.slow
 def test_run_has_results_of_every_suite(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
-    # One round of each benchmark: times are not judged here.
-    rounds = "--benchmark-min-rounds=1 --benchmark-max-time=0 --benchmark-calibration-precision=1"
-    process = run_bench("run", "--quick", "--device", "cpu", "-o", path, PYTEST_ADDOPTS=rounds)
+    # One round of one or two backends of every suite: times are not judged here.
+    selected = "onnxruntime or adam or test_transfer or test_first_evaluation or test_memory or test_growth"
+    options = f"--benchmark-min-rounds=1 --benchmark-max-time=0 -k '{selected}'"
+    process = run_bench("run", "--quick", "--device", "cpu", "-o", path, PYTEST_ADDOPTS=options)
     assert process.returncode == 0, process.stdout + process.stderr
     backends: dict[str, set[str]] = {}
     for benchmark in benchmarks_of(path):
@@ -197,8 +198,7 @@ def test_run_has_results_of_every_suite(tmp_path: Path) -> None:
         if figures["suite"] != "startup":
             check_rates(benchmark)
     assert backends.keys() == {"extractor", "objective", "optimizer", "transfer", "startup", "memory", "growth"}
-    assert {"eager", "channels_last", "torchscript", "onnxruntime"} <= backends["extractor"]
-    assert {"eager", "fused", "torchscript", "onnxruntime"} <= backends["objective"]
+    assert backends["extractor"] == backends["objective"] == {"onnxruntime"}
 
 
 def documented_commands() -> list[str]:

@@ -9,7 +9,7 @@ OLD = {
     **{key: QUALITY[key] for key in ("date", "machine", "settings")},
     "kind": "peers",
     "contenders": [
-        {"name": name, "description": "what it is", "skipped": None, "points": QUALITY["programs"][0]["points"]}
+        {"name": name, "description": "a program", "skipped": None, "points": QUALITY["programs"][0]["points"]}
         for name in ("ours", "seed", "plain", "adam")
     ],
     "ratios": [

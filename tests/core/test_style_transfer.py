@@ -16,7 +16,7 @@ from core.errors import StyleTransferError
 from core.image.reading import read_image
 from core.image.resize import resize
 from core.image.writing import quantize
-from core.memory.out_of_memory import raise_out_of_memory
+from core.memory.out_of_memory import convert_out_of_memory_errors
 from core.styles import Style, StyleExemplar
 from support.images import pixels_of
 
@@ -167,7 +167,7 @@ def test_cuda_gives_the_loss_of_the_cpu(content_path: Path, style_path: Path) ->
 
 
 def test_exhausted_memory_is_one_sentence() -> None:
-    with pytest.raises(StyleTransferError, match="reduce --image-size"), raise_out_of_memory():
+    with pytest.raises(StyleTransferError, match="reduce --image-size"), convert_out_of_memory_errors():
         torch.empty(2**60)
 
 

@@ -51,7 +51,7 @@ def test_smallest_side_gives_the_deepest_layer_one_position(deepest: str, least:
 @pytest.mark.parametrize("deepest", ["relu3_1", "pool5"])
 def test_examples_are_valid_arguments_without_axes_of_length_1(deepest: str, tiny_vgg: None) -> None:
     module = ObjectiveModule(load_weights("vgg19"), [deepest], ["relu1_1", deepest], "max")
-    inputs = objective_inputs(module.plan, module.content_taps, module.style_taps)
+    inputs = objective_inputs(module.network_layers, module.content_taps, module.style_taps)
     image, content, *_ = arguments = examples(inputs)
     assert min(*image.shape[2:], *content[0].shape[2:]) > 1
     outputs = module(*arguments)

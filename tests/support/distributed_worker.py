@@ -18,7 +18,7 @@ from core.memory.tiling import Tiling
 from core.objective.reference import ReferenceObjective
 from core.objective.targets import compute_targets
 from core.objective.tiled import TiledObjective
-from core.objective.tiled_features import TiledFeatures
+from core.objective.tiled_extractor import TiledFeatureExtractor
 from core.objective.weights import LossWeights
 from core.styles import StyleExemplar
 from support.networks import CPU, SHALLOW, network, random_image, relative_error
@@ -47,10 +47,10 @@ def compare(
         StyleExemplar((random_image(6, 45, 45).square(),), 1.5, ramp),
     )
     content, image = random_image(1, *size), random_image(3, *size)
-    whole = TiledFeatures.whole(extractor, config.arch, extractor.taps)
+    whole = TiledFeatureExtractor.whole(extractor, config.arch, extractor.taps)
     expected = ReferenceObjective(extractor, compute_targets(whole, content, styles, weights), weights)(image)
     tiling = Tiling.of(config.arch, extractor.taps, side, group.world_size)
-    tiles = TiledFeatures(extractor, tiling, CPU, group)
+    tiles = TiledFeatureExtractor(extractor, tiling, CPU, group)
     objective = TiledObjective(tiles, compute_targets(tiles, content, styles, weights), weights)
     before = counted.bytes
     found = objective(image)

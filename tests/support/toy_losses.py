@@ -35,9 +35,9 @@ class NearestNeighbours(StyleLoss):
         return features.flatten(2)
 
     def target(self, statistics: Sequence[Tensor], areas: Sequence[int], context: TargetContext) -> Tensor:
-        assert context.content is not None and context.image is not None
+        assert context.content_features is not None and context.initial_features is not None
         candidates = torch.cat(list(statistics), 2)[0].T
-        wanted = (context.content + context.image).flatten(2)[0].T / 2
+        wanted = (context.content_features + context.initial_features).flatten(2)[0].T / 2
         return candidates[torch.cdist(wanted, candidates).argmin(1)].T[None]
 
     def loss(self, statistic: Tensor, target: Tensor) -> Tensor:

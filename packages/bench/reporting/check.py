@@ -22,7 +22,7 @@ def check_runs(
     confirm_commands: tuple[str | None, str | None],
     on_comparison: Callable[[Comparison], None],
 ) -> str | None:
-    """Compare two result files, and return a sentence on what failed, or None.
+    """Compare two result files, and return the failures as a sentence, or None.
 
     Args:
         base: Result file of the base.

@@ -14,8 +14,8 @@ By = Literal["time", "share"]
 Verdict = Literal["slower", "faster", "same", "too few rounds"]
 MemoryVerdict = Literal["more", "less", "same"]
 
-LEVEL = 0.05
-"""Significance level of the test on the rounds; three rounds on each side are enough to reach it."""
+SIGNIFICANCE_LEVEL = 0.05
+"""Level of the test on the rounds; three rounds on each side are enough to reach it."""
 
 BLOCKS = 20
 """Largest number of blocks of consecutive rounds whose medians enter the test.
@@ -30,8 +30,9 @@ class Row:
     """Comparison of one benchmark.
 
     `base` and `new` are the median seconds. `ratio` is new over base, of seconds or of seconds times the limit of the
-    machine. `p_value` belongs to the test that one run is slower by more than the allowed ratio; None with too few
-    rounds to reach `LEVEL`. `memory_ratio` is that of the peaks, None without a measurement. `note` names an exception.
+    machine. `p_value` is that of the one-sided test that the slower run takes more than the allowed ratio; None with
+    too few rounds to reach `SIGNIFICANCE_LEVEL`. `memory_ratio` is that of the peaks, None without a measurement.
+    `note` says if the row was compared by time because no limit was measured.
     """
 
     name: str
@@ -72,15 +73,16 @@ def compare(base: BenchmarkRun, new: BenchmarkRun, *, fail_above: float, by: By)
 
     A benchmark is slower if a one-sided Mann-Whitney U test (Mann and Whitney 1947) on the rounds shows that it takes
     more than `fail_above` times as long, and the ratio of the medians is above `fail_above` as well. Noise between
-    rounds or an outlier is thus no regression. A machine that is slower during one whole run causes one, because the
-    rounds cannot reveal that; run such a benchmark again. Peak memory varies little and is compared by its ratio alone.
+    rounds or an outlier is thus no regression. If the machine is slower during one whole run, the test reports a false
+    regression: run such a benchmark again (`--confirm-base`, `--confirm-new`). Peak memory varies little and is
+    compared by its ratio alone.
 
     Args:
         base: The run before a change.
         new: The run after it.
         fail_above: Largest allowed ratio, above 1.
-        by: "time" compares seconds. "share" multiplies them by the rate of a matrix product on the same machine in the
-            same run, so that runs of different machines can be compared.
+        by: "time" compares seconds. "share" multiplies them by the peak rate of matrix products (FLOP/s) that the same
+            run measured, so that runs of different machines can be compared.
 
     Raises:
         UsageError: `fail_above` is not above 1, or the runs have no benchmark in common.
@@ -111,7 +113,9 @@ def _compare_one(base: Benchmark, new: Benchmark, fail_above: float, by: By) -> 
             rates = base.figures.limit_flop_per_second, new.figures.limit_flop_per_second
         else:
             note = "by time, no limit measured"
-    before, after = ([seconds * rate for seconds in it.rounds] for it, rate in zip((base, new), rates, strict=True))
+    before, after = (
+        [seconds * rate for seconds in benchmark.rounds] for benchmark, rate in zip((base, new), rates, strict=True)
+    )
     ratio = statistics.median(after) / statistics.median(before)
     p_value = _p_value(before, after, fail_above)
     memory_ratio = None
@@ -131,8 +135,8 @@ def _compare_one(base: Benchmark, new: Benchmark, fail_above: float, by: By) -> 
 
 
 def _p_value(before: Sequence[float], after: Sequence[float], fail_above: float) -> float | None:
-    """Return the p-value of the run with the larger median against `fail_above` times the other."""
-    if 1 / math.comb(len(before) + len(after), len(before)) > LEVEL:
+    """Return the p-value that the slower run takes more than `fail_above` times as long as the other one."""
+    if 1 / math.comb(len(before) + len(after), len(before)) > SIGNIFICANCE_LEVEL:  # the smallest p-value there can be
         return None
     try:
         from scipy.stats import mannwhitneyu
@@ -153,9 +157,9 @@ def _block_medians(rounds: Sequence[float]) -> list[float]:
 def _verdict(ratio: float, p_value: float | None, fail_above: float) -> Verdict:
     if p_value is None:
         return "too few rounds"
-    if p_value <= LEVEL and ratio > fail_above:
+    if p_value <= SIGNIFICANCE_LEVEL and ratio > fail_above:
         return "slower"
-    if p_value <= LEVEL and 1 / ratio > fail_above:
+    if p_value <= SIGNIFICANCE_LEVEL and 1 / ratio > fail_above:
         return "faster"
     return "same"
 

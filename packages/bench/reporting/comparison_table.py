@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.reporting.compare import LEVEL, Comparison, Row
+from bench.reporting.compare import SIGNIFICANCE_LEVEL, Comparison, Row
 from bench.reporting.text import NO_VALUE, format_number
 
 TABLE_WIDTH = 120
@@ -24,7 +24,7 @@ def print_comparison(comparison: Comparison) -> None:
 def comparison_table(comparison: Comparison) -> Table:
     """Return a table with one row for each benchmark of either run."""
     limit = f"{comparison.fail_above:g}"
-    rule = f"slower, more: above {limit} times; time by a one-sided Mann-Whitney U test, p <= {LEVEL:g}"
+    rule = f"slower, more: above {limit} times; time by a one-sided Mann-Whitney U test, p <= {SIGNIFICANCE_LEVEL:g}"
     table = Table(title=Text(f"{comparison.title}\n{rule}"))
     table.add_column("benchmark", overflow="fold")
     for heading in ("base ms", "new ms", "ratio", "p", "memory"):

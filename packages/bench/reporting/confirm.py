@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,7 +35,8 @@ def confirm_regressions(
         base, new = Path(folder, "base.json"), Path(folder, "new.json")
         _run_selected(base_command, names, base)
         _run_selected(new_command, names, new)
-        return compare(load_benchmarks(base), load_benchmarks(new), fail_above=fail_above, by=by)
+        comparison = compare(load_benchmarks(base), load_benchmarks(new), fail_above=fail_above, by=by)
+        return replace(comparison, title=f"second run of the regressed benchmarks, by {by}")
 
 
 def _run_selected(command: str, names: Sequence[str], output: Path) -> None:

@@ -14,7 +14,7 @@ from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import load_weights
 from core.objective.reference import ReferenceObjective
 from core.objective.targets import compute_targets
-from core.objective.tiled_features import TiledFeatures
+from core.objective.tiled_extractor import TiledFeatureExtractor
 from core.objective.weights import LossWeights
 from core.styles import StyleExemplar
 from export.verify.parity import relative_l2
@@ -60,7 +60,7 @@ def reference_evaluation(device: str, width: int, height: int) -> dict[str, Any]
     images = [synthetic_image(width, height, seed) for seed in (0, 1)]
     content, style, image = (torch.from_numpy(pixels).to(device, dtype) for pixels in (*images, blend(*images)))
     with full_float32():
-        features = TiledFeatures.whole(extractor, extractor.arch, extractor.taps, device)
+        features = TiledFeatureExtractor.whole(extractor, extractor.arch, extractor.taps, device)
         targets = compute_targets(features, content, [StyleExemplar((style,))], weights)
         evaluation = ReferenceObjective(extractor, targets, weights)(image)
     return {"loss": np.array(evaluation.loss), "gradient": _to_numpy(evaluation.gradient)}

@@ -13,16 +13,16 @@ ROUNDS = 3
 
 
 @pytest.mark.parametrize(
-    ("what", "arguments"),
+    ("command", "arguments"),
     [
         ("help", ["-m", "core.transfer", "--help"]),
         ("import-core", ["-c", "import core"]),
         ("import-torch", ["-c", "import torch"]),
     ],
 )
-def test_startup(benchmark: Any, what: str, arguments: list[str]) -> None:
+def test_startup(benchmark: Any, command: str, arguments: list[str]) -> None:
     """Measure `--help` and imports; the import of torch alone is the lower limit of a run."""
-    _measure(benchmark, what, "cpu", arguments)
+    _measure(benchmark, command, "cpu", arguments)
 
 
 def test_first_evaluation(benchmark: Any, write_images: WriteImages, tmp_path: Path, device: str) -> None:
@@ -34,9 +34,9 @@ def test_first_evaluation(benchmark: Any, write_images: WriteImages, tmp_path: P
     assert output.stat().st_size > 0
 
 
-def _measure(benchmark: Any, what: str, device: str, arguments: list[str]) -> None:
+def _measure(benchmark: Any, command: str, device: str, arguments: list[str]) -> None:
     peaks = []
     benchmark.pedantic(lambda: peaks.append(run_process(arguments).peak_memory_bytes), rounds=ROUNDS, warmup_rounds=1)
     record_figures(
-        benchmark, suite="startup", backend=what, precision="fp32", device=device, peak_memory_bytes=max(peaks)
+        benchmark, suite="startup", backend=command, precision="fp32", device=device, peak_memory_bytes=max(peaks)
     )

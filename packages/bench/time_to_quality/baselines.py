@@ -1,7 +1,7 @@
 """Baselines that minimise the objective of a task with the optimiser of another program.
 
-A baseline keeps what determines the speed of that program: its optimiser and settings, its initial image, the
-computations of every evaluation, and where it clamps. Network, images and loss weights are those of the task.
+Each baseline has the optimiser, settings, initial image and clamping of the original, and repeats its computations in
+every evaluation. Network, images and loss weights come from the task.
 """
 
 from collections.abc import Callable, Iterator

@@ -25,7 +25,8 @@ from core.multiscale.schedule import build_schedule
 from core.network.weights import load_weights
 
 TOOLKIT_POINTS, BASELINE_POINTS = 100, 25
-"""Approximate number of evaluated images. The toolkit has more, because the time when it reaches a loss counts."""
+"""Approximate number of loss measurements of a program. The toolkit has more, to locate the time when it reaches the
+final loss of a baseline more precisely."""
 
 
 def run_time_to_quality(
@@ -44,12 +45,13 @@ def run_time_to_quality(
 ) -> TimeToQualityRun:
     """Run the toolkit and the baselines, and return all measurements.
 
-    Both images are resized to the final size and rounded to 8 bits; every program starts from these.
+    The content image is resized to the output size and the style image to its size at that scale; both are rounded to 8
+    bits. They are the input of every program; each chooses its own initial image.
 
     Args:
         content: Content image.
         style: Style image.
-        size: Bound on the long side of the images, in pixels.
+        size: Maximum long side of the images, in pixels.
         evaluations: Evaluations of each baseline; a baseline with several evaluations per step ends with a whole step.
         toolkit_evaluations: Evaluations of the toolkit; None for its default.
         toolkit_scales: Number of scales of the toolkit; 0 for its default.
@@ -120,7 +122,7 @@ def _make_task(
 def _prepare_runs(task: Task, names: Sequence[str]) -> tuple[dict[str, TimedRun], dict[str, str]]:
     """Load the networks of all programs; return the runs, and the reasons why other programs are skipped."""
     evaluator, clock = make_evaluator(task), make_timer(task.device.type)
-    # The first evaluation of a process initialises the device; its time must not count for the first program.
+    # Warm up the device, so that its initialisation is not timed.
     task.objective(task.network())(task.tensor(task.content))
     runs, skipped = {}, {}
     for name in names:

@@ -14,7 +14,7 @@ from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import Weights
 from core.objective.reference import ReferenceObjective
 from core.objective.targets import compute_targets
-from core.objective.tiled_features import TiledFeatures
+from core.objective.tiled_extractor import TiledFeatureExtractor
 from core.objective.weights import LossWeights
 from core.styles import StyleExemplar
 
@@ -63,7 +63,7 @@ class Task:
     def objective(self, network: VGGFeatures) -> ReferenceObjective:
         """Compute the targets, and return the objective by plain autograd."""
         content, style = self.tensor(self.content), self.tensor(self.style)
-        features = TiledFeatures.whole(network, network.arch, network.taps, self.device)
+        features = TiledFeatureExtractor.whole(network, network.arch, network.taps, self.device)
         targets = compute_targets(features, content, [StyleExemplar((style,))], self.loss_weights)
         return ReferenceObjective(network, targets, self.loss_weights)
 

@@ -47,7 +47,7 @@ class OnnxBackend:
         _check_config(path, self.manifest, config)
         if isinstance(extract_features, OnnxExtractor | TorchExtractor):
             _check_same_network(self.manifest, extract_features.manifest)
-        self.weights = LossWeights.of(config, self.manifest.activation_scale)
+        self.loss_weights = LossWeights.of(config, self.manifest.activation_scale)
         self._path, self._extract_features, self._config = Path(path), extract_features, config
         self._session = open_session(path, config.device)
         self.provider = provider_of(self._session)
@@ -91,7 +91,7 @@ class OnnxBackend:
             for tap in self.manifest.style_taps:
                 share = np.float32(area / sum(areas)) * gram(style_features[tap])
                 targets[GRAM.format(tap)] = targets.get(GRAM.format(tap), 0) + share
-        return OnnxObjective(self._session, self.manifest, targets, self.weights)
+        return OnnxObjective(self._session, self.manifest, targets, self.loss_weights)
 
     def minimize(
         self,

@@ -11,7 +11,7 @@ from core.backends.loaded_network import LoadedNetwork
 from core.config.transfer_config import TransferConfig
 from core.distributed import ProcessGroup
 from core.memory.allocator import ActivationBufferPool, MemoryPolicy, trim_heap
-from core.memory.out_of_memory import OutOfMemoryError, raise_out_of_memory
+from core.memory.out_of_memory import OutOfMemoryError, convert_out_of_memory_errors
 from core.memory.plan import Plan
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class PlannedExecution:
             policy = MemoryPolicy.of(self.plan, self.network.device.type, self.pool)
             smaller = self.plan.with_smaller_tiles()
             try:
-                with raise_out_of_memory(), deterministic(self.network.precision), policy.evaluation():
+                with convert_out_of_memory_errors(), deterministic(self.network.precision), policy.evaluation():
                     return work(self.plan, policy)
             except OutOfMemoryError:
                 if smaller is None:

@@ -17,14 +17,14 @@ from core.config.style_losses import style_loss_spec
 from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
 from core.memory.allocator import ActivationBufferPool, MemoryPolicy, trim_heap
-from core.memory.out_of_memory import raise_out_of_memory
+from core.memory.out_of_memory import convert_out_of_memory_errors
 from core.memory.plan import Plan, plan_memory
 from core.network.fused import FusedVGG
 from core.network.vjp import Features
 from core.objective.evaluate import as_evaluation, total_loss
 from core.objective.targets import compute_targets
 from core.objective.tiled import TiledObjective
-from core.objective.tiled_features import TiledFeatures
+from core.objective.tiled_extractor import TiledFeatureExtractor
 from core.objective.types import Targets
 from core.objective.weights import LossWeights
 from core.optim.minimize import minimize
@@ -33,12 +33,12 @@ from core.styles import StyleExemplar
 
 
 class TorchBackend:
-    """Evaluates the objective with a network that is loaded as the configuration says."""
+    """Evaluates and minimises the objective in PyTorch."""
 
     def __init__(
         self, config: TransferConfig, network: LoadedNetwork | None = None, group: ProcessGroup = SINGLE_PROCESS
     ) -> None:
-        """Create a backend for runs with `config`; `network` is one that was loaded for it before.
+        """Create a backend for runs with `config`; `network` is an already loaded network for it.
 
         Each rank of `group` has a backend, and they evaluate every objective together.
 
@@ -47,7 +47,7 @@ class TorchBackend:
             StyleTransferError: The device is missing, or the weights cannot be downloaded.
         """
         self.network = network or LoadedNetwork.load(config, group)
-        self.weights = LossWeights.of(config, self.network.activation_scale)
+        self.loss_weights = LossWeights.of(config, self.network.activation_scale)
         self._config, self._group = config, group
         self._plans: dict[tuple[Size, Size], Plan] = {}
         self._pool = ActivationBufferPool()
@@ -75,7 +75,7 @@ class TorchBackend:
         self, content: Pixels, exemplars: Sequence[StyleExemplar], plan: Plan, *, image: Pixels | None = None
     ) -> "TorchObjective":
         """Compute the targets and return the objective (see `core.backends.base.Backend`)."""
-        # The buffers of the last scale must not take memory beside those of this one.
+        # The buffers of the previous scale must not take memory beside those of this one.
         self._pool.release()
         trim_heap()
         key = size_of(content), max((size_of(style) for one in exemplars for style in one.images), key=math.prod)
@@ -89,11 +89,13 @@ class TorchBackend:
         image_tensor = None if image is None else torch.from_numpy(image).to(execution.device)
 
         def compute(plan: Plan, policy: MemoryPolicy) -> Targets:
-            features = _tiled(self.network.artifact or self.network.extractor, plan, execution)
+            extractor = _tiled(self.network.artifact or self.network.extractor, plan, execution)
             cache = self.network.style_cache
-            return compute_targets(features, content_tensor, on_device, self.weights, image=image_tensor, cache=cache)
+            return compute_targets(
+                extractor, content_tensor, on_device, self.loss_weights, image=image_tensor, cache=cache
+            )
 
-        return TorchObjective(execution, execution.run(compute), self.weights)
+        return TorchObjective(execution, execution.run(compute), self.loss_weights)
 
     def minimize(
         self,
@@ -107,20 +109,20 @@ class TorchBackend:
     ) -> Iterator[Step]:
         """Minimise the objective and yield every step (see `core.backends.base.Backend`).
 
-        On CUDA an optimiser that never waits for the device is used where that makes a difference.
+        On CUDA, untiled images are optimised by an L-BFGS without host synchronisation.
         """
-        if isinstance(objective, TorchObjective) and not resumable and self._gains_from_deferring(plan):
+        if isinstance(objective, TorchObjective) and not resumable and self._avoids_synchronisation(plan):
             from core.optim import lbfgs_cuda
 
             deferred = compose(replace(objective, deferred=True))
             return lbfgs_cuda.lbfgs(deferred, start, evaluations=evaluations, history=plan.history)
         return minimize(compose(objective), start, evaluations=evaluations, config=self._config, history=plan.history)
 
-    def _gains_from_deferring(self, plan: Plan) -> bool:
+    def _avoids_synchronisation(self, plan: Plan) -> bool:
         """Return whether evaluations without host synchronisation are possible and shorten a run.
 
-        A tiled evaluation takes so long that waiting does not matter. Exported modules, and some style losses,
-        synchronise by themselves.
+        A tiled evaluation takes so long that synchronisation does not matter. Artifacts and some style losses always
+        synchronise.
         """
         return (
             self.network.device.type == "cuda"
@@ -132,7 +134,7 @@ class TorchBackend:
 
     def features(self, pixels: Pixels) -> Mapping[str, Pixels]:
         """Compute the features (1, C, h, w) of an image at every tap."""
-        with raise_out_of_memory(), deterministic(self.network.precision), torch.no_grad():
+        with convert_out_of_memory_errors(), deterministic(self.network.precision), torch.no_grad():
             features = self.network.extractor(torch.from_numpy(pixels).to(self.network.device))
             return {tap: self.to_pixels(values.float()) for tap, values in features.items()}
 
@@ -157,7 +159,7 @@ class TorchBackend:
 
 @dataclass(frozen=True)
 class TorchObjective:
-    """The objective of one scale. With `deferred` the loss stays on the device, so that the host does not wait."""
+    """The objective of one scale. With `deferred` the loss stays on the device, without host synchronisation."""
 
     execution: PlannedExecution
     targets: Targets
@@ -169,8 +171,8 @@ class TorchObjective:
         """Evaluate at `image` (1, 3, H, W), RGB in [0, 1], with the size of the content image."""
 
         def evaluate(plan: Plan, policy: MemoryPolicy) -> tuple[dict[str, Tensor], Tensor]:
-            features = _tiled(self.execution.network.extractor, plan, self.execution)
-            return TiledObjective(features, self.targets, self.weights, policy, step=self.step).evaluate(image)
+            extractor = _tiled(self.execution.network.extractor, plan, self.execution)
+            return TiledObjective(extractor, self.targets, self.weights, policy, step=self.step).evaluate(image)
 
         parts, gradient = self.execution.run(evaluate)
         return Evaluation(total_loss(parts), gradient, parts) if self.deferred else as_evaluation(parts, gradient)
@@ -184,8 +186,8 @@ class TorchObjective:
         return replace(self, step=step)
 
 
-def _tiled(extractor: Features, plan: Plan, execution: PlannedExecution) -> TiledFeatures:
-    return TiledFeatures(extractor, plan.tiling(execution.config), execution.network.device, execution.group)
+def _tiled(extractor: Features, plan: Plan, execution: PlannedExecution) -> TiledFeatureExtractor:
+    return TiledFeatureExtractor(extractor, plan.tiling(execution.config), execution.network.device, execution.group)
 
 
 def _to_tensors(exemplar: StyleExemplar, device: torch.device) -> StyleExemplar:

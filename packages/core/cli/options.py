@@ -36,7 +36,8 @@ Regions = Annotated[
     typer.Option(
         "--region",
         metavar="MASK=STYLE",
-        help="Apply STYLE only where MASK is white. Repeatable. Unmasked areas keep the content image.",
+        help="Apply STYLE where MASK is white; black areas keep the content image. Repeatable. "
+        "A --style without a region applies to the whole image.",
         show_default=False,
     ),
 ]

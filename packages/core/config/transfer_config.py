@@ -29,7 +29,9 @@ class TransferConfig:
         UsageError: A value is out of its range, or two values contradict each other.
     """
 
-    image_size: int = option(512, "Image", "Bound on the long side of the output image, in pixels.", minimum=MIN_SIDE)
+    image_size: int = option(
+        512, "Image", "Maximum long side of the output image in pixels; see --image-size-side.", minimum=MIN_SIDE
+    )
     image_size_side: Literal["long", "short"] = option(
         "long", "Image", "Side that --image-size refers to: 'long' (never upscales) or 'short' (resized exactly)."
     )
@@ -65,7 +67,7 @@ class TransferConfig:
         None,
         "Objective",
         "Style strength in [0, 1], normalised so that a value has the same effect for any image, style and size. "
-        "Overrides the balance of the two weights.",
+        "Overrides the ratio of --content-weight and --style-weight.",
         minimum=0,
         maximum=1,
     )
@@ -98,7 +100,7 @@ class TransferConfig:
     extractor: str | None = option(
         None,
         "Network",
-        "Exported extractor that computes the targets, and the optimisation too if PyTorch can run it.",
+        "Exported feature extractor. ONNX files compute the features of the targets only, other files all features.",
         metavar="FILE",
     )
     objective: str | None = option(

@@ -19,7 +19,7 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 @contextmanager
-def raise_out_of_memory() -> Iterator[None]:
+def convert_out_of_memory_errors() -> Iterator[None]:
     """Convert errors of exhausted memory.
 
     Raises:

@@ -21,12 +21,15 @@ from core.config.style_losses import style_loss_spec
 class TargetContext:
     """Features (1, C, h, w) of the layer that a target is for, at the present scale.
 
-    Only losses registered with `position_targets` get them: `content` are those of the content image and `image` those
-    of the image that the optimisation of the scale starts from. Other losses get None.
+    They are for losses registered with `position_targets`, which no built-in loss is; other losses get None.
+
+    Attributes:
+        content_features: Features of the content image.
+        initial_features: Features of the image that the optimisation of the scale starts from.
     """
 
-    content: Tensor | None = None
-    image: Tensor | None = None
+    content_features: Tensor | None = None
+    initial_features: Tensor | None = None
 
 
 class StyleLoss(ABC):
@@ -65,8 +68,8 @@ class StyleLoss(ABC):
     def at_step(self, step: int) -> Self:
         """Return the loss for the evaluation number `step`.
 
-        Losses registered as `stochastic` sample positions anew for every step, with a generator seeded by `step`, so
-        that a resumed run samples the same positions.
+        Losses registered as `stochastic`, which no built-in loss is, sample positions anew for every evaluation, with a
+        generator seeded by `step`, so that a resumed run samples the same positions.
         """
         return self
 

@@ -13,7 +13,7 @@ from core.memory.tiling import Tile
 from core.network.vjp import VJP, AccumulateGrad, FeaturesWithVJP, forward_with_vjp
 from core.objective.evaluate import LossTerms, as_evaluation, total_loss
 from core.objective.targets import sum_statistics, tile_statistics
-from core.objective.tiled_features import TiledFeatures
+from core.objective.tiled_extractor import TiledFeatureExtractor
 from core.objective.types import FeatureStatistics, Targets
 from core.objective.weights import LossWeights
 from core.optim.types import Evaluation
@@ -32,7 +32,7 @@ class TiledObjective:
 
     def __init__(
         self,
-        features: TiledFeatures,
+        extractor: TiledFeatureExtractor,
         targets: Targets,
         weights: LossWeights,
         memory: MemoryPolicy | None = None,
@@ -40,7 +40,7 @@ class TiledObjective:
         step: int = 0,
     ) -> None:
         """`targets` are those of the whole image; `step` is the number of the evaluation, for stochastic losses."""
-        self._features, self._targets = features, targets
+        self._extractor, self._targets = extractor, targets
         self._terms = LossTerms.of(weights).at_step(step)
         self._memory = memory or MemoryPolicy()
 
@@ -51,9 +51,9 @@ class TiledObjective:
     @torch.no_grad()
     def evaluate(self, image: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Return the weighted terms of the loss and the gradient at `image`, without waiting for the device."""
-        group, image = self._features.group, image.detach()
+        group, image = self._extractor.group, image.detach()
         group.check_same_image(image)
-        tiles, saved = self._features.tiles(image), dict[Tile, VJP]()
+        tiles, saved = self._extractor.tiles(image), dict[Tile, VJP]()
         statistics = sum_statistics((self._first_pass(image, tile, saved) for tile in tiles), group, image.device)
         parts, grad_statistics, gradient = self._loss_and_gradients(statistics, image)
         if not group.is_main:
@@ -71,16 +71,16 @@ class TiledObjective:
             if len(saved) < self._memory.cached_tiles:
                 features, saved[tile] = self._forward_with_vjp(image, tile, tile)
             else:
-                features = self._features.extractor(self._features.read(image, tile))
-            cropped = self._features.crop(features, tile)
+                features = self._extractor.network(self._extractor.read(image, tile))
+            cropped = self._extractor.crop(features, tile)
             return tile_statistics(
-                self._features, cropped, tile, self._targets.content, self._targets.regions, self._terms
+                self._extractor, cropped, tile, self._targets.content, self._targets.regions, self._terms
             )
 
     def _forward_with_vjp(self, image: Tensor, tile: Tile, slot: Hashable) -> FeaturesWithVJP:
         return forward_with_vjp(
-            self._features.extractor,
-            self._features.read(image, tile),
+            self._extractor.network,
+            self._extractor.read(image, tile),
             checkpoint_first_block=self._memory.checkpoint_first_block,
             save=self._memory.save_for_backward(slot),
         )
@@ -96,15 +96,15 @@ class TiledObjective:
             *grads, gradient = torch.autograd.grad(
                 total_loss(parts), [*statistics.values(), image], materialize_grads=True
             )
-        device = self._features.device
+        device = self._extractor.device
         parts = {name: part.detach() for name, part in parts.items()}
         return parts, {key: grad.to(device) for key, grad in zip(statistics, grads, strict=True)}, gradient
 
     def _backward(self, tile: Tile, grad_statistics: FeatureStatistics) -> AccumulateGrad:
         """Return the backward from the statistics of the whole image to the features of a tile."""
-        strides, targets = self._features.tiling.strides, self._targets
-        content = self._features.select(targets.content, tile)
-        regions = self._features.select_regions(targets.regions, tile)
+        strides, targets = self._extractor.tiling.strides, self._targets
+        content = self._extractor.select(targets.content, tile)
+        regions = self._extractor.select_regions(targets.regions, tile)
         grads = {key: tile.share(strides[key[1]]) * grad for key, grad in grad_statistics.items()}
 
         def accumulate_grad(tap: str, features: Tensor, grad: Tensor) -> None:

@@ -49,7 +49,7 @@ def export_objective(
 
 def trace_objective(module: ObjectiveModule) -> onnx.ModelProto:
     """Return `module` as an ONNX model for any height and width."""
-    inputs = objective_inputs(module.plan, module.content_taps, module.style_taps)
+    inputs = objective_inputs(module.network_layers, module.content_taps, module.style_taps)
     model = trace(module, inputs, objective_outputs())
     palettize(model)
     return model
@@ -61,11 +61,11 @@ def _manifest(module: ObjectiveModule, weights: Weights, pooling: Pooling) -> Ma
         weights,
         kind="objective",
         format="onnx",
-        taps=tuple(layer.name for layer in module.plan if layer.name in taps),
+        taps=tuple(layer.name for layer in module.network_layers if layer.name in taps),
         content_taps=module.content_taps,
         style_taps=module.style_taps,
         pooling=pooling,
         precision="fp32",
-        inputs=flatten(objective_inputs(module.plan, module.content_taps, module.style_taps)),
+        inputs=flatten(objective_inputs(module.network_layers, module.content_taps, module.style_taps)),
         outputs=objective_outputs(),
     )

@@ -23,7 +23,7 @@ from export.objective.backward import (
 
 
 class ObjectiveModule(nn.Module):
-    """Loss and gradient of content loss, Gram style loss and total variation.
+    """Total loss (content, Gram style loss, total variation) and its gradient with respect to the image.
 
     It computes the same as `core.objective.reference.ReferenceObjective`. Targets and loss weights are inputs, so one
     artifact serves all images.
@@ -31,8 +31,8 @@ class ObjectiveModule(nn.Module):
     Attributes:
         content_taps: Layers of the content loss, canonical names in the order of the inputs.
         style_taps: Layers of the style loss, canonical names in the order of the inputs.
-        plan: The layers of the network up to the deepest tap.
-        extractor: The network, which returns the outputs of all layers of `plan`.
+        network_layers: The layers of the network up to the deepest tap.
+        extractor: The network, which returns the outputs of all `network_layers`.
     """
 
     def __init__(
@@ -41,9 +41,9 @@ class ObjectiveModule(nn.Module):
         super().__init__()
         self.content_taps = tuple(canonical_layer_name(tap, weights.arch) for tap in content_taps)
         self.style_taps = tuple(canonical_layer_name(tap, weights.arch) for tap in style_taps)
-        self.plan = truncated(weights.arch, (*self.content_taps, *self.style_taps))
+        self.network_layers = truncated(weights.arch, (*self.content_taps, *self.style_taps))
         # The backward pass needs the input of every pooling and the output of every ReLU.
-        self.extractor = load_vgg_features(weights, [layer.name for layer in self.plan], pooling=pooling)
+        self.extractor = load_vgg_features(weights, [layer.name for layer in self.network_layers], pooling=pooling)
         self.eval()
 
     def forward(
@@ -61,9 +61,10 @@ class ObjectiveModule(nn.Module):
             image: (1, 3, H, W), RGB in [0, 1].
             content: For each content tap the target features (1, C, h, w).
             grams: For each style tap the target Gram matrix (1, C, C).
-            content_weights: (n,), of `core.objective.weights.LossWeights`, in the order of the content taps.
-            style_weights: (m,), of the same, in the order of the style taps.
-            tv_weight: (1,), of the same.
+            content_weights: (n,), in the order of the content taps: `core.objective.weights.LossWeights`, which divides
+                the weights of the command line by the squared scale of the activations (style: fourth power).
+            style_weights: (m,), in the order of the style taps.
+            tv_weight: (1,).
         """
         features = self.extractor(image)
         content_terms, style_terms, grads = [], [], dict[str, Tensor]()
@@ -83,12 +84,13 @@ class ObjectiveModule(nn.Module):
 
     def _network_backward(self, features: Mapping[str, Tensor], grads: Mapping[str, Tensor]) -> Tensor:
         """Return dL/dimage, given the outputs of all layers and the gradients of the losses at the taps."""
-        grad = grads[self.plan[-1].name]
-        for position in reversed(range(len(self.plan))):
-            layer = self.plan[position]
-            if layer.name in grads and layer != self.plan[-1]:
+        grad = grads[self.network_layers[-1].name]
+        for position in reversed(range(len(self.network_layers))):
+            layer = self.network_layers[position]
+            if layer.name in grads and layer != self.network_layers[-1]:
                 grad = grad + grads[layer.name]
-            grad = self._layer_backward(layer, grad, features, input_name=self.plan[position - 1].name)
+            # Layer 0 is a convolution, which does not use its input.
+            grad = self._layer_backward(layer, grad, features, input_name=self.network_layers[position - 1].name)
         grad = grad / self.extractor.std
         return grad.flip(1) if self.extractor.bgr else grad
 

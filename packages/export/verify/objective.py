@@ -22,7 +22,7 @@ from core.objective.content import content_loss
 from core.objective.gram import GramLoss, gram
 from core.objective.reference import ReferenceObjective
 from core.objective.targets import compute_targets
-from core.objective.tiled_features import TiledFeatures
+from core.objective.tiled_extractor import TiledFeatureExtractor
 from core.objective.total_variation import total_variation
 from core.objective.types import StyleTarget, Targets
 from core.objective.weights import LossWeights
@@ -122,7 +122,7 @@ def _sample(eager: VGGFeatures, manifest: Manifest, image: Tensor) -> _Sample:
     ones = LossWeights(
         dict.fromkeys(manifest.content_taps, 1.0), dict.fromkeys(manifest.style_taps, 1.0), 1.0, STYLE_LOSS
     )
-    whole = TiledFeatures.whole(eager, eager.arch, eager.taps)
+    whole = TiledFeatureExtractor.whole(eager, eager.arch, eager.taps)
     targets = compute_targets(whole, image.flip(3), [StyleExemplar((image.square(),))], ones)
     features = eager(image)
     grams = targets.styles[0].statistics

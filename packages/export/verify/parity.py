@@ -1,4 +1,4 @@
-"""Differences between an artifact and eager PyTorch: metrics, tolerances and report."""
+"""Errors of an artifact against eager PyTorch: metrics, tolerances and report."""
 
 import math
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from core.errors import StyleTransferError
 Array = NDArray[np.floating[Any]]
 
 EAGER_FACTOR = 2.0
-"""Allowed ratio of the artifact's difference from float64 to that of eager float32: runtimes round differently."""
+"""The error of an artifact against float64 may be this many times that of eager float32: runtimes round differently."""
 
 
 @dataclass(frozen=True)
@@ -27,51 +27,51 @@ class Comparison:
     Attributes:
         quantity: "features", "gradient" or "loss".
         case: Which array, and for which image size.
-        relative: Relative L2 difference from float64.
-        largest: Largest absolute difference from float64.
+        relative_l2: Relative L2 error against float64.
+        max_abs: Largest absolute error against float64.
         cosine: Cosine similarity with float64.
-        eager: Relative L2 difference of eager float32 from float64.
-        to_eager: Relative L2 difference from eager float32.
-        bound: Largest allowed value of `relative`.
+        eager_relative_l2: Relative L2 error of eager float32 against float64.
+        relative_l2_to_eager: Relative L2 difference from eager float32.
+        tolerance: Largest allowed value of `relative_l2`.
     """
 
     quantity: str
     case: str
-    relative: float
-    largest: float
+    relative_l2: float
+    max_abs: float
     cosine: float
-    eager: float
-    to_eager: float
-    bound: float
+    eager_relative_l2: float
+    relative_l2_to_eager: float
+    tolerance: float
 
     @classmethod
     def of(cls, quantity: str, case: str, actual: Array, single: Array, exact: Array, *, limit: float) -> "Comparison":
         """Compare `actual` with eager float32 (`single`) and float64 (`exact`).
 
-        The bound is `limit` or `EAGER_FACTOR` times the difference of eager float32, whichever is larger.
+        The tolerance is `limit` or `EAGER_FACTOR` times the error of eager float32, whichever is larger.
         """
         actual, single = np.asarray(actual, np.float64), np.asarray(single, np.float64)
         eager = relative_l2(single, exact)
         return cls(
             quantity=quantity,
             case=case,
-            relative=relative_l2(actual, exact),
-            largest=float(np.abs(actual - exact).max()),
+            relative_l2=relative_l2(actual, exact),
+            max_abs=float(np.abs(actual - exact).max()),
             cosine=cosine(actual, exact),
-            eager=eager,
-            to_eager=relative_l2(actual, single),
-            bound=max(limit, EAGER_FACTOR * eager),
+            eager_relative_l2=eager,
+            relative_l2_to_eager=relative_l2(actual, single),
+            tolerance=max(limit, EAGER_FACTOR * eager),
         )
 
     @property
-    def excess(self) -> float:
-        """Ratio of the difference to its bound; not at most 1 (NaN included) means failure."""
-        return self.relative / self.bound
+    def error_ratio(self) -> float:
+        """The error divided by its tolerance: passes if at most 1; NaN fails."""
+        return self.relative_l2 / self.tolerance
 
     @property
     def passed(self) -> bool:
-        """Whether the difference is within its bound."""
-        return self.excess <= 1
+        """Whether the error is within its tolerance."""
+        return self.error_ratio <= 1
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class ParityReport:
 
     @property
     def worst(self) -> Comparison:
-        """The comparison with the largest excess."""
-        return max(self.rows, key=lambda row: math.inf if math.isnan(row.excess) else row.excess)
+        """The comparison with the largest error ratio."""
+        return max(self.rows, key=lambda row: math.inf if math.isnan(row.error_ratio) else row.error_ratio)
 
     @property
     def passed(self) -> bool:
@@ -96,19 +96,26 @@ class ParityReport:
         for quantity in dict.fromkeys(row.quantity for row in self.rows):
             rows = [row for row in self.rows if row.quantity == quantity]
             summary[quantity] = {
-                "relative_l2": max(row.relative for row in rows),
-                "max_abs": max(row.largest for row in rows),
+                "relative_l2": max(row.relative_l2 for row in rows),
+                "max_abs": max(row.max_abs for row in rows),
                 "cosine": min(row.cosine for row in rows),
-                "relative_l2_of_eager_float32": max(row.eager for row in rows),
+                "relative_l2_of_eager_float32": max(row.eager_relative_l2 for row in rows),
             }
         return summary
 
     def table(self) -> Table:
         """Return the comparisons as a table for the terminal."""
-        columns = ("error", "bound", "eager float32", "to eager", "largest", "1 - cosine", "")
+        columns = ("error", "tolerance", "eager float32", "to eager", "max abs", "1 - cosine", "")
         table = Table("", "", *columns, title="Relative L2 errors against eager PyTorch in float64")
         for row in self.rows:
-            numbers = (row.relative, row.bound, row.eager, row.to_eager, row.largest, 1 - row.cosine)
+            numbers = (
+                row.relative_l2,
+                row.tolerance,
+                row.eager_relative_l2,
+                row.relative_l2_to_eager,
+                row.max_abs,
+                1 - row.cosine,
+            )
             table.add_row(
                 row.quantity, row.case, *(f"{number:.1e}" for number in numbers), "ok" if row.passed else "FAILED"
             )
@@ -120,7 +127,7 @@ class ParityReport:
             worst = self.worst
             raise StyleTransferError(
                 f"{path} differs too much from PyTorch: the relative L2 error of the {worst.quantity} ({worst.case}) "
-                f"is {worst.relative:.1e}, and at most {worst.bound:.1e} is allowed"
+                f"is {worst.relative_l2:.1e}, and at most {worst.tolerance:.1e} is allowed"
             )
 
 

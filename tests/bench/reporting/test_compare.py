@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.reporting.compare import LEVEL, By, Comparison, compare
+from bench.reporting.compare import SIGNIFICANCE_LEVEL, By, Comparison, compare
 from bench.results import Benchmark, BenchmarkRun, Figures, Stats
 from core.errors import StyleTransferError, UsageError
 
@@ -70,7 +70,7 @@ def fraction_slower(slowdown: float, noise: float, rounds: int) -> float:
 @pytest.mark.parametrize("noise", [0.05, 0.1])
 @pytest.mark.parametrize("rounds", [3, 5, 30])
 def test_compare_ignores_noise(noise: float, rounds: int) -> None:
-    assert fraction_slower(1.0, noise, rounds) <= LEVEL / 5
+    assert fraction_slower(1.0, noise, rounds) <= SIGNIFICANCE_LEVEL / 5
 
 
 @pytest.mark.parametrize(("noise", "rounds"), [(0.05, 15), (0.1, 50)])
@@ -80,9 +80,9 @@ def test_compare_finds_a_slowdown(noise: float, rounds: int) -> None:
 
 @pytest.mark.parametrize("rounds", [3, 10])
 def test_compare_reports_an_allowed_slowdown_no_more_often_than_the_level(rounds: int) -> None:
-    # Both runs have the same distribution once the base is multiplied by what is allowed.
-    spread = 3 * math.sqrt(LEVEL * (1 - LEVEL) / TRIALS)
-    assert fraction_slower(1.1, 0.05, rounds) <= LEVEL + spread
+    # Both runs have the same distribution once the base is multiplied by the allowed ratio.
+    spread = 3 * math.sqrt(SIGNIFICANCE_LEVEL * (1 - SIGNIFICANCE_LEVEL) / TRIALS)
+    assert fraction_slower(1.1, 0.05, rounds) <= SIGNIFICANCE_LEVEL + spread
 
 
 def test_compare_allows_a_significant_slowdown_below_the_threshold() -> None:

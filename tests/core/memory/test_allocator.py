@@ -14,7 +14,7 @@ from torch import Tensor
 
 from core.memory import allocator
 from core.memory.allocator import ActivationBufferPool, MemoryPolicy, trim_heap
-from core.memory.out_of_memory import OutOfMemoryError, raise_out_of_memory
+from core.memory.out_of_memory import OutOfMemoryError, convert_out_of_memory_errors
 from core.memory.plan import Plan
 from core.network.vjp import save_by_reference
 
@@ -70,10 +70,10 @@ def test_only_a_lack_of_memory_is_reported_as_such(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(allocator.mmap, "mmap", refused)
     code = errno.ENOMEM
-    with pytest.raises(OutOfMemoryError), raise_out_of_memory():
+    with pytest.raises(OutOfMemoryError), convert_out_of_memory_errors():
         ActivationBufferPool().slot("a")(features(0, 1, 4, 6, 5))
     code = errno.EPERM
-    with pytest.raises(OSError, match="refused"), raise_out_of_memory():
+    with pytest.raises(OSError, match="refused"), convert_out_of_memory_errors():
         ActivationBufferPool().slot("a")(features(0, 1, 4, 6, 5))
 
 

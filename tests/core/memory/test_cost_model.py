@@ -14,7 +14,7 @@ from core.network.weights import load_weights
 from core.objective.reference import ReferenceObjective
 from core.objective.targets import compute_targets
 from core.objective.tiled import TiledObjective
-from core.objective.tiled_features import TiledFeatures
+from core.objective.tiled_extractor import TiledFeatureExtractor
 from core.objective.weights import LossWeights
 from core.styles import StyleExemplar
 
@@ -44,10 +44,12 @@ def bytes_saved_by_autograd(config: TransferConfig, size: tuple[int, int], tile_
     taps, weights = (*config.content_layers, *config.style_layers), LossWeights.of(config, 57.6)
     extractor = load_vgg_features(load_weights("vgg19"), taps, pooling=config.pooling)
     image = torch.rand(1, 3, size[1], size[0], generator=torch.Generator().manual_seed(0))
-    targets = compute_targets(TiledFeatures.whole(extractor, "vgg19", taps), image, [StyleExemplar((image,))], weights)
+    targets = compute_targets(
+        TiledFeatureExtractor.whole(extractor, "vgg19", taps), image, [StyleExemplar((image,))], weights
+    )
     objective: ReferenceObjective | TiledObjective = ReferenceObjective(extractor, targets, weights)
     if tile_size:
-        tiles = TiledFeatures(extractor, Tiling.of("vgg19", taps, tile_size), torch.device("cpu"))
+        tiles = TiledFeatureExtractor(extractor, Tiling.of("vgg19", taps, tile_size), torch.device("cpu"))
         objective = TiledObjective(tiles, targets, weights)
     held: dict[int, int] = {}
     most = 0

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from core.memory.out_of_memory import OutOfMemoryError, raise_out_of_memory
+from core.memory.out_of_memory import OutOfMemoryError, convert_out_of_memory_errors
 
 
 @pytest.mark.parametrize(
@@ -18,10 +18,10 @@ from core.memory.out_of_memory import OutOfMemoryError, raise_out_of_memory
     ids=lambda error: str(error)[:20],
 )
 def test_every_allocation_failure_becomes_one_error(error: Exception) -> None:
-    with pytest.raises(OutOfMemoryError, match="reduce --image-size"), raise_out_of_memory():
+    with pytest.raises(OutOfMemoryError, match="reduce --image-size"), convert_out_of_memory_errors():
         raise error
 
 
 def test_other_errors_are_raised_unchanged() -> None:
-    with pytest.raises(RuntimeError, match="illegal memory access"), raise_out_of_memory():
+    with pytest.raises(RuntimeError, match="illegal memory access"), convert_out_of_memory_errors():
         raise RuntimeError("CUDA error: an illegal memory access was encountered")

@@ -11,7 +11,7 @@ from core.objective.content import content_loss
 from core.objective.gram import GramLoss, gram
 from core.objective.reference import ReferenceObjective
 from core.objective.targets import compute_targets
-from core.objective.tiled_features import ExtractFeatures, TiledFeatures
+from core.objective.tiled_extractor import ExtractFeatures, TiledFeatureExtractor
 from core.objective.total_variation import total_variation
 from core.objective.types import Targets
 from core.objective.weights import LossWeights
@@ -30,7 +30,7 @@ def image_of(seed: int, height: int = 18, width: int = 23) -> Tensor:
 
 
 def targets_of(extractor: ExtractFeatures, content: Tensor, style: Tensor, weights: LossWeights) -> Targets:
-    features = TiledFeatures.whole(extractor, "vgg19", ("relu1_1", "relu2_1"))
+    features = TiledFeatureExtractor.whole(extractor, "vgg19", ("relu1_1", "relu2_1"))
     return compute_targets(features, content, [StyleExemplar((style,))], weights)
 
 

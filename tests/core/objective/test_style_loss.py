@@ -18,7 +18,7 @@ from core.memory.tiling import Tiling
 from core.objective.style_loss import StyleLoss, TargetContext, load_style_loss
 from core.objective.targets import compute_targets
 from core.objective.tiled import TiledObjective
-from core.objective.tiled_features import TiledFeatures
+from core.objective.tiled_extractor import TiledFeatureExtractor
 from core.objective.weights import LossWeights
 from core.runs.checkpoint import Checkpoint
 from core.runs.progress import Progress
@@ -84,7 +84,7 @@ def test_tiles_of_a_tileable_loss_add_up() -> None:
     content, image, style = random_image(1, 96, 80), random_image(3, 96, 80), random_image(2, 75, 58)
     found = []
     for side in (16, 512):
-        features = TiledFeatures(extractor, Tiling.of(extractor.arch, extractor.taps, side), CPU)
+        features = TiledFeatureExtractor(extractor, Tiling.of(extractor.arch, extractor.taps, side), CPU)
         targets = compute_targets(features, content, [StyleExemplar((style,))], weights)
         found.append(TiledObjective(features, targets, weights)(image))
     tiles, whole = found
@@ -105,9 +105,9 @@ def test_position_targets_are_computed_anew_at_every_scale(
     target = NearestNeighbours.target
 
     def recorded(self: NearestNeighbours, statistics: list, areas: list, context: TargetContext) -> torch.Tensor:
-        assert context.content is not None and context.image is not None
-        assert context.content.shape == context.image.shape
-        sizes.append(tuple(context.content.shape[2:]))
+        assert context.content_features is not None and context.initial_features is not None
+        assert context.content_features.shape == context.initial_features.shape
+        sizes.append(tuple(context.content_features.shape[2:]))
         return target(self, statistics, areas, context)
 
     monkeypatch.setattr(NearestNeighbours, "target", recorded)

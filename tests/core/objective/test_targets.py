@@ -15,7 +15,7 @@ from core.objective.gram import gram
 from core.objective.reference import ReferenceObjective
 from core.objective.targets import compute_targets
 from core.objective.tiled import TiledObjective
-from core.objective.tiled_features import TiledFeatures
+from core.objective.tiled_extractor import TiledFeatureExtractor
 from core.objective.types import Targets
 from core.objective.wasserstein import moments
 from core.objective.weights import LossWeights
@@ -43,7 +43,7 @@ def left(share: float = 1.0) -> Tensor:
 def targets_of(
     extractor: VGGFeatures, content: Tensor, exemplars: Sequence[StyleExemplar], weights: LossWeights
 ) -> Targets:
-    return compute_targets(TiledFeatures.whole(extractor, "vgg19", TAPS), content, exemplars, weights)
+    return compute_targets(TiledFeatureExtractor.whole(extractor, "vgg19", TAPS), content, exemplars, weights)
 
 
 def weights_of(**options: object) -> LossWeights:
@@ -115,7 +115,7 @@ def test_the_gradient_of_regions_against_finite_differences(extractor: VGGFeatur
 def test_tiles_give_the_same_with_styles_and_regions(extractor: VGGFeatures, loss: str, tile: int) -> None:
     weights = weights_of(style_loss=loss, tv_weight=3)
     styles = [StyleExemplar((image_of(2), image_of(5, 20, 33)), 2), StyleExemplar((image_of(3),), 1, left(0.6))]
-    tiled = TiledFeatures(extractor, Tiling.of("vgg19", TAPS, tile), torch.device("cpu"))
+    tiled = TiledFeatureExtractor(extractor, Tiling.of("vgg19", TAPS, tile), torch.device("cpu"))
     image = image_of(4)
     whole = ReferenceObjective(extractor, targets_of(extractor, image_of(1), styles, weights), weights)(image)
     found = TiledObjective(tiled, compute_targets(tiled, image_of(1), styles, weights), weights)(image)

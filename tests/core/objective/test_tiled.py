@@ -14,7 +14,7 @@ from core.network.vgg import VGGFeatures
 from core.objective.reference import ReferenceObjective
 from core.objective.targets import compute_targets
 from core.objective.tiled import TiledObjective
-from core.objective.tiled_features import TiledFeatures
+from core.objective.tiled_extractor import TiledFeatureExtractor
 from core.objective.types import Targets
 from core.objective.weights import LossWeights
 from core.styles import StyleExemplar
@@ -24,12 +24,12 @@ LIMITS = {"gram": 1e-12, "wasserstein": 1e-11}
 """For relative differences in float64. The second loss has roots, steep near 0, which magnify rounding."""
 
 
-def tiled(extractor: VGGFeatures, side: int) -> TiledFeatures:
-    return TiledFeatures(extractor, Tiling.of(extractor.arch, extractor.taps, side), CPU)
+def tiled(extractor: VGGFeatures, side: int) -> TiledFeatureExtractor:
+    return TiledFeatureExtractor(extractor, Tiling.of(extractor.arch, extractor.taps, side), CPU)
 
 
-def whole(extractor: VGGFeatures) -> TiledFeatures:
-    return TiledFeatures.whole(extractor, extractor.arch, extractor.taps)
+def whole(extractor: VGGFeatures) -> TiledFeatureExtractor:
+    return TiledFeatureExtractor.whole(extractor, extractor.arch, extractor.taps)
 
 
 def exemplars(style: Tensor) -> list[StyleExemplar]:
@@ -70,8 +70,8 @@ def test_the_gradient_with_strips() -> None:
     config, (width, height) = TransferConfig(**SHALLOW, tv_weight=3), (53, 67)
     extractor, weights = FusedVGG(network(config), torch.float64), LossWeights.of(config, 57.6)
     content, style, image = random_image(1, width, height), random_image(2, 75, 58), random_image(3, width, height)
-    untiled = TiledFeatures.whole(extractor, "vgg19", extractor.taps)
-    strips = TiledFeatures(extractor, Tiling.of("vgg19", extractor.taps, 16, strips=True), CPU)
+    untiled = TiledFeatureExtractor.whole(extractor, "vgg19", extractor.taps)
+    strips = TiledFeatureExtractor(extractor, Tiling.of("vgg19", extractor.taps, 16, strips=True), CPU)
     assert len(strips.tiles(image)) == 4
     expected, found = (
         TiledObjective(tiles, compute_targets(tiles, content, exemplars(style), weights), weights)(image)
@@ -118,7 +118,7 @@ def test_cached_tiles_are_computed_once_and_give_the_same_result() -> None:
     config, size = TransferConfig(**SHALLOW, tv_weight=3), (67, 53)
     extractor, weights = network(config), LossWeights.of(config, 57.6)
     tiling, counted = Tiling.of("vgg19", extractor.taps, 16), Counted(extractor)
-    tiles = TiledFeatures(counted, tiling, CPU)
+    tiles = TiledFeatureExtractor(counted, tiling, CPU)
     targets = compute_targets(tiles, random_image(1, *size), exemplars(random_image(2, 75, 58)), weights)
     image, number = random_image(3, *size), len(tiling.tiles(size))
     assert number > 5
@@ -136,7 +136,7 @@ def test_buffers_give_the_same_result(checkpoint_first_block: bool) -> None:
     """Even where the buffers of a tile are used again by other tiles and evaluations."""
     config, size = TransferConfig(**SHALLOW), (67, 53)
     extractor, weights = FusedVGG(network(config, torch.float32), torch.bfloat16), LossWeights.of(config, 57.6)
-    tiles = TiledFeatures(extractor, Tiling.of("vgg19", extractor.taps, 16), CPU)
+    tiles = TiledFeatureExtractor(extractor, Tiling.of("vgg19", extractor.taps, 16), CPU)
     targets = compute_targets(
         tiles, random_image(1, *size).float(), exemplars(random_image(2, 75, 58).float()), weights
     )
@@ -158,7 +158,7 @@ def test_content_features_have_the_layout_of_evaluations() -> None:
         (plain, torch.contiguous_format),
         (FusedVGG(plain, torch.float32), torch.channels_last),
     ):
-        features, weights = TiledFeatures(extractor, tiling, CPU), LossWeights.of(config, 57.6)
+        features, weights = TiledFeatureExtractor(extractor, tiling, CPU), LossWeights.of(config, 57.6)
         found = compute_targets(features, image, exemplars(image), weights)
         assert found.content["relu3_1"].is_contiguous(memory_format=layout)
 
@@ -216,7 +216,7 @@ def test_at_most_one_tile_with_its_halo_is_read_at_a_time() -> None:
         seen.append(pixels.shape[2] * pixels.shape[3])
         return extractor(pixels)
 
-    tiles = TiledFeatures(watched, Tiling.of("vgg19", extractor.taps, 16), CPU)
+    tiles = TiledFeatureExtractor(watched, Tiling.of("vgg19", extractor.taps, 16), CPU)
     image = random_image(1, 90, 75).float()
     targets = compute_targets(tiles, image, exemplars(image.square()), weights)
     objective = TiledObjective(tiles, targets, weights)

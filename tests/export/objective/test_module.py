@@ -40,4 +40,4 @@ def test_module_equals_autograd_in_flat_areas(pooling: str) -> None:
 def test_module_returns_canonical_taps() -> None:
     module = ObjectiveModule(load_weights("vgg19"), ["conv_3_1"], ["relu1_1"], "max")
     assert (module.content_taps, module.style_taps) == (("relu3_1",), ("relu1_1",))
-    assert [layer.name for layer in module.plan][-2:] == ["conv3_1", "relu3_1"]
+    assert [layer.name for layer in module.network_layers][-2:] == ["conv3_1", "relu3_1"]

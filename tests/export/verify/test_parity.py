@@ -38,15 +38,15 @@ def comparison(actual: list[float], single: list[float], limit: float = 1e-3) ->
 
 def test_comparison_computes_each_metric() -> None:
     row = comparison([4.0, 3.5], [4.0, 2.75])
-    assert row.relative == pytest.approx(0.1)
-    assert row.largest == pytest.approx(0.5)
-    assert row.eager == pytest.approx(0.05)
-    assert row.to_eager == pytest.approx(0.75 / math.hypot(4, 2.75))
+    assert row.relative_l2 == pytest.approx(0.1)
+    assert row.max_abs == pytest.approx(0.5)
+    assert row.eager_relative_l2 == pytest.approx(0.05)
+    assert row.relative_l2_to_eager == pytest.approx(0.75 / math.hypot(4, 2.75))
 
 
 def test_bound_grows_with_the_error_of_eager_float32() -> None:
-    assert comparison([4.0, 3.0], [4.0, 3.0]).bound == 1e-3
-    assert comparison([4.0, 3.0], [4.0, 3.5]).bound == pytest.approx(0.1 * EAGER_FACTOR)
+    assert comparison([4.0, 3.0], [4.0, 3.0]).tolerance == 1e-3
+    assert comparison([4.0, 3.0], [4.0, 3.5]).tolerance == pytest.approx(0.1 * EAGER_FACTOR)
     assert comparison([4.0, 3.5], [4.0, 3.5]).passed
     assert not comparison([4.0, 3.5], [4.0, 3.0]).passed
 
@@ -66,7 +66,7 @@ def test_summary_contains_the_worst_of_each_quantity() -> None:
     summary = report.summary()
     assert report.passed
     assert report.worst is rows[1]
-    assert summary["features"]["relative_l2"] == rows[1].relative
+    assert summary["features"]["relative_l2"] == rows[1].relative_l2
     assert summary["features"]["max_abs"] == pytest.approx(3e-3, rel=1e-4)
     assert summary["gradient"]["relative_l2"] == 0
 

@@ -17,24 +17,24 @@ ExtractFeatures = Callable[[Tensor], Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True)
-class TiledFeatures:
+class TiledFeatureExtractor:
     """A feature extractor that reads images in tiles.
 
-    `extractor` runs on `device`, wherever the images are stored. The ranks of `group` share the tiles; `tiling` divides
+    `network` runs on `device`, wherever the images are stored. The ranks of `group` share the tiles; `tiling` divides
     images for that many ranks.
     """
 
-    extractor: ExtractFeatures
+    network: ExtractFeatures
     tiling: Tiling
     device: torch.device
     group: ProcessGroup = SINGLE_PROCESS
 
     @classmethod
     def whole(
-        cls, extractor: ExtractFeatures, arch: str, taps: Sequence[str], device: torch.device | str = "cpu"
+        cls, network: ExtractFeatures, arch: str, taps: Sequence[str], device: torch.device | str = "cpu"
     ) -> Self:
-        """Return the features of images that are not divided, for `taps` of the architecture `arch`."""
-        return cls(extractor, Tiling.of(arch, taps, UNLIMITED), torch.device(device))
+        """Return an extractor that does not divide images, for `taps` of the architecture `arch`."""
+        return cls(network, Tiling.of(arch, taps, UNLIMITED), torch.device(device))
 
     def tiles(self, image: Tensor) -> tuple[Tile, ...]:
         """Return the tiles of `image` (1, 3, H, W) that this rank evaluates."""
@@ -46,7 +46,7 @@ class TiledFeatures:
 
     def of_tile(self, image: Tensor, tile: Tile) -> dict[str, Tensor]:
         """Compute the features (1, C, h, w) of a tile by tap, without its halo."""
-        return self.crop(self.extractor(self.read(image, tile)), tile)
+        return self.crop(self.network(self.read(image, tile)), tile)
 
     def crop(self, features: Mapping[str, Tensor], tile: Tile) -> dict[str, Tensor]:
         """Remove the halo from the features (1, C, h, w) of a tile."""
