@@ -4,16 +4,16 @@
 `--device cpu` only those of one device. The options of pytest-benchmark work as well.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from bench.machine import available_devices, describe_machine, matmul_rate, synchronize
-from bench.memory import peak_memory
+from bench.machine import describe_machine, synchronize
 from bench.suites.cases import Case, Unavailable, synthetic_image
+from bench.suites.figures import Measure, WriteImages, record_figures, require_device
+from bench.suites.peak_memory import peak_memory
 from bench.suites.workloads import prepare
 from core.image.writing import write_image
 
@@ -24,9 +24,6 @@ MARKERS = {
     "long": "takes minutes on a CPU",
 }
 DEVICES = ("cpu", "cuda")
-
-WriteImages = Callable[[int, int], list[str]]
-Measure = Callable[..., None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -106,30 +103,6 @@ def measure(benchmark: Any, artifacts: Path) -> Measure:
         )
 
     return measure_case
-
-
-def require_device(device: str) -> None:
-    """Skip the test if this machine lacks the device."""
-    if device not in available_devices():
-        pytest.skip(f"this machine has no {device} device")
-
-
-def record_figures(benchmark: Any, **figures: Any) -> None:
-    """Write the figures of a benchmark, and the rates derived from its median round, into its `extra_info`.
-
-    `bench.results.Figures` lists the fields. No rates are derived with `--benchmark-disable`.
-    """
-    machine = describe_machine()
-    benchmark.extra_info.update(figures, machine=machine.name, versions=machine.versions)
-    if benchmark.stats is None or "width" not in figures:
-        return
-    rate = figures["evaluations"] / benchmark.stats.stats.median
-    benchmark.extra_info["evaluations_per_second"] = rate
-    benchmark.extra_info["megapixel_evaluations_per_second"] = rate * figures["width"] * figures["height"] / 1e6
-    if figures.get("flop"):
-        limit = matmul_rate(figures["device"], figures["precision"])
-        benchmark.extra_info["limit_flop_per_second"] = limit
-        benchmark.extra_info["share_of_limit"] = figures["flop"] * rate / limit
 
 
 def _reset_peak(device: str) -> None:

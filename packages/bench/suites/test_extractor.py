@@ -2,9 +2,9 @@
 
 import pytest
 
-from bench.conftest import Measure
 from bench.suites.cases import Case
 from bench.suites.extractor import EXTRACTORS
+from bench.suites.figures import Measure
 
 SIZES = (
     pytest.param(224, marks=pytest.mark.small),

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from bench.conftest import WriteImages, record_figures
-from bench.memory import run_process
 from bench.suites.cases import CONFIG
+from bench.suites.figures import WriteImages, record_figures
+from bench.suites.peak_memory import run_process
 from core.memory.plan import estimate_memory
 
 EVALUATIONS = CONFIG.history + 4

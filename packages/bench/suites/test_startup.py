@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bench.conftest import WriteImages, record_figures, require_device
-from bench.memory import run_process
+from bench.suites.figures import WriteImages, record_figures, require_device
+from bench.suites.peak_memory import run_process
 
 pytestmark = pytest.mark.small
 ROUNDS = 3

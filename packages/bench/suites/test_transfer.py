@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.conftest import Measure
 from bench.suites.cases import Case
+from bench.suites.figures import Measure
 
 ROUNDS = 3
 

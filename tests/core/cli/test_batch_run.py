@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from core import TransferConfig
-from core.backends.loaded_network import Network
-from core.image.reading import read_record
+from core.backends.loaded_network import LoadedNetwork
+from core.image.embedded_record import read_record
 from core.style_transfer import stylize
 from support.core_commands import batch, files_in
 from support.images import pixels_of
@@ -38,8 +38,8 @@ def images(content_path: Path, style_path: Path, tmp_path: Path) -> tuple[object
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[TransferConfig]:
     """The configurations that networks are loaded for during the test, in order."""
     configs: list[TransferConfig] = []
-    load = Network.load
-    monkeypatch.setattr(Network, "load", lambda config, *rest, **named: configs.append(config) or load(config))
+    load = LoadedNetwork.load
+    monkeypatch.setattr(LoadedNetwork, "load", lambda config, *rest, **named: configs.append(config) or load(config))
     return configs
 
 

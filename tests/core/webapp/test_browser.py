@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.image.reading import read_record
+from core.image.embedded_record import read_record
 from core.webapp.server import LOOPBACK
 from core.webapp.theme import DARK, LIGHT
 from support.images import CHROMIUM, pixels_of

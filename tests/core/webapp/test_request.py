@@ -10,7 +10,7 @@ from PIL import Image
 
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
-from core.image.reading import read_record
+from core.image.embedded_record import read_record
 from core.webapp.job_queue import JobQueue
 from core.webapp.request import MAX_OUTPUT_SIDE, StyleChoice, TransferRequest, submit_request
 from core.webapp.uploads import SessionDir, UploadedImage

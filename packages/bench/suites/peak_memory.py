@@ -1,4 +1,4 @@
-"""Peak memory of a command or a workload, measured in a fresh process: `python -m bench.memory CASE FOLDER`."""
+"""Peak memory of a command or a workload, in a fresh process: `python -m bench.suites.peak_memory CASE FOLDER`."""
 
 import json
 import subprocess
@@ -36,7 +36,7 @@ def run_process(arguments: Sequence[str]) -> ProcessUsage:
 
 def peak_memory(case: Case, artifacts: Path) -> int:
     """Return the largest resident set, in bytes, of a fresh process that runs the workload of `case` once."""
-    return run_process(["-m", "bench.memory", json.dumps(asdict(case)), str(artifacts)]).peak_memory_bytes
+    return run_process(["-m", "bench.suites.peak_memory", json.dumps(asdict(case)), str(artifacts)]).peak_memory_bytes
 
 
 def main(case: str, artifacts: str) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.memory import peak_memory, run_process
 from bench.suites.cases import Case
+from bench.suites.peak_memory import peak_memory, run_process
 from core.errors import StyleTransferError
 
 MEBIBYTE = 2**20
