@@ -21,6 +21,7 @@ from core.config.transfer_config import TransferConfig
 from core.network.vgg import load_vgg_features
 from core.network.weights import load_weights
 from export.io_spec import TOLERANCES
+from support.backends import objective_of
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -169,7 +170,7 @@ def test_stylize(shell: Shell, backend: TorchBackend) -> None:
     """The first loss is that of the content image."""
     losses = [float(loss) for loss in re.findall(r"loss (\S+)", shell.run("Your own optimiser"))]
     content, style = shell.image("cup.png"), shell.image("night.png")
-    evaluation = backend.objective(content.numpy(), style.numpy())(content)
+    evaluation = objective_of(backend, content.numpy(), style.numpy())(content)
     assert losses[0] == pytest.approx(evaluation.loss, rel=1e-4)
     assert losses[-1] < 0.2 * losses[0]
     assert shell.image("result.png").shape == content.shape

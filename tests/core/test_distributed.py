@@ -30,7 +30,9 @@ def torchrun(processes: int, *arguments: object) -> list[str]:
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT)
+    paths = os.pathsep.join([str(WORKER.parents[1]), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": paths}  # for the imports of the worker
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT, env=environment)
 
 
 def error_lines(errors: str) -> list[str]:

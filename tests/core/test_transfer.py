@@ -219,7 +219,7 @@ def test_exported_extractor_gives_the_same_result(
     assert ran.exit_code == 0, ran.output
     records = [json.loads(path.read_text()) for path in (eager, deployed)]
     assert records[0]["delivered"] == pytest.approx(records[1]["delivered"], rel=1e-3)
-    assert records[1]["engine"]["extractor_runs_on"]
+    assert records[1]["backend"]["extractor_runs_on"]
     assert transfer("--config", tmp_path / "b.png", "-o", tmp_path / "again.png").exit_code == 0
     np.testing.assert_array_equal(pixels_of(tmp_path / "b.png"), pixels_of(tmp_path / "again.png"))
 

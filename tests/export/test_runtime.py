@@ -64,7 +64,7 @@ def test_run_gives_the_image_of_pytorch(
     expected = stylize(content_path, style_path, TransferConfig(**OPTIONS, image_size=64, iterations=25, device="cpu"))
     written = json.loads(record.read_text())
     assert written["delivered"]["loss"] == pytest.approx(expected.record["delivered"]["loss"], rel=0.01)
-    assert written["engine"]["engine"] == "onnxruntime"
+    assert written["backend"]["name"] == "onnxruntime"
     actual, reference = pixels_of(output).astype(float), np.asarray(expected.image, float)
     assert actual.shape == reference.shape
     assert np.abs(actual - reference).mean() < 3

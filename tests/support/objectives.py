@@ -48,11 +48,15 @@ def loss_weights(content_taps: tuple[str, ...], style_taps: tuple[str, ...], tv:
 
 def reference_and_arguments(module: Any, image: Tensor, *, style: Tensor | None = None) -> tuple[Any, list[Any]]:
     """The objective by autograd, and the arguments for which `module`, an `ObjectiveModule`, computes the same."""
-    from core.objective.objective import ReferenceObjective, compute_targets
+    from core.objective.reference import ReferenceObjective
+    from core.objective.targets import compute_targets
+    from core.objective.tiled_extractor import TiledFeatureExtractor
+    from core.styles import StyleExemplar
 
     weights = loss_weights(module.content_taps, module.style_taps)
     style = noise(1, 3, 40, 35, seed=9).to(image.dtype) if style is None else style
-    targets = compute_targets(module.extractor, image.flip(3), style, weights)
+    extractor = TiledFeatureExtractor.whole(module.extractor, module.extractor.arch, module.extractor.taps)
+    targets = compute_targets(extractor, image.flip(3), [StyleExemplar((style,))], weights)
     content = [targets.content[tap] for tap in module.content_taps]
     grams = [targets.styles[0].statistics[tap] for tap in module.style_taps]
     numbers = [[*weights.content.values()], [*weights.style.values()], [weights.tv]]

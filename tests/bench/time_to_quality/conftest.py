@@ -9,7 +9,7 @@ import pytest
 from bench.time_to_quality.task import Task
 from core.image.reading import read_image
 from core.image.resize import resize
-from core.image.writing import quantise
+from core.image.writing import quantize
 from core.network.weights import load_weights
 from support.quality_tasks import SHORT, SIZE
 from support.tiny_vgg import use_tiny_vgg
@@ -17,7 +17,7 @@ from support.tiny_vgg import use_tiny_vgg
 
 def make_task(content_path: Path, style_path: Path, weights: Any) -> Task:
     content, style = (read_image(path).pixels for path in (content_path, style_path))
-    small = quantise(resize(content, SIZE)), quantise(resize(style, (36, 40)))
+    small = quantize(resize(content, SIZE)), quantize(resize(style, (36, 40)))
     return Task(*small, SHORT, weights, evaluations=3)
 
 

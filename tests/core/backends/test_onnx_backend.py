@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from core.arrays import Pixels, size_of
+from core.arrays import Pixels
 from core.artifacts.extractors import open_extractor
 from core.artifacts.manifest import read_manifest
 from core.backends.onnx_backend import OnnxBackend, features_for, gram
@@ -19,7 +18,7 @@ from core.image.reading import read_image
 from core.image.resize import resize
 from core.objective.gram import gram as torch_gram
 from core.style_transfer import stylize
-from core.styles import StyleExemplar
+from support.backends import objective_of
 from support.objectives import OPTIONS, exported_objective
 
 Exported = Callable[..., Path]
@@ -42,11 +41,6 @@ def backend_for(config: TransferConfig) -> OnnxBackend:
 
 def images(content_path: Path, style_path: Path) -> tuple[Pixels, Pixels]:
     return resize(read_image(content_path).pixels, (47, 31)), resize(read_image(style_path).pixels, (36, 40))
-
-
-def objective_of(backend: OnnxBackend | TorchBackend, content: Pixels, style: Pixels) -> Any:
-    plan = backend.plan(size_of(content), size_of(style))
-    return backend.objective(content, [StyleExemplar((style,))], plan)
 
 
 def no_features(pixels: Pixels) -> Mapping[str, Pixels]:

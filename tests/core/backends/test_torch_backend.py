@@ -9,18 +9,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.arrays import Pixels, size_of
+from core.arrays import Pixels
 from core.backends import torch_backend
 from core.backends.loaded_network import LoadedNetwork
-from core.backends.torch_backend import TorchBackend, TorchObjective
+from core.backends.torch_backend import TorchBackend
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError
 from core.memory import allocator
-from core.memory.plan import Memory, Plan, plan_memory
+from core.memory.plan import Memory, plan_memory
 from core.network.vjp import FeaturesWithVJP, SaveForBackward, forward_with_vjp, save_by_reference
 from core.optim import minimize as optim_minimize
 from core.style_transfer import stylize
-from core.styles import StyleExemplar
+from support.backends import objective_of
 
 CONFIG = TransferConfig(
     content_layers="relu2_1", style_layers="relu1_1,relu2_1", image_size=300, scales=1, iterations=6, device="cpu"
@@ -56,11 +56,6 @@ class LimitedExtractor:
 def limited_backend(pixels: int, after: int = 0) -> TorchBackend:
     network = LoadedNetwork.load(CONFIG)
     return TorchBackend(CONFIG, replace(network, extractor=LimitedExtractor(network.extractor, pixels, after)))
-
-
-def objective_of(backend: TorchBackend, content: Pixels, style: Pixels, plan: Plan | None = None) -> TorchObjective:
-    plan = plan or backend.plan(size_of(content), size_of(style))
-    return backend.objective(content, [StyleExemplar((style,))], plan)
 
 
 def test_targets_and_evaluations_continue_with_smaller_tiles() -> None:

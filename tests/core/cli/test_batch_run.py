@@ -63,7 +63,7 @@ def test_batch_gives_the_results_of_single_runs_and_loads_the_network_once(
     np.testing.assert_array_equal(pixels_of(output), np.asarray(single.image))
     record = json.loads(read_record(output) or "")
     assert record["config"] == json.loads(json.dumps(config.to_dict()))
-    assert record["engine"] == json.loads(json.dumps(single.record["engine"]))
+    assert record["backend"] == json.loads(json.dumps(single.record["backend"]))
     assert f"8 of 8: {tmp_path / 'out'}" in ran.stderr
 
 

@@ -88,7 +88,7 @@ def test_directory_of_images_is_one_style(content_path: Path, style_path: Path, 
         (tmp_path / "styles" / image.name).write_bytes(image.read_bytes())
     assert run("-c", content_path, "-s", tmp_path / "styles", "-o", tmp_path / "output.png").exit_code == 0
     (style,) = read_options(tmp_path / "output.png")["style"]
-    assert len(style.pictures) == 2
+    assert len(style.images) == 2
 
 
 def test_run_writes_snapshots(content_path: Path, style_path: Path, tmp_path: Path) -> None:
@@ -140,10 +140,10 @@ def test_files_of_a_run_do_not_overwrite_each_other(
         content_path, [style], [f"{mask}=1"], output, {}, CONFIG, record=record, checkpoint=checkpoint
     )
     file = (files | {"record": record, "checkpoint": checkpoint})[overwritten]
-    with pytest.raises(UsageError, match="another file of this run"):
+    with pytest.raises(UsageError, match="refusing to overwrite"):
         open_video(file, paths, CONFIG, 12)
     if overwritten in files:
-        with pytest.raises(UsageError, match="another file of this run"):
+        with pytest.raises(UsageError, match="refusing to overwrite"):
             resolve_paths(content_path, [style], [f"{mask}=1"], output, {}, CONFIG, record=file)
 
 

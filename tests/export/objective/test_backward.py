@@ -20,6 +20,7 @@ from export.objective.backward import (
     total_variation_grad,
 )
 from export.objective.module import ObjectiveModule
+from support.backends import objective_of
 from support.objectives import noise, relative_difference
 
 
@@ -59,7 +60,7 @@ def test_backward_equals_the_fused_network_and_losses_of_core(pooling: str, tiny
     content, image = (noise(1, 3, 48, 41, seed=seed).float() for seed in (0, 1))
     style = noise(1, 3, 37, 52, seed=2).float()
     backend = TorchBackend(config)
-    expected = backend.objective(content.numpy(), style.numpy())(image)
+    expected = objective_of(backend, content.numpy(), style.numpy())(image)
     scale = load_weights("vgg19").preprocessing.activation_scale
     content_features, style_features = module.extractor(content), module.extractor(style)
     loss, gradient, *_ = module(
