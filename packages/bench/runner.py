@@ -12,6 +12,8 @@ PACKAGE = Path(__file__).parent
 SUITES = {path.stem.removeprefix("test_"): path for path in sorted((PACKAGE / "suites").glob("test_*.py"))}
 """Files of the suites by name."""
 
+FORMER_SUITE_NAMES = {"optimiser": "optimizer"}
+
 MARKERS = {"quick": "small and not long", "usual": "not large and not long", "full": ""}
 """Marker expressions by length of the run."""
 
@@ -32,6 +34,7 @@ def run_suites(output: Path, *, length: str, device: str, suite: str | None) -> 
         UsageError: There is no such suite, or it has no benchmark of that length on that device.
         StyleTransferError: The machine lacks the device, or a benchmark failed; nothing is written then.
     """
+    suite = FORMER_SUITE_NAMES.get(suite, suite) if suite else None
     if suite is not None and suite not in SUITES:
         raise UsageError(f"there is no suite {suite!r}: expected one of {', '.join(SUITES)}")
     if device not in ("all", *available_devices()):

@@ -1,7 +1,9 @@
 """The PyTorch backend: after an allocation failure it continues with smaller tiles."""
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.arrays import Pixels
+from core.arrays import Pixels, size_of
 from core.backends import torch_backend
 from core.backends.loaded_network import LoadedNetwork
 from core.backends.torch_backend import TorchBackend
@@ -17,7 +19,9 @@ from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError
 from core.memory import allocator
 from core.memory.plan import Memory, plan_memory
+from core.multiscale.parametrization import Parametrization
 from core.network.vjp import FeaturesWithVJP, SaveForBackward, forward_with_vjp, save_by_reference
+from core.objective.tiled import TiledObjective
 from core.optim import minimize as optim_minimize
 from core.style_transfer import stylize
 from support.backends import objective_of
@@ -124,6 +128,25 @@ def test_arrays_of_any_size_are_stored_where_the_plan_says() -> None:
     elsewhere = TorchBackend(CONFIG, replace(LoadedNetwork.load(CONFIG), device=torch.device("meta")))
     assert elsewhere.to_array(np.ones((1, 1, 1, 1), np.float32), plan).device.type == "meta"
     assert elsewhere.to_array(np.ones((1, 1, 1, 1), np.float32), replace(plan, host_memory=1)).device.type == "cpu"
+
+
+def test_an_evaluation_passes_at_most_four_frames_before_the_mathematics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the optimiser and `TiledObjective`, with a parametrization; frames of PyTorch are not counted."""
+    content = random_image(0)
+    backend, parametrization = TorchBackend(CONFIG), Parametrization(content, luminance_only=True)
+    plan = backend.plan(size_of(content), size_of(content))
+    to_array = partial(backend.to_array, plan=plan)
+    objective = objective_of(backend, parametrization.content, random_image(1), plan)
+    frames: list[str] = []
+
+    def recorded(self: TiledObjective, image: Tensor) -> None:
+        frames.extend(frame.name for frame in traceback.extract_stack()[:-1] if "/packages/" in frame.filename)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TiledObjective, "evaluate", recorded)
+    with pytest.raises(KeyboardInterrupt):
+        parametrization.compose_with(objective, to_array)(to_array(parametrization.to_parameters(content)))
+    assert len(frames) <= 4
 
 
 def test_plans_depend_on_the_size_of_the_style() -> None:
