@@ -21,7 +21,7 @@ Suite = Annotated[str | None, typer.Option(help="Single suite to run: extractor,
 FailAbove = Annotated[float, typer.Option(help="Largest allowed ratio of time or memory, NEW over BASE.")]
 By = Annotated[
     Literal["time", "share"],
-    typer.Option(help="'share' relates each run to the limit of its machine, for runs on different machines."),
+    typer.Option(help="'share' multiplies times by the measured peak FLOP/s, for runs of different machines."),
 ]
 AllowRemoved = Annotated[
     list[str] | None, typer.Option(metavar="NAME", help="Benchmark that may be missing from NEW; 'all' for any.")

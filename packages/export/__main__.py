@@ -55,7 +55,7 @@ def extractor(
     """Export the feature extractor: image in, features at the chosen layers out.
 
     The image is RGB in [0, 1], (batch, 3, height, width), with any batch size and sides of at least 16 pixels. The file
-    is written only if its features match PyTorch in float64.
+    is written only if its errors against PyTorch in float64 are within the tolerances.
     """
     with report_errors():
         config, _ = resolve_config(options)
@@ -80,7 +80,8 @@ def objective(output: OutputPath, sha256: Checksum = True, **options: Any) -> No
     """Export the objective as one ONNX graph: image, targets and weights in, loss and gradient out.
 
     The graph contains the network up to the deepest layer and uses standard operators only. Images may have any sides
-    of at least 16 pixels. The style loss is Gram. The file is written only if loss and gradient match PyTorch.
+    of at least 16 pixels (32 if the deepest layer is pool5). The style loss is Gram. The file is written only if the
+    errors of loss and gradient are within the tolerances.
     """
     with report_errors():
         config, _ = resolve_config(options)

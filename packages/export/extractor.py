@@ -54,8 +54,9 @@ def export_extractor(
     )
     module: nn.Module = eager
     if precision == "fp16":
-        scale = weights.preprocessing.activation_scale
-        module = HalfExtractor(eager, scale, always=format == "onnx")
+        activation_scale = weights.preprocessing.activation_scale
+        # Other runtimes compute in float16 on every device.
+        module = HalfExtractor(eager, activation_scale, always=format == "onnx")
 
     def verify(written: Path) -> ParityReport:
         return _verify_written(written, eager, format)
@@ -74,4 +75,4 @@ def _convert(module: nn.Module, format: Format, outputs: Sequence[TensorSpec]) -
 def _verify_written(path: Path, eager: VGGFeatures, format: Format) -> ParityReport:
     if format == "onnx":
         check_onnx(path)
-    return verify_extractor(path, eager, trusted=True)
+    return verify_extractor(path, eager, trusted=True)  # written by this process, so safe to unpickle

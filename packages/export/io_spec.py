@@ -21,10 +21,11 @@ TOLERANCES: Mapping[tuple[Kind, Precision], Mapping[str, float]] = {
     ("extractor", "fp16"): {"features": 2e-3, "gradient": 5e-2},
     ("objective", "fp32"): {"loss": 1e-6, "gradient": 1e-6},
 }
-"""Allowed relative L2 differences from eager float64.
+"""Allowed relative L2 errors against eager float64; twice the error of eager float32 is allowed where that is larger.
 
-The gradient of an extractor has a larger one: where rounding switches a ReLU or a maximum, a whole path of the gradient
-changes, in eager float32 too. An objective is verified at images where that does not happen.
+The tolerance of the gradient of an extractor is larger: where rounding changes the sign of a ReLU input or the argmax
+of a max-pooling window, a whole path of the gradient changes, in eager float32 too. An objective is verified at images
+where that does not happen.
 """
 
 STYLE_LOSS = "gram"
@@ -37,7 +38,8 @@ class TensorSpec:
 
     Attributes:
         name: Name in the ONNX graph and in the manifest.
-        shape: Length or name of each axis: "batch", "height", "width", or a fraction such as "height // 8".
+        shape: Length or name of each axis: "batch", "height", "width", or a floor division such as
+            "height // 8".
         meaning: Range and meaning, for the manifest.
         min_side: Smallest height and width.
     """
@@ -55,7 +57,7 @@ class TensorSpec:
     def example(self) -> Tensor:
         """Return zeros to trace with.
 
-        Tracers treat an axis of length 1 as constant, so images have twice and three times the smallest side: then no
+        Tracers specialise axes of length 1, so the example height is twice and the width three times `min_side`, and no
         axis of a feature map has length 1.
         """
         return torch.zeros([side if isinstance(side, int) else self._example_length(side) for side in self.shape])
@@ -108,18 +110,18 @@ def extractor_inputs() -> Inputs:
 def extractor_outputs(arch: str, taps: Sequence[str]) -> list[TensorSpec]:
     """Return the outputs of an extractor for canonical layer names."""
     table = {layer.name: layer for layer in layers(arch)}
-    meaning = "on the scale of the published network"
+    meaning = "features of the published network, not divided by activation_scale"
     return [TensorSpec(tap, _feature_shape("batch", table[tap]), meaning) for tap in taps]
 
 
-def objective_inputs(plan: Sequence[Layer], content_taps: Sequence[str], style_taps: Sequence[str]) -> Inputs:
+def objective_inputs(network_layers: Sequence[Layer], content_taps: Sequence[str], style_taps: Sequence[str]) -> Inputs:
     """Return the arguments of `export.objective.module.ObjectiveModule`.
 
-    `plan`: The layers of the network up to the deepest tap.
+    `network_layers`: The layers of the network up to the deepest tap, in order.
     """
-    table = {layer.name: layer for layer in plan}
+    table = {layer.name: layer for layer in network_layers}
     channels = {tap: table[tap].out_channels for tap in style_taps}
-    min_side = max(MIN_SIDE, plan[-1].stride)  # gives the deepest layer at least one position
+    min_side = max(MIN_SIDE, network_layers[-1].stride)  # gives the deepest layer at least one position
     content_weights = "one weight per layer of content_taps, divided by activation_scale ** 2"
     style_weights = "one weight per layer of style_taps, divided by activation_scale ** 4"
     return {
@@ -130,7 +132,9 @@ def objective_inputs(plan: Sequence[Layer], content_taps: Sequence[str], style_t
         ],
         "grams": [
             TensorSpec(
-                GRAM.format(tap), (1, channels[tap], channels[tap]), "features @ features.T / positions of the style"
+                GRAM.format(tap),
+                (1, channels[tap], channels[tap]),
+                "Gram matrix of the style image: features @ features.T / (height * width)",
             )
             for tap in style_taps
         ],
@@ -144,7 +148,7 @@ def objective_outputs() -> list[TensorSpec]:
     """Return the outputs of `export.objective.module.ObjectiveModule`, in order."""
     return [
         TensorSpec("loss", (), "the sum of the weighted losses"),
-        TensorSpec("gradient", (1, 3, "height", "width"), "of the loss with respect to the image"),
+        TensorSpec("gradient", (1, 3, "height", "width"), "gradient of the loss with respect to the image"),
         TensorSpec("content", (), "the weighted content loss"),
         TensorSpec("style", (), "the weighted style loss"),
         TensorSpec("tv", (), "the weighted total variation"),

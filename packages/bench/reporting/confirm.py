@@ -16,7 +16,7 @@ from core.errors import StyleTransferError, UsageError
 def confirm_regressions(
     names: Sequence[str], base_command: str, new_command: str, *, fail_above: float, by: By
 ) -> Comparison:
-    """Run the benchmarks `names` again on both sides and return their comparison.
+    """Run the benchmarks `names` again in the base and in the new version, and return the comparison.
 
     Args:
         names: Test names of pytest.

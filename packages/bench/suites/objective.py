@@ -28,10 +28,11 @@ OBJECTIVES: Mapping[str, Mapping[str, str]] = {
     "torchscript": {"extractor": "extractor.pt"},
     "onnxruntime": {"objective": "objective.onnx"},
 }
-"""Options of the configuration by backend; names of files stand for exported artifacts.
+"""Configuration options of every measured variant; a file name stands for an exported artifact.
 
-"eager" evaluates the plain network by autograd, as most other programs do. Backends that are not listed, such as
-"default" of the suite `growth`, have no options.
+`Case.backend` names the variant; all but "onnxruntime" run in `TorchBackend`. "eager" evaluates the plain network by
+autograd, as most other programs do. A name that is not listed, such as "default" of the suite `growth`, uses the
+default configuration.
 """
 
 

@@ -27,7 +27,7 @@ StylePaths = Annotated[
         "--style",
         "-s",
         metavar="FILE[@X,Y,W,H][:WEIGHT]",
-        help="Style image, or a directory of style images. Repeatable; styles are blended by WEIGHT.",
+        help="Style image or directory of style images; @X,Y,W,H crops it. Repeatable; styles are blended by WEIGHT.",
         show_default=False,
     ),
 ]
@@ -36,8 +36,8 @@ Regions = Annotated[
     typer.Option(
         "--region",
         metavar="MASK=STYLE",
-        help="Apply STYLE where MASK is white; black areas keep the content image. Repeatable. "
-        "A --style without a region applies to the whole image.",
+        help="Apply STYLE, a file or the number of a --style, where MASK is white; black areas keep the content image. "
+        "Repeatable. A --style without a region applies to the whole image.",
         show_default=False,
     ),
 ]

@@ -39,12 +39,12 @@ class RunPaths:
 
     @property
     def inputs(self) -> tuple[ImageSource | None, ...]:
-        """All images that the run reads."""
+        """The content image, the style images and the region masks; None for a style without a region."""
         return self.content, *(source for style in self.styles for source in (*style.images, style.region))
 
     @property
     def files(self) -> tuple[ImageSource | None, ...]:
-        """All files; None for one that is not given."""
+        """The inputs, the output, the record and the checkpoint; None for one that is not given."""
         return *self.inputs, self.output, self.record, self.checkpoint
 
     def build_schedule(self, config: TransferConfig) -> tuple[Scale, ...]:
@@ -64,7 +64,10 @@ def resolve_paths(
     record: Path | None = None,
     checkpoint: Path | None = None,
 ) -> RunPaths:
-    """Choose each path from the command line, else from the `--config` file, and check that the run can use it.
+    """Return the paths of a run, and check that it can use them.
+
+    `--content`, `--style` and `--output` override the `--config` file. The regions of the command line are assigned to
+    the chosen styles. Record and checkpoint come from the command line only.
 
     Args:
         content: The flag `--content`.

@@ -30,7 +30,10 @@ class TransferConfig:
     """
 
     image_size: int = option(
-        512, "Image", "Maximum long side of the output image in pixels; see --image-size-side.", minimum=MIN_SIDE
+        512,
+        "Image",
+        "Maximum long side (or short side, see --image-size-side) of the output, in pixels.",
+        minimum=MIN_SIDE,
     )
     image_size_side: Literal["long", "short"] = option(
         "long", "Image", "Side that --image-size refers to: 'long' (never upscales) or 'short' (resized exactly)."
@@ -150,10 +153,10 @@ class TransferConfig:
     max_memory: int = option(
         0,
         "Machine",
-        "Memory limit on the compute device, e.g. 6GB; 0 = all free memory. Larger images are evaluated in tiles.",
+        "Memory limit on the compute device, e.g. 6GB; 0 for all free memory. Images that need more are tiled.",
         size=True,
     )
-    tile_size: int = option(0, "Machine", "Side of the tiles, in pixels; 0 for automatic.", minimum=0)
+    tile_size: int = option(0, "Machine", "Largest side of a tile, in pixels; 0 for automatic.", minimum=0)
 
     def __post_init__(self) -> None:
         """Convert every value into its stored form, and refuse values that cannot work."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from core.config.transfer_config import TransferConfig
 
 PLANNED_SHARE = 0.9
-"""The share of the available memory that plans may use: estimates are inexact, and small blocks leave gaps."""
+"""The share of the available memory that plans may use; the rest covers inexact estimates and fragmentation."""
 
 TILE_SIDES = (4096, 3072, 2048, 1536, 1024, 768, 512, 384, 256, 192, 128)
 """Tile sides to choose from, in pixels. With few sides, a little more or less free memory seldom changes the plan; with
@@ -28,14 +28,14 @@ HISTORY_PENALTY = (1.0, 1.01, 1.04, 1.12, 1.15)
 
 @dataclass(frozen=True)
 class Memory:
-    """The bytes that plans may use: of the host, and of the device if it has its own memory; unknown is infinite."""
+    """Bytes that plans may use, of the host, and of the device if it has memory of its own; math.inf for no limit."""
 
     host: float
     device: float | None = None
 
     @classmethod
     def of(cls, config: "TransferConfig", host: float, device: float | None = None) -> Self:
-        """Return the planned share of the available bytes; `config.max_memory` replaces them where the network runs."""
+        """Return `PLANNED_SHARE` of the bytes; `config.max_memory`, if set, replaces those where the network runs."""
         available = config.max_memory or (host if device is None else device)
         if device is None:
             return cls(PLANNED_SHARE * available)
@@ -48,7 +48,8 @@ class Plan:
 
     Attributes:
         size: Width and height of the image.
-        tile_size: Largest side of a tile, or height of a strip; 0 for the whole image.
+        tile_size: Largest side of a tile, or largest height of a strip; 0 for no limit: the whole image, or its equal
+            division among several ranks.
         history: Number of curvature pairs of L-BFGS.
         memory: Estimated bytes where the network runs.
         host_memory: Estimated bytes on the host, if the device has room for tiles but not for the state of the
@@ -58,7 +59,8 @@ class Plan:
         world_size: Number of ranks that share the tiles.
         cached_tiles: Tiles of each rank whose activations are saved for the backward pass.
         work: Work of an evaluation relative to one of the whole image without tiles.
-        retain_freed: Enough headroom to keep freed memory in the process: as much again as the network takes.
+        retain_freed: Whether to keep freed memory in the process for the next evaluation; true if as much memory as the
+            network takes remains free.
         checkpoint_first_block: Recompute the layers before the first pooling (activation checkpointing).
         strips: Whether tiles are as wide as the image.
     """
@@ -124,10 +126,12 @@ def plan_memory(
     precision: str = "fp32",
     world_size: int = 1,
 ) -> Plan:
-    """Return the plan with the least work that fits: the whole image, else tiles, else tiles and a shorter history.
+    """Return the plan that fits with the least work per evaluation times `relative_evaluations`.
 
-    Before the history becomes shorter, the state of the optimiser moves from the device to the host. If nothing fits,
-    the result is the plan that takes the least memory, with `insufficient_memory` set.
+    Candidates are the whole image and tiles, each with the full or a shorter history. On a device with memory of its
+    own, the full history on the device is tried first; only if nothing fits, the state of the optimiser moves to the
+    host, and the history may be shorter. If nothing fits then, the result is the plan that takes the least memory, with
+    `insufficient_memory` set.
 
     Args:
         size: Width and height of the image.
@@ -139,7 +143,8 @@ def plan_memory(
     """
     available = memory.host if memory.device is None else memory.device
     tiles = _tile_choices(size, config, world_size)
-    # Only the fused network supports activation checkpointing, and only the fused network computes in bfloat16.
+    # Only the fused network supports activation checkpointing. bfloat16 implies it; with another precision the network
+    # may be an exported module or, on MPS, the eager one.
     checkpointing = (False, True) if precision == "bf16" else (False,)
     for states in _state_choices(config, memory):
         plans: list[Plan] = []
@@ -191,7 +196,8 @@ def relative_evaluations(history: int, wanted: int) -> float:
 def _tile_choices(size: "Size", config: "TransferConfig", world_size: int) -> list[tuple[int, bool]]:
     """Return the tile sizes to choose from, each with whether the tiles are strips.
 
-    Of choices with equal work the first is the best. The features of strips need not be copied.
+    The order matters: `plan_memory` takes the first of several plans with equal work. Strips precede square tiles
+    because their features need not be copied.
     """
     if config.tile_size:
         return [(config.tile_size, False)]
@@ -201,7 +207,7 @@ def _tile_choices(size: "Size", config: "TransferConfig", world_size: int) -> li
 
 
 def _state_choices(config: "TransferConfig", memory: Memory) -> Iterator[list[tuple[int, bool]]]:
-    """Yield lists of (history, on host) to choose from; the next list applies if nothing in the last one fits."""
+    """Yield lists of (history, on host) to choose from; each is used only if nothing in the previous one fits."""
     histories = [config.history]
     while config.optimizer == "lbfgs" and histories[-1] > 1:
         histories.append(histories[-1] // 2)

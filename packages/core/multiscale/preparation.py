@@ -17,14 +17,17 @@ from core.styles import StyleExemplar
 GRADIENT_RATIO_AT_HALF = 40.0
 """Ratio of the RMS gradients of style and content at strength 0.5, at the colour-matched content image.
 
-The mean over twelve pairs of images at 192 px of the ratio with the default weights (22 to 70).
+The default weights give this ratio on average over twelve pairs of images at 192 px; it ranges from 22 to 70.
 """
 
 
 def prepare(
     content: Pixels, exemplars: Sequence[StyleExemplar], scale: Scale, config: TransferConfig
 ) -> tuple[Parametrization, tuple[StyleExemplar, ...]]:
-    """Return the parametrization of a scale, and the style images at their sizes, as the network reads them."""
+    """Return the parametrization of a scale, and the styles as the network reads them.
+
+    Masks and images are resized for the scale, and recoloured as `config.preserve_color` requires.
+    """
     sizes, content = iter(scale.style_sizes), resize(content, scale.size)
     sized = [
         replace(style.with_mask_size(scale.size), images=tuple(resize(pixels, next(sizes)) for pixels in style.images))
@@ -50,14 +53,15 @@ def normalize_strength(
     """Return the objective with the weights of this scale: those of `config`, or those of `config.strength`.
 
     A strength sets the ratio of the RMS gradients of style and content at the colour-matched content image, where
-    neither loss is at its minimum. At strength 0.5 the ratio is `GRADIENT_RATIO_AT_HALF` for all images, sizes and
-    layers; it is 16 times as large at 0.8 and a sixteenth at 0.2. At 0 only the content counts, at 1 only the style.
+    neither loss is at its minimum. At the finest scale and strength 0.5 the ratio is `GRADIENT_RATIO_AT_HALF` for all
+    images, sizes and layers; it is 16 times as large at 0.8 and a sixteenth at 0.2. At coarser scales it is divided by
+    `scale.content_weight_scale`. At 0 only the content counts, at 1 only the style.
     """
     if config.strength is None:
         return objective.scaled(content=scale.content_weight_scale)
     matched = to_array(color_matched_image(parametrization.content, exemplars))
-    content = root_mean_square(objective.scaled(style=0)(matched).gradient)
-    style = root_mean_square(objective.scaled(content=0)(matched).gradient)
-    ratio = GRADIENT_RATIO_AT_HALF * content / style if content and style else 1.0
-    content_share, style_share = 4 * (1 - config.strength) ** 2, 4 * config.strength**2
-    return objective.scaled(content=content_share * scale.content_weight_scale, style=style_share * ratio)
+    content_rms = root_mean_square(objective.scaled(style=0)(matched).gradient)
+    style_rms = root_mean_square(objective.scaled(content=0)(matched).gradient)
+    balance = GRADIENT_RATIO_AT_HALF * content_rms / style_rms if content_rms and style_rms else 1.0
+    content_factor, style_factor = 4 * (1 - config.strength) ** 2, 4 * config.strength**2
+    return objective.scaled(content=content_factor * scale.content_weight_scale, style=style_factor * balance)

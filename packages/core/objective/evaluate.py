@@ -1,8 +1,8 @@
-"""The loss of an image from its features: L = Σ a_l content_l + Σ b_l style_l + c TV.
+"""The loss of an image from its features: L = Σ_l a_l content_l + Σ_s w_s Σ_l b_l style_sl + c TV.
 
-After equation 7 of Gatys et al. (arXiv 1508.06576). The loss depends on the features through statistics alone, so that
-images can be evaluated in tiles: statistics first, then the loss and its gradient with respect to them, then their
-backward.
+After equation 7 of Gatys et al. (arXiv 1508.06576), with weights a_l and b_l of layer l, and w_s of style s. The loss
+depends on the features only through statistics, so that images can be evaluated in tiles: first the statistics, then
+the loss and its gradient with respect to them, then the backward pass from the statistics to the features.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ class LossTerms:
         return cls(weights, load_style_loss(weights.style_loss))
 
     def at_step(self, step: int) -> Self:
-        """Return the terms for the evaluation number `step`; they differ only for stochastic style losses."""
+        """Return the terms for the evaluation number `step`, counted from 1; they differ only for stochastic losses."""
         return replace(self, style_loss=self.style_loss.at_step(step))
 
     def statistics(

@@ -15,11 +15,12 @@ from core.optim.types import Evaluation, Objective, Step, evaluate_start, is_fin
 def lbfgs(objective: Objective, start: Array | Step, *, evaluations: int, history: int = 20) -> Iterator[Step]:
     """Minimise with quasi-Newton steps in the free set, projected onto [0, 1].
 
-    Values at a bound whose gradient points out of the box form the active set and stay fixed. L-BFGS (Nocedal and
-    Wright, Numerical Optimization, algorithm 7.5) runs on the other values, with a backtracking line search along the
-    projected path (Bertsekas 1982, Projected Newton methods) that accepts only a lower loss, so that the last image
-    is always the best one. If no step size along a direction is accepted, the history is cleared and the next
-    direction is the negative gradient; if none is accepted along that either, the iteration ends.
+    Values at a bound whose negative gradient does not point into [0, 1] form the active set and stay fixed. L-BFGS
+    (Nocedal and Wright, Numerical Optimization, algorithm 7.5) runs on the other values, with a backtracking line
+    search along the projected path (Bertsekas 1982, Projected Newton methods) that accepts only a step that satisfies
+    the Armijo condition and lowers the loss, so that the last image is always the best one. If no step size along a
+    direction is accepted, the history is cleared and the next direction is the negative gradient; if none is accepted
+    along that either, the iteration ends.
 
     Args:
         objective: Returns loss and gradient of an image.
@@ -71,7 +72,7 @@ def lbfgs(objective: Objective, start: Array | Step, *, evaluations: int, histor
 
 
 def free_mask(image: Array, gradient: Array) -> Array:
-    """Return the free set as a mask: all values but those at a bound whose negative gradient points out of [0, 1]."""
+    """Return the free set as a mask: all values but those at a bound whose negative gradient does not point inside."""
     return ((image > 0) | (gradient < 0)) & ((image < 1) | (gradient > 0))
 
 

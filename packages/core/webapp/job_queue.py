@@ -1,4 +1,7 @@
-"""Queue of style transfers: one thread runs one job at a time, as long as its visitor is connected."""
+"""Queue of style transfers: one thread runs one job at a time.
+
+If the visitor disconnects, a waiting job is cancelled and a running one ends early.
+"""
 
 import logging
 import math
