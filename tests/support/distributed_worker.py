@@ -22,6 +22,7 @@ from core.objective.tiled_extractor import TiledFeatureExtractor
 from core.objective.weights import LossWeights
 from core.styles import StyleExemplar
 from support.networks import CPU, SHALLOW, network, random_image, relative_error
+from support.tiny_vgg import use_tiny_vgg
 
 
 class Counted:
@@ -104,7 +105,7 @@ def failing(group: ProcessGroup) -> dict[str, Any]:
 
 def main() -> None:
     task, folder = {"objectives": objectives, "agreements": agreements, "failing": failing}[sys.argv[1]], sys.argv[2]
-    with report_errors(), process_group() as group:
+    with use_tiny_vgg(), report_errors(), process_group() as group:
         Path(folder, f"{group.rank}.json").write_text(json.dumps(task(group)))
 
 

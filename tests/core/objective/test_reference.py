@@ -17,11 +17,13 @@ from core.objective.types import Targets
 from core.objective.weights import LossWeights
 from core.styles import StyleExemplar
 
+pytestmark = pytest.mark.usefixtures("tiny_vgg")
+
 LAYERS = {"content_layers": "relu2_1", "style_layers": "relu1_1,relu2_1", "style_weight": "0.3,0.7", "tv_weight": 2}
 
 
-@pytest.fixture(scope="module")
-def extractor() -> VGGFeatures:
+@pytest.fixture
+def extractor(tiny_vgg: None) -> VGGFeatures:
     return load_vgg_features(load_weights("vgg19"), ["relu1_1", "relu2_1"]).double()
 
 

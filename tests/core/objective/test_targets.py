@@ -21,12 +21,14 @@ from core.objective.wasserstein import moments
 from core.objective.weights import LossWeights
 from core.styles import StyleExemplar
 
+pytestmark = pytest.mark.usefixtures("tiny_vgg")
+
 TAPS = ("relu1_1", "relu3_1")
 OPTIONS = {"content_layers": "relu3_1", "style_layers": TAPS, "style_weight": (0.3, 0.7)}
 
 
-@pytest.fixture(scope="module")
-def extractor() -> VGGFeatures:
+@pytest.fixture
+def extractor(tiny_vgg: None) -> VGGFeatures:
     return load_vgg_features(load_weights("vgg19"), TAPS).double()
 
 

@@ -20,6 +20,8 @@ from core.objective.weights import LossWeights
 from core.styles import StyleExemplar
 from support.networks import CPU, SHALLOW, network, random_image, relative_error
 
+pytestmark = pytest.mark.usefixtures("tiny_vgg")
+
 LIMITS = {"gram": 1e-12, "wasserstein": 1e-11}
 """For relative differences in float64. The second loss has roots, steep near 0, which magnify rounding."""
 
