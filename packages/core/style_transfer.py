@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from core.arrays import Array, Pixels, size_of
 from core.backends.base import Backend, default_backend
+from core.config.style_losses import style_loss_spec
 from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
 from core.image.reading import ImageSource, read_image
@@ -121,6 +122,7 @@ def run_scales(
             optimiser without host synchronisation on CUDA.
     """
     started, used, planned = _start_time(saved), 0, 0
+    targets_need_initial = style_loss_spec(config.style_loss).position_targets
     result: Pixels | None = None
     for number, (scale, plan) in enumerate(zip(schedule, plans, strict=True), start=1):
         planned += scale.evaluations
@@ -129,13 +131,15 @@ def run_scales(
         to_array = partial(backend.to_array, plan=plan)
         parametrization, scaled_exemplars = prepare(content, exemplars, scale, config)
         start: Array | Step
+        initial: Pixels | None
         if saved and number == saved.scale:
             used, initial = saved.evaluations_before, saved.read_initial()
             start = saved.read_step().converted(to_array)
         else:
             initial = _initial_parameters(parametrization, scaled_exemplars, result, config)
             start = to_array(initial)
-        image = parametrization.to_network_input(parametrization.to_image(initial))
+            initial = initial if targets_need_initial else None
+        image = None if initial is None else parametrization.to_network_input(parametrization.to_image(initial))
         objective = backend.objective(parametrization.content, scaled_exemplars, plan, image=image)
         objective = normalize_strength(objective, parametrization, scaled_exemplars, to_array, scale, config)
         steps = backend.minimize(

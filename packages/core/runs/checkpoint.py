@@ -27,7 +27,7 @@ FORMAT = "style-transfer checkpoint"
 VERSION = "4"
 
 INITIAL = "initial parameters"
-"""The name of the tensor that the scale started from."""
+"""The name of the tensor with the parameters that the scale started from, which only some style losses need."""
 
 CHECKPOINT_INTERVAL = 30.0
 """Default number of seconds between two checkpoints."""
@@ -63,11 +63,10 @@ class SavedRun:
             tensors = {name: file.get_tensor(name) for name in names}
         return Step(image=tensors.pop("image"), arrays=tensors, **self._numbers)
 
-    def read_initial(self) -> Pixels:
-        """Read the parameters that the scale started from."""
+    def read_initial(self) -> Pixels | None:
+        """Read the parameters that the scale started from; None if the targets do not depend on them."""
         with _opened(self._path) as file:
-            initial: Pixels = file.get_tensor(INITIAL)
-        return initial
+            return file.get_tensor(INITIAL) if INITIAL in file.keys() else None  # noqa: SIM118 - it is no mapping
 
 
 class Checkpoint:
@@ -128,7 +127,10 @@ class Checkpoint:
             "losses": list(losses[:-1]),
             "step": {name: getattr(step, name) for name in ("evaluations", "loss", "parts", "numbers")},
         }
-        _write(self.path, entries, {"image": step.image, INITIAL: progress.initial_parameters, **step.arrays})
+        tensors = {"image": step.image, **step.arrays}
+        if progress.initial_parameters is not None:
+            tensors[INITIAL] = progress.initial_parameters
+        _write(self.path, entries, tensors)
         finished = time.perf_counter()
         self._due = finished + max(self.every, MIN_PAUSE_RATIO * (finished - started))
 

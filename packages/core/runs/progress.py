@@ -43,7 +43,7 @@ class Progress:
     fraction: float
     resumed: bool
     _step: Step = field(repr=False)
-    _initial: Pixels = field(repr=False)
+    _initial: Pixels | None = field(repr=False)
     _objective: Objective = field(repr=False)
     _parametrization: Parametrization = field(repr=False)
     _to_array: Callable[[Pixels], Array] = field(repr=False)
@@ -70,8 +70,8 @@ class Progress:
         return self._step.converted(self._to_pixels)
 
     @property
-    def initial_parameters(self) -> Pixels:
-        """The parameters that the scale started from; the targets of some style losses depend on them."""
+    def initial_parameters(self) -> Pixels | None:
+        """The parameters that the scale started from, if the targets of the style loss depend on them."""
         return self._initial
 
     def losses(self) -> dict[str, Any]:
