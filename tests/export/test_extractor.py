@@ -57,7 +57,8 @@ def test_manifest_describes_the_artifact(format, exported: Exported, vgg19_weigh
     assert manifest.opset == (18 if format == "onnx" else None)
     assert manifest.inputs.keys() == {"image"}
     assert manifest.outputs["relu3_1"] == (
-        "float32 (batch, 256, height // 4, width // 4), features of the published network, not divided by activation_scale"
+        "float32 (batch, 256, height // 4, width // 4), "
+        "features of the published network, not divided by activation_scale"
     )
     assert manifest.versions["torch"] == torch.__version__.partition("+")[0]
     assert 0 < manifest.parity["features"]["relative_l2"] < 1e-6

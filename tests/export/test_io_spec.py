@@ -27,10 +27,11 @@ from export.objective.module import ObjectiveModule
 def test_extractor_specs_describe_shapes() -> None:
     (image,) = flatten(extractor_inputs())
     assert image.describe() == ("float32 (batch, 3, height, width), RGB in [0, 1], height and width at least 16")
+    meaning = "features of the published network, not divided by activation_scale"
     outputs = {spec.name: spec.describe() for spec in extractor_outputs("vgg19", ["relu1_1", "pool5"])}
     assert outputs == {
-        "relu1_1": "float32 (batch, 64, height, width), features of the published network, not divided by activation_scale",
-        "pool5": "float32 (batch, 512, height // 32, width // 32), features of the published network, not divided by activation_scale",
+        "relu1_1": f"float32 (batch, 64, height, width), {meaning}",
+        "pool5": f"float32 (batch, 512, height // 32, width // 32), {meaning}",
     }
 
 
