@@ -113,11 +113,6 @@ def as_styles(source: StyleSource) -> tuple[Style, ...]:
     return styles
 
 
-def as_exemplars(style: Pixels | Sequence[StyleExemplar]) -> tuple[StyleExemplar, ...]:
-    """Return exemplars as a tuple; an image (1, 3, h, w) becomes one exemplar."""
-    return (StyleExemplar((style,)),) if isinstance(style, np.ndarray) else tuple(style)
-
-
 def read_style(style: Style) -> StyleExemplar:
     """Read the images and the mask of a style at their own sizes.
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from core.errors import UsageError
-from core.styles import Style, StyleExemplar, as_exemplars, as_styles, assign_regions, read_style, style_sizes
+from core.styles import Style, StyleExemplar, as_styles, assign_regions, read_style, style_sizes
 
 
 @pytest.fixture
@@ -123,10 +123,3 @@ def test_with_mask_size_without_a_mask_returns_the_exemplar() -> None:
 )
 def test_name_is_that_of_the_file_or_folder(images: tuple, name: str) -> None:
     assert Style(images).name == name
-
-
-def test_as_exemplars_accepts_an_image() -> None:
-    image = np.zeros((1, 3, 4, 4), np.float32)
-    (exemplar,) = as_exemplars(image)
-    assert exemplar.images[0] is image
-    assert as_exemplars([exemplar]) == (exemplar,)
