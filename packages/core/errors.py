@@ -14,3 +14,8 @@ class UsageError(StyleTransferError, ValueError):
     """An invalid argument, such as a missing image, an unknown layer or a negative weight."""
 
     exit_status = 2
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or its type: some messages of torch fill a page."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -6,7 +6,8 @@ from pathlib import Path
 from torch import nn
 
 from core.artifacts.manifest import Format, Manifest, Precision
-from core.network.vgg import Pooling, VGGFeatures, load_vgg_features
+from core.network.architecture import Pooling
+from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import Weights
 from export.formats import Writer
 from export.formats.half import HalfExtractor

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
-from core.artifacts.manifest import Format, Kind, Manifest, Pooling, Precision
+from core.artifacts.manifest import Format, Kind, Manifest, Precision
+from core.network.architecture import Pooling
 from core.network.weights import Weights
 from core.runs.record import DISTRIBUTION
 from export.formats.onnx_graph import OPSET

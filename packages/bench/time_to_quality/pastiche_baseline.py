@@ -16,9 +16,8 @@ from torch import Tensor
 from bench.suites.cases import Unavailable
 from bench.time_to_quality.task import Snapshot, Task, to_pixels
 from core.arrays import Pixels
-from core.errors import StyleTransferError
+from core.errors import StyleTransferError, first_line
 from core.image.writing import write_image
-from core.network.weight_files import first_line
 
 
 def prepare_pastiche(task: Task) -> Iterator[Snapshot]:

@@ -9,9 +9,8 @@ from bench.machine import synchronize
 from bench.results import Point
 from bench.time_to_quality.evaluator import Evaluator
 from bench.time_to_quality.task import Snapshot
-from core.errors import StyleTransferError
+from core.errors import StyleTransferError, first_line
 from core.image.writing import quantize
-from core.network.weight_files import first_line
 
 if TYPE_CHECKING:
     from core.arrays import Pixels

@@ -15,10 +15,10 @@ from typing import Any, Literal, Self, get_args
 from core.artifacts.onnx_session import read_metadata
 from core.errors import UsageError
 from core.files import sha256_of
+from core.network.architecture import Pooling
 
 Kind = Literal["extractor", "objective"]
 Format = Literal["torchscript", "onnx", "pt2"]
-Pooling = Literal["max", "average"]
 Precision = Literal["fp32", "fp16"]
 
 KEY = "manifest"

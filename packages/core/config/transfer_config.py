@@ -12,7 +12,7 @@ from core.config.options import flag_of, option, options_of
 from core.config.presets import preset_options
 from core.config.style_losses import STYLE_LOSSES, style_loss_help, style_loss_names, style_loss_spec
 from core.errors import UsageError
-from core.network.architecture import MIN_SIDE, canonical_layer_name
+from core.network.architecture import MIN_SIDE, Pooling, canonical_layer_name
 
 WITHOUT_EFFECT_ON_RESULT = ("save_every", "device", "max_memory", "tile_size")
 """Options that do not change the output image, up to rounding."""
@@ -97,9 +97,7 @@ class TransferConfig:
     weights_preprocessing: Literal["caffe", "caffe-rgb", "torchvision"] | None = option(
         None, "Network", "Input preprocessing of a weights file that does not specify it."
     )
-    pooling: Literal["max", "average"] = option(
-        "max", "Network", "Pooling used by the network (Gatys et al. replace max by average)."
-    )
+    pooling: Pooling = option("max", "Network", "Pooling used by the network (Gatys et al. replace max by average).")
     extractor: str | None = option(
         None,
         "Network",

@@ -19,6 +19,9 @@ ARCHITECTURES: dict[str, tuple[tuple[int, int], ...]] = {
 }
 """Blocks by architecture: number of 3x3 convolutions, each with a ReLU, and channels. A 2x2 pooling ends a block."""
 
+Pooling = Literal["max", "average"]
+"""What the network does at the end of a block: the maximum, as it was trained, or the mean of 2x2 values."""
+
 MIN_SIDE = 16
 """Smallest height and width of an image: relu5_1 is behind four poolings that halve it."""
 

@@ -1,16 +1,14 @@
 """The feature extractor: a VGG network up to the deepest layer whose features are needed."""
 
 from collections.abc import Sequence
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
 import torch
 from torch import nn
 
 from core.errors import UsageError
-from core.network.architecture import Layer, canonical_layer_name, truncated
+from core.network.architecture import Layer, Pooling, canonical_layer_name, truncated
 from core.network.weights import Preprocessing, Weights
-
-Pooling = Literal["max", "average"]
 
 
 class VGGFeatures(nn.Module):

@@ -7,7 +7,7 @@ from zipfile import is_zipfile
 
 import torch
 
-from core.errors import StyleTransferError, UsageError
+from core.errors import StyleTransferError, UsageError, first_line
 from core.files import sha256_of
 from core.network.architecture import convolutions
 
@@ -101,8 +101,3 @@ _READERS: dict[str, Callable[[Path, str], _Read]] = {
 }
 FORMATS = tuple(_READERS)
 """Suffixes of the weight files that can be read."""
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, or its type: some messages of torch fill a page."""
-    return next(iter(str(error).splitlines()), "") or type(error).__name__

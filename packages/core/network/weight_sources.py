@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from core.errors import StyleTransferError, UsageError
+from core.errors import StyleTransferError, UsageError, first_line
 from core.files import sha256_of
-from core.network.weight_files import FORMATS, StoredWeights, first_line, read_weight_file
+from core.network.weight_files import FORMATS, StoredWeights, read_weight_file
 
 SOURCES = ("oxford", "torchvision", "torchvision-features")
 """Names of the sources that are not files."""

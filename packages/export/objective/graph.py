@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 
 from core.artifacts.manifest import Manifest
-from core.network.vgg import Pooling
+from core.network.architecture import Pooling
 from core.network.weights import Weights
 from export.formats.onnx_graph import trace, write_model
 from export.formats.palette import palettize

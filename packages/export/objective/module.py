@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from core.network.architecture import Layer, canonical_layer_name, truncated
-from core.network.vgg import Pooling, load_vgg_features
+from core.network.architecture import Layer, Pooling, canonical_layer_name, truncated
+from core.network.vgg import load_vgg_features
 from core.network.weights import Weights
 from core.objective.gram import gram
 from core.objective.reductions import mean_square

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from core.errors import StyleTransferError
+from core.errors import StyleTransferError, first_line
 
 
 def check_onnx(path: Path) -> None:
@@ -16,5 +16,4 @@ def check_onnx(path: Path) -> None:
     try:
         onnx.checker.check_model(path, full_check=True)
     except Exception as error:  # shape inference raises exceptions of its own
-        first_line = next(iter(str(error).splitlines()), type(error).__name__)
-        raise StyleTransferError(f"{path} is not a valid ONNX model ({first_line}): export it again") from error
+        raise StyleTransferError(f"{path} is not a valid ONNX model ({first_line(error)}): export it again") from error
