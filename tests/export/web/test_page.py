@@ -3,9 +3,14 @@
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
+from core.config.transfer_config import TransferConfig
 from core.files import sha256_of
+from core.network.weights import Weights
 from export.web import runtime
 from export.web.page import write_page
 from support.export_command import refused, run
@@ -30,6 +35,22 @@ def test_write_page_returns_the_settings(tmp_path: Path, shallow_objective: Path
     settings = write_page(tmp_path / "page", shallow_objective, runtime=runtime_stub)
     assert settings["examples"] == {}
     assert json.loads((tmp_path / "page" / "page.json").read_text()) == json.loads(json.dumps(settings))
+
+
+def test_write_page_without_an_objective_exports_the_default_one(
+    tmp_path: Path, shallow_objective: Path, runtime_stub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported = []
+
+    def copy_shallow_objective(path: Path, weights: Weights, *layers: Sequence[str], checksum: bool) -> None:
+        exported.append((weights.arch, *layers))
+        shutil.copy(shallow_objective, path)
+
+    monkeypatch.setattr("export.objective.graph.export_objective", copy_shallow_objective)
+    settings = write_page(tmp_path / "page", runtime=runtime_stub)
+    config = TransferConfig()
+    assert exported == [(config.arch, config.content_layers, config.style_layers)]
+    assert "objective.onnx" in settings["files"]
 
 
 def test_write_page_replaces_a_page(
