@@ -25,6 +25,11 @@ def empty(shape: tuple[int, ...], like: Array) -> Array:
     return np.empty(shape, like.dtype) if isinstance(like, np.ndarray) else like.new_empty(shape)
 
 
+def flipped(array: Array) -> Array:
+    """Return the array with its last axis reversed."""
+    return array[..., ::-1] if isinstance(array, np.ndarray) else array.flip(-1)
+
+
 def converted(values: np.ndarray, like: Array) -> Array:
     """Return `values`, a small array, with the type, data type and device of `like`."""
     return values.astype(like.dtype) if isinstance(like, np.ndarray) else like.new_tensor(values.tolist())

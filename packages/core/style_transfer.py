@@ -64,7 +64,7 @@ def stylize(
     style_sizes = [size_of(pixels) for exemplar in exemplars for pixels in exemplar.images]
     schedule = build_schedule(content_image.size, style_sizes, config)
     backend = backend or default_backend(config, group)
-    plans = [backend.plan(scale.size, scale.style_size) for scale in schedule]
+    plans = [backend.plan(*scale.network_sizes) for scale in schedule]
 
     inputs = describe_inputs(content, content_image.pixels, styles, exemplars)
     saved = checkpoint.open(config, {**inputs, "backend": backend.describe()}) if checkpoint else None
@@ -140,7 +140,9 @@ def run_scales(
             start = to_array(initial)
             initial = initial if targets_need_initial else None
         image = None if initial is None else parametrization.to_network_input(parametrization.to_image(initial))
-        objective = backend.objective(parametrization.content, scaled_exemplars, plan, image=image)
+        network_content = parametrization.to_network_input(parametrization.content_image)
+        network_exemplars = [parametrization.exemplar_to_network_input(one) for one in scaled_exemplars]
+        objective = backend.objective(network_content, network_exemplars, plan, image=image)
         objective = normalize_strength(objective, parametrization, scaled_exemplars, to_array, scale, config)
         steps = backend.minimize(
             objective,

@@ -17,7 +17,7 @@ def prepare_toolkit(task: Task) -> Iterator[Snapshot]:
     """Load the network, and return the run with the options of `task.config`."""
     backend = default_backend(task.config)
     schedule = build_schedule(size_of(task.content), [size_of(task.style)], task.config)
-    plans = [backend.plan(scale.size, scale.style_size) for scale in schedule]
+    plans = [backend.plan(*scale.network_sizes) for scale in schedule]
     steps = run_scales(task.content, [StyleExemplar((task.style,))], schedule, plans, backend, task.config)
     return (Snapshot(step.evaluations, partial(_upsample, step, schedule[-1].size)) for step in steps)
 

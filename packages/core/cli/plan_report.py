@@ -26,7 +26,7 @@ def show_plan(paths: RunPaths, config: TransferConfig, group: ProcessGroup) -> N
     device = choose_device(config.device, group)
     memory = Memory(math.inf) if config.objective else memory_for(device, config, group)
     precision = choose_precision(config, device)
-    plans = [plan_memory(scale.size, scale.style_size, config, memory, precision, group.world_size) for scale in scales]
+    plans = [plan_memory(*scale.network_sizes, config, memory, precision, group.world_size) for scale in scales]
     if not group.is_main:
         return
     table = Table("scale", "output", "style", "evaluations", "memory", "computation")

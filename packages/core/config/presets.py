@@ -35,6 +35,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "history": 100,
         "init": "content",
         "scales": 1,
+        "padding": 0,
     },
     # Gatys, Ecker, Bethge 2015 (arXiv 1508.06576): alpha/beta = 1e-3, with sums in place of means. At 512 x 512 the
     # content loss at relu4_2 is 512 * 64 * 64 / 2 times the mean; E_l is a quarter of the style loss here, and each of
@@ -48,6 +49,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "history": 100,
         "init": "noise",
         "scales": 1,
+        "padding": 0,
     },
     # jcjohnson/neural-style: Gram matrices are divided by C H W, hence 1/C² for each layer. Total variation is half the
     # sum of squared differences of values in 0 to 255, converted here for 512 x 512.
@@ -60,6 +62,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "history": 100,
         "init": "noise",
         "scales": 1,
+        "padding": 0,
     },
     # crowsonkb/style-transfer-pytorch: 1000 evaluations at the first of five scales and 500 at each of the others.
     "crowson": {
@@ -75,5 +78,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "init": "content",
         "scale_factor": 2**0.5,
         "min_scale_size": 128,
+        "padding": 0,
     },
 }

@@ -141,6 +141,15 @@ class TransferConfig:
         minimum=MIN_SIDE,
     )
 
+    padding: int = option(
+        16,
+        "Scales",
+        "Pixels of reflection that the network reads beyond the edges of all images, so that the edges of the style "
+        "are not copied; 0 for none.",
+        minimum=0,
+        maximum=256,
+    )
+
     device: Literal["auto", "cpu", "cuda", "mps"] = option("auto", "Machine", "Compute device.")
     precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = option(
         "auto",

@@ -12,6 +12,7 @@ import numpy as np
 
 from core.arrays import Array, Pixels
 from core.image.color import luma
+from core.multiscale.padding import reflect, reflect_backward
 from core.optim.types import Evaluation, Objective, StochasticObjective
 from core.styles import StyleExemplar
 
@@ -27,27 +28,31 @@ class Parametrization:
             arXiv 1606.05897). Otherwise the parameters are the image (1, 3, H, W).
         mask: How much of the output is optimised, (1, 1, H, W) in [0, 1]; the rest is the content image. None for 1
             everywhere.
+        padding: Pixels of reflection that the network reads beyond every edge (see `core.multiscale.padding`).
     """
 
     content_image: Pixels
     luminance_only: bool = False
     mask: Pixels | None = None
+    padding: int = 0
 
     @classmethod
-    def of(cls, content_image: Pixels, exemplars: Sequence[StyleExemplar], *, luminance_only: bool) -> Self:
+    def of(
+        cls, content_image: Pixels, exemplars: Sequence[StyleExemplar], *, luminance_only: bool, padding: int = 0
+    ) -> Self:
         """Return the parametrization for these styles: only the union of their masks is optimised."""
         masks = [exemplar.mask for exemplar in exemplars]
         present = [mask for mask in masks if mask is not None]
         everywhere = len(present) < len(masks)
-        return cls(content_image, luminance_only, None if everywhere else np.maximum.reduce(present))
+        return cls(content_image, luminance_only, None if everywhere else np.maximum.reduce(present), padding)
 
     @property
     def content(self) -> Pixels:
-        """The content image (1, 3, H, W) as the network reads it."""
-        return self.to_network_input(self.content_image)
+        """The content image (1, 3, H, W): grey for luminance, else unchanged."""
+        return self._without_color(self.content_image)
 
-    def style_to_network_input(self, pixels: Pixels) -> Pixels:
-        """Return a style image (1, 3, h, w) as the network reads it.
+    def recolor_style(self, pixels: Pixels) -> Pixels:
+        """Return a style image (1, 3, h, w) for the comparison with `content`.
 
         For luminance: a grey image with the mean and deviation of the luminance of the content image (arXiv
         1606.05897).
@@ -72,16 +77,24 @@ class Parametrization:
         return (parameters + chrominance).clip(0, 1)
 
     def to_network_input(self, pixels: Pixels) -> Pixels:
-        """Return an image (1, 3, H, W) as the network reads it: grey for luminance, else unchanged."""
-        return np.repeat(luma(pixels), 3, axis=1) if self.luminance_only else pixels
+        """Return an image (1, 3, H, W) as the network reads it: grey for luminance, and padded."""
+        return cast(Pixels, reflect(self._without_color(pixels), self.padding))
+
+    def exemplar_to_network_input(self, exemplar: StyleExemplar) -> StyleExemplar:
+        """Return a style, recoloured for the comparison with `content`, as the network reads it: padded."""
+        mask = None if exemplar.mask is None else reflect(exemplar.mask, self.padding)
+        return replace(exemplar, images=tuple(reflect(one, self.padding) for one in exemplar.images), mask=mask)
 
     def compose_with(self, objective: Objective, to_array: Callable[[Pixels], Array]) -> Objective:
         """Return `objective` as a function of the parameters; `to_array` moves NumPy arrays to where it computes."""
-        if not self.luminance_only and self.mask is None:
+        if not self.luminance_only and self.mask is None and not self.padding:
             return objective
         share = to_array(np.ones((1, 1, 1, 1), np.float32) if self.mask is None else self.mask)
         planes = to_array(np.ones((1, 3, 1, 1), np.float32)) if self.luminance_only else None
-        return _ParametrizedObjective(objective, share, to_array(self._fixed_part()), planes)
+        return _ParametrizedObjective(objective, share, to_array(self._fixed_part()), planes, self.padding)
+
+    def _without_color(self, pixels: Pixels) -> Pixels:
+        return np.repeat(luma(pixels), 3, axis=1) if self.luminance_only else pixels
 
     def _fixed_part(self) -> Pixels:
         """Return the part of the parameters that is not optimised: the content image outside the mask."""
@@ -96,22 +109,24 @@ class Parametrization:
 class _ParametrizedObjective:
     """An objective as a function of the parameters.
 
-    The network reads (parameters · share + fixed) · planes. `planes` repeats a luminance in the three channels; it is
-    None where the parameters have three channels.
+    The network reads (parameters · share + fixed) · planes, reflected at the edges. `planes` repeats a luminance in the
+    three channels; it is None where the parameters have three channels.
     """
 
     objective: Objective
     share: Array
     fixed: Array
     planes: Array | None
+    padding: int
 
     def __call__(self, parameters: Array) -> Evaluation:
         image = parameters * self.share + self.fixed
-        if self.planes is None:
-            found = self.objective(image)
-            return Evaluation(found.loss, found.gradient * self.share, found.parts)
-        found = self.objective(image * self.planes)
-        gradient = found.gradient[:, 0:1] + found.gradient[:, 1:2] + found.gradient[:, 2:3]
+        if self.planes is not None:
+            image = image * self.planes
+        found = self.objective(reflect(image, self.padding))
+        gradient = reflect_backward(found.gradient, self.padding)
+        if self.planes is not None:
+            gradient = gradient[:, 0:1] + gradient[:, 1:2] + gradient[:, 2:3]
         return Evaluation(found.loss, gradient * self.share, found.parts)
 
     def at_step(self, step: int) -> "_ParametrizedObjective":

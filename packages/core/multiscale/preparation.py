@@ -24,7 +24,7 @@ The default weights give this ratio on average over twelve pairs of images at 19
 def prepare(
     content: Pixels, exemplars: Sequence[StyleExemplar], scale: Scale, config: TransferConfig
 ) -> tuple[Parametrization, tuple[StyleExemplar, ...]]:
-    """Return the parametrization of a scale, and the styles as the network reads them.
+    """Return the parametrization of a scale, and the styles with which the content is compared.
 
     Masks and images are resized for the scale, and recoloured as `config.preserve_color` requires.
     """
@@ -33,11 +33,11 @@ def prepare(
         replace(style.with_mask_size(scale.size), images=tuple(resize(pixels, next(sizes)) for pixels in style.images))
         for style in exemplars
     ]
-    parametrization = Parametrization.of(content, sized, luminance_only=config.preserve_color == "luminance")
+    parametrization = Parametrization.of(content, sized, luminance_only=config.preserve_color == "luminance", padding=scale.padding)
     recolor = (
         partial(match_colors_to, content=content)
         if config.preserve_color == "match"
-        else parametrization.style_to_network_input
+        else parametrization.recolor_style
     )
     return parametrization, tuple(replace(style, images=tuple(map(recolor, style.images))) for style in sized)
 
@@ -59,7 +59,7 @@ def normalize_strength(
     """
     if config.strength is None:
         return objective.scaled(content=scale.content_weight_scale)
-    matched = to_array(color_matched_image(parametrization.content, exemplars))
+    matched = to_array(parametrization.to_network_input(color_matched_image(parametrization.content, exemplars)))
     content_rms = root_mean_square(objective.scaled(style=0)(matched).gradient)
     style_rms = root_mean_square(objective.scaled(content=0)(matched).gradient)
     balance = GRADIENT_RATIO_AT_HALF * content_rms / style_rms if content_rms and style_rms else 1.0

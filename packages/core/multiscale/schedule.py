@@ -25,17 +25,24 @@ class Scale:
         style_sizes: Width and height of every style image.
         evaluations: Evaluations of the objective at this scale.
         content_weight_scale: Factor of the content weights.
+        padding: Pixels of reflection that the network reads beyond every edge of the image and of the style images.
     """
 
     size: Size
     style_sizes: tuple[Size, ...]
     evaluations: int
     content_weight_scale: float = 1.0
+    padding: int = 0
 
     @property
     def style_size(self) -> Size:
         """Width and height of the largest style image."""
         return max(self.style_sizes, key=math.prod)
+
+    @property
+    def network_sizes(self) -> tuple[Size, Size]:
+        """Width and height of what the network reads: of the image, and of the largest style image."""
+        return _enlarged(self.size, self.padding), _enlarged(self.style_size, self.padding)
 
 
 def build_schedule(content: Size, styles: Sequence[Size], config: TransferConfig) -> tuple[Scale, ...]:
@@ -58,15 +65,19 @@ def build_schedule(content: Size, styles: Sequence[Size], config: TransferConfig
         )
     divisors = list(_divisors(size, style_sizes, config))[: config.iterations]
     share, remainder = divmod(config.iterations, len(divisors))
-    return tuple(
-        Scale(
-            _divided(size, divisor),
-            tuple(_divided(style, divisor) for style in style_sizes),
-            share + (remainder if divisor == 1 else 0),
-            content_weight_scale=divisor**2,
+    scales = []
+    for divisor in reversed(divisors):
+        scaled, scaled_styles = _divided(size, divisor), tuple(_divided(style, divisor) for style in style_sizes)
+        scales.append(
+            Scale(
+                scaled,
+                scaled_styles,
+                share + (remainder if divisor == 1 else 0),
+                content_weight_scale=divisor**2,
+                padding=min(config.padding, min(map(min, (scaled, *scaled_styles))) - 1),
+            )
         )
-        for divisor in reversed(divisors)
-    )
+    return tuple(scales)
 
 
 def fraction_done(schedule: Sequence[Scale], evaluations: int) -> float:
@@ -92,6 +103,11 @@ def _divisors(size: Size, style_sizes: Sequence[Size], config: TransferConfig) -
             return
         yield divisor
         scale += 1
+
+
+def _enlarged(size: Size, padding: int) -> Size:
+    width, height = size
+    return width + 2 * padding, height + 2 * padding
 
 
 def _divided(size: Size, divisor: float) -> Size:

@@ -31,6 +31,8 @@ PARAMETRIZATIONS = {
     "region": Parametrization(CONTENT, mask=mask()),
     "luminance": Parametrization(CONTENT, luminance_only=True),
     "both": Parametrization(CONTENT, luminance_only=True, mask=mask()),
+    "padded": Parametrization(CONTENT, padding=2),
+    "all": Parametrization(CONTENT, luminance_only=True, mask=mask(), padding=5),
 }
 
 
@@ -63,7 +65,7 @@ def test_the_default_parametrization_is_the_identity() -> None:
         parametrization.to_image(STYLE)
         is parametrization.to_parameters(STYLE)
         is parametrization.to_network_input(STYLE)
-        is parametrization.style_to_network_input(STYLE)
+        is parametrization.recolor_style(STYLE)
         is STYLE
     )
 
@@ -95,7 +97,7 @@ def test_luminance_changes_no_chrominance() -> None:
 
 
 def test_the_luminance_of_a_style_gets_the_mean_and_deviation_of_the_content() -> None:
-    style = PARAMETRIZATIONS["luminance"].style_to_network_input(STYLE * 0.2 + 0.4)
+    style = PARAMETRIZATIONS["luminance"].recolor_style(STYLE * 0.2 + 0.4)
     expected = np.tensordot(LUMA, CONTENT[0], 1)
     assert (style[:, 0] == style[:, 2]).all()
     assert style.mean() == pytest.approx(expected.mean(), abs=0.01)
