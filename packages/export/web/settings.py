@@ -35,6 +35,7 @@ def page_settings(
         "weights": {
             "content": [weights.content[tap] for tap in manifest.content_taps],
             "style": [weights.style[tap] for tap in manifest.style_taps],
+            "tv": weights.tv,
         },
         "schedule": schedule_settings(config),
         "optimizer": optimizer_settings(config),
@@ -47,7 +48,12 @@ def page_settings(
 
 def schedule_settings(config: TransferConfig) -> dict[str, float]:
     """Return the constants of schedule.js."""
-    return {"scale_factor": config.scale_factor, "min_scale_size": config.min_scale_size, "min_side": MIN_SIDE}
+    return {
+        "scale_factor": config.scale_factor,
+        "min_scale_size": config.min_scale_size,
+        "min_side": MIN_SIDE,
+        "padding": config.padding,
+    }
 
 
 def optimizer_settings(config: TransferConfig) -> dict[str, float]:

@@ -29,6 +29,7 @@ def test_build_schedule_returns_the_scales_of_python(modules: Modules) -> None:
                 "styleSize": {"width": scale.style_size[0], "height": scale.style_size[1]},
                 "evaluations": scale.evaluations,
                 "contentWeightScale": scale.content_weight_scale,
+                "padding": scale.padding,
             }
             for scale in expected
         ]

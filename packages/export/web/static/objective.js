@@ -1,5 +1,7 @@
 // The objective (loss and gradient) in ONNX Runtime Web. Images are those of resize.js.
 
+import { reflect, reflectBackward } from "./padding.js";
+
 const MAX_THREADS = 8;
 
 /** An ONNX Runtime session of the exported objective, which also computes its own targets. */
@@ -37,25 +39,27 @@ export class ObjectiveSession {
 
   /**
    * Return the objective for a content and a style image: an async function from the pixels of an image of the content
-   * image's size to {loss, gradient, content, style}, where `content` and `style` are the weighted losses.
+   * image's size to {loss, gradient, content, style}, where `content` and `style` are the weighted losses. The network
+   * reads all images with a margin of `padding` pixels.
    */
-  async objective(content, style, { styleWeightScale = 1, contentWeightScale = 1 } = {}) {
+  async objective(content, style, { styleWeightScale = 1, contentWeightScale = 1, padding = 0 } = {}) {
     const { targets, weights } = this.settings;
     const inputs = {
-      ...(await this.#computeTargets(targets.content, content)),
-      ...(await this.#computeTargets(targets.style, style)),
+      ...(await this.#computeTargets(targets.content, reflect(content, padding))),
+      ...(await this.#computeTargets(targets.style, reflect(style, padding))),
       content_weights: this.#tensor(weights.content.map((weight) => weight * contentWeightScale)),
       style_weights: this.#tensor(weights.style.map((weight) => weight * styleWeightScale)),
-      tv_weight: this.#tensor([0]),
+      tv_weight: this.#tensor([weights.tv]),
     };
     return async (pixels) => {
-      const image = this.#tensor(pixels, [1, 3, content.height, content.width]);
+      const read = reflect({ ...content, pixels }, padding);
+      const image = this.#tensor(read.pixels, [1, 3, read.height, read.width]);
       const outputs = await this.#session.run({ image, ...inputs }, ["loss", "gradient", "content", "style"]);
       return {
         loss: outputs.loss.data[0],
         content: outputs.content.data[0],
         style: outputs.style.data[0],
-        gradient: new Float32Array(outputs.gradient.data),
+        gradient: reflectBackward(outputs.gradient.data, content, padding),
       };
     };
   }

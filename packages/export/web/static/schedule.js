@@ -2,7 +2,7 @@
 // core/multiscale/schedule.py with the default --scales and --style-scale.
 
 /**
- * Return the scales, coarsest first: {size, styleSize, evaluations, contentWeightScale}.
+ * Return the scales, coarsest first: {size, styleSize, evaluations, contentWeightScale, padding}.
  *
  * @param content Size {width, height} of the content image at the finest scale; `style` likewise.
  * @param evaluations Evaluations of the whole run; each scale receives an equal share, the finest also the remainder.
@@ -19,12 +19,16 @@ export function buildSchedule(content, style, evaluations, constants) {
     factors.push(factor);
   }
   const share = Math.floor(evaluations / factors.length);
-  return factors.toReversed().map((factor) => ({
-    size: shrink(content, factor),
-    styleSize: shrink(style, factor),
-    evaluations: factor === 1 ? evaluations - share * (factors.length - 1) : share,
-    contentWeightScale: factor ** 2,
-  }));
+  return factors.toReversed().map((factor) => {
+    const [size, styleSize] = [shrink(content, factor), shrink(style, factor)];
+    return {
+      size,
+      styleSize,
+      evaluations: factor === 1 ? evaluations - share * (factors.length - 1) : share,
+      contentWeightScale: factor ** 2,
+      padding: Math.min(constants.padding, size.width - 1, size.height - 1, styleSize.width - 1, styleSize.height - 1),
+    };
+  });
 }
 
 function shrink({ width, height }, factor) {

@@ -33,6 +33,7 @@ export async function transfer(session, { content, style, styleWeightScale, eval
     objective = await session.objective(scaledContent, scaledStyle, {
       styleWeightScale,
       contentWeightScale: scale.contentWeightScale,
+      padding: scale.padding,
     });
     const observed = observe(objective, isStopped, () => report({ total: evaluations, ...progress.count(scale) }));
     image = await minimize(observed, image, { evaluations: scale.evaluations, constants: optimizer }, report);
