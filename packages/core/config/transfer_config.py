@@ -144,8 +144,8 @@ class TransferConfig:
     padding: int = option(
         16,
         "Scales",
-        "Pixels of reflection that the network reads beyond the edges of all images, so that the edges of the style "
-        "are not copied; 0 for none.",
+        "Pixels by which the network's view of all images is continued beyond their edges, so that the edges of the "
+        "style image are not copied to those of the output; 0 for none.",
         minimum=0,
         maximum=256,
     )

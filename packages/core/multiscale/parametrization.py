@@ -10,9 +10,9 @@ from typing import Self, cast
 
 import numpy as np
 
-from core.arrays import Array, Pixels
+from core.arrays import Array, Pixels, size_of
 from core.image.color import luma
-from core.multiscale.padding import reflect, reflect_backward
+from core.multiscale.padding import Margin, reflect
 from core.optim.types import Evaluation, Objective, StochasticObjective
 from core.styles import StyleExemplar
 
@@ -28,7 +28,7 @@ class Parametrization:
             arXiv 1606.05897). Otherwise the parameters are the image (1, 3, H, W).
         mask: How much of the output is optimised, (1, 1, H, W) in [0, 1]; the rest is the content image. None for 1
             everywhere.
-        padding: Pixels of reflection that the network reads beyond every edge (see `core.multiscale.padding`).
+        padding: Pixels that the network reads beyond every edge (see `core.multiscale.padding`).
     """
 
     content_image: Pixels
@@ -77,13 +77,13 @@ class Parametrization:
         return (parameters + chrominance).clip(0, 1)
 
     def to_network_input(self, pixels: Pixels) -> Pixels:
-        """Return an image (1, 3, H, W) as the network reads it: grey for luminance, and padded."""
-        return cast(Pixels, reflect(self._without_color(pixels), self.padding))
+        """Return an image (1, 3, H, W) as the network reads it: grey for luminance, and with a margin."""
+        return self._with_margin(self._without_color(pixels))
 
     def exemplar_to_network_input(self, exemplar: StyleExemplar) -> StyleExemplar:
-        """Return a style, recoloured for the comparison with `content`, as the network reads it: padded."""
+        """Return a style, recoloured for the comparison with `content`, as the network reads it: with margins."""
         mask = None if exemplar.mask is None else reflect(exemplar.mask, self.padding)
-        return replace(exemplar, images=tuple(reflect(one, self.padding) for one in exemplar.images), mask=mask)
+        return replace(exemplar, images=tuple(map(self._with_margin, exemplar.images)), mask=mask)
 
     def compose_with(self, objective: Objective, to_array: Callable[[Pixels], Array]) -> Objective:
         """Return `objective` as a function of the parameters; `to_array` moves NumPy arrays to where it computes."""
@@ -91,10 +91,14 @@ class Parametrization:
             return objective
         share = to_array(np.ones((1, 1, 1, 1), np.float32) if self.mask is None else self.mask)
         planes = to_array(np.ones((1, 3, 1, 1), np.float32)) if self.luminance_only else None
-        return _ParametrizedObjective(objective, share, to_array(self._fixed_part()), planes, self.padding)
+        margin = Margin.around(size_of(self.content_image), self.padding).converted(to_array)
+        return _ParametrizedObjective(objective, share, to_array(self._fixed_part()), planes, margin)
 
     def _without_color(self, pixels: Pixels) -> Pixels:
         return np.repeat(luma(pixels), 3, axis=1) if self.luminance_only else pixels
+
+    def _with_margin(self, pixels: Pixels) -> Pixels:
+        return cast("Pixels", Margin.around(size_of(pixels), self.padding).add(pixels))
 
     def _fixed_part(self) -> Pixels:
         """Return the part of the parameters that is not optimised: the content image outside the mask."""
@@ -109,22 +113,22 @@ class Parametrization:
 class _ParametrizedObjective:
     """An objective as a function of the parameters.
 
-    The network reads (parameters · share + fixed) · planes, reflected at the edges. `planes` repeats a luminance in the
-    three channels; it is None where the parameters have three channels.
+    The network reads (parameters · share + fixed) · planes, with a margin. `planes` repeats a luminance in the three
+    channels; it is None where the parameters have three channels.
     """
 
     objective: Objective
     share: Array
     fixed: Array
     planes: Array | None
-    padding: int
+    margin: Margin
 
     def __call__(self, parameters: Array) -> Evaluation:
         image = parameters * self.share + self.fixed
         if self.planes is not None:
             image = image * self.planes
-        found = self.objective(reflect(image, self.padding))
-        gradient = reflect_backward(found.gradient, self.padding)
+        found = self.objective(self.margin.add(image))
+        gradient = self.margin.add_backward(found.gradient)
         if self.planes is not None:
             gradient = gradient[:, 0:1] + gradient[:, 1:2] + gradient[:, 2:3]
         return Evaluation(found.loss, gradient * self.share, found.parts)

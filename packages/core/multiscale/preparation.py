@@ -33,11 +33,11 @@ def prepare(
         replace(style.with_mask_size(scale.size), images=tuple(resize(pixels, next(sizes)) for pixels in style.images))
         for style in exemplars
     ]
-    parametrization = Parametrization.of(content, sized, luminance_only=config.preserve_color == "luminance", padding=scale.padding)
+    parametrization = Parametrization.of(
+        content, sized, luminance_only=config.preserve_color == "luminance", padding=scale.padding
+    )
     recolor = (
-        partial(match_colors_to, content=content)
-        if config.preserve_color == "match"
-        else parametrization.recolor_style
+        partial(match_colors_to, content=content) if config.preserve_color == "match" else parametrization.recolor_style
     )
     return parametrization, tuple(replace(style, images=tuple(map(recolor, style.images))) for style in sized)
 

@@ -25,7 +25,7 @@ class Scale:
         style_sizes: Width and height of every style image.
         evaluations: Evaluations of the objective at this scale.
         content_weight_scale: Factor of the content weights.
-        padding: Pixels of reflection that the network reads beyond every edge of the image and of the style images.
+        padding: Pixels that the network reads beyond every edge of the image and of the style images.
     """
 
     size: Size

@@ -7,6 +7,7 @@ from typing import Any
 from core.artifacts.manifest import Manifest
 from core.config.transfer_config import TransferConfig
 from core.image import color
+from core.multiscale.padding import NETWORK_GREY
 from core.network.architecture import MIN_SIDE
 from core.objective.weights import LossWeights
 from core.optim.constants import LBFGS
@@ -38,6 +39,7 @@ def page_settings(
             "tv": weights.tv,
         },
         "schedule": schedule_settings(config),
+        "grey": NETWORK_GREY.ravel().tolist(),
         "optimizer": optimizer_settings(config),
         "color_matching": color_matching_settings(),
         "examples": examples,

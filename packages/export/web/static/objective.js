@@ -1,6 +1,6 @@
 // The objective (loss and gradient) in ONNX Runtime Web. Images are those of resize.js.
 
-import { reflect, reflectBackward } from "./padding.js";
+import { Margin } from "./padding.js";
 
 const MAX_THREADS = 8;
 
@@ -43,23 +43,24 @@ export class ObjectiveSession {
    * reads all images with a margin of `padding` pixels.
    */
   async objective(content, style, { styleWeightScale = 1, contentWeightScale = 1, padding = 0 } = {}) {
-    const { targets, weights } = this.settings;
+    const { targets, weights, grey } = this.settings;
+    const [margin, styleMargin] = [content, style].map((image) => new Margin(image, padding, grey));
     const inputs = {
-      ...(await this.#computeTargets(targets.content, reflect(content, padding))),
-      ...(await this.#computeTargets(targets.style, reflect(style, padding))),
+      ...(await this.#computeTargets(targets.content, margin.add(content))),
+      ...(await this.#computeTargets(targets.style, styleMargin.add(style))),
       content_weights: this.#tensor(weights.content.map((weight) => weight * contentWeightScale)),
       style_weights: this.#tensor(weights.style.map((weight) => weight * styleWeightScale)),
       tv_weight: this.#tensor([weights.tv]),
     };
     return async (pixels) => {
-      const read = reflect({ ...content, pixels }, padding);
-      const image = this.#tensor(read.pixels, [1, 3, read.height, read.width]);
+      const { width, height, pixels: padded } = margin.add({ ...content, pixels });
+      const image = this.#tensor(padded, [1, 3, height, width]);
       const outputs = await this.#session.run({ image, ...inputs }, ["loss", "gradient", "content", "style"]);
       return {
         loss: outputs.loss.data[0],
         content: outputs.content.data[0],
         style: outputs.style.data[0],
-        gradient: reflectBackward(outputs.gradient.data, content, padding),
+        gradient: margin.addBackward(outputs.gradient.data, content),
       };
     };
   }
