@@ -1,9 +1,14 @@
-"""Draw the first image of the README and the contact sheet in `docs/`: `python examples/sheets.py`."""
+"""Draw the first image of the README, the contact sheet in `docs/`, and the example result of the web page.
+
+python examples/sheets.py
+"""
 
 from pathlib import Path
 
 from core import TransferConfig, stylize
 from core.image.contact_sheet import Cell, draw_contact_sheet
+from core.image.reading import read_image
+from core.image.writing import write_image
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
@@ -15,9 +20,10 @@ SMALL = TransferConfig(image_size=384, iterations=60)
 
 
 def main() -> None:
-    """Write both images. Results in `examples/results` are not computed again."""
+    """Write the images. Results in `examples/results` are not computed again."""
     first = [_input("content", "cat"), _input("style", "glass"), _result("cat", "glass", FIRST)]
     draw_contact_sheet([first], (451, 300)).save(DOCS / "before-after.jpg", quality=90)
+    write_image(HERE / "finished" / "cat-glass.jpg", read_image(first[-1].image).pixels, quality=90)
     styles = [Cell(), *(_input("style", style) for style in STYLES)]
     rows = [[_input("content", name), *(_result(name, style, SMALL) for style in STYLES)] for name in CONTENTS]
     draw_contact_sheet([styles, *rows], (384, 288)).save(DOCS / "contact-sheet.jpg", quality=88)

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from core.cli.config_file import read_options
 from core.config.options import options_of
+from core.config.presets import EFFORTS
 from core.config.transfer_config import TransferConfig
 from support.documented_exports import documented_export, is_export, output_of
 
@@ -97,6 +98,19 @@ def test_usage_configuration_file_is_valid(tmp_path: Path) -> None:
     assert TransferConfig.from_options(options).image_size == 768
 
 
+def test_usage_lists_the_evaluations_of_every_effort() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\d+)", USAGE.read_text(), flags=re.MULTILINE)
+    assert [(name, int(count)) for name, count in rows] == [
+        (name, TransferConfig.effort(name).iterations) for name in EFFORTS
+    ]
+
+
+def test_every_program_with_presets_has_efforts() -> None:
+    flags = [program_flags(module) for module in APPS.values()]
+    assert sum("--preset" in names for names in flags) >= 3
+    assert all(("--effort" in names) == ("--preset" in names) for names in flags)
+
+
 @pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_linked_files_exist(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())
@@ -122,9 +136,11 @@ def test_readme_is_short() -> None:
 
 def known_flags() -> set[str]:
     """Return the flags of all programs."""
-    flags = {"--help"}
-    for module in APPS.values():
-        command = get_command(import_module(module).app)
-        for one in [command, *getattr(command, "commands", {}).values()]:
-            flags.update(flag for parameter in one.params for flag in (*parameter.opts, *parameter.secondary_opts))
-    return flags
+    return {"--help"}.union(*(program_flags(module) for module in APPS.values()))
+
+
+def program_flags(module: str) -> set[str]:
+    """Return the flags of a program and its subcommands."""
+    command = get_command(import_module(module).app)
+    commands = [command, *getattr(command, "commands", {}).values()]
+    return {flag for one in commands for param in one.params for flag in (*param.opts, *param.secondary_opts)}

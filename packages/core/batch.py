@@ -28,6 +28,7 @@ def batch(
     contact_sheet: flags.ContactSheet = None,
     resume: flags.Resume = False,
     preset: flags.Preset = None,
+    effort: flags.Effort = None,
     config: flags.ConfigFile = None,
     dry_run: flags.DryRun = False,
     quiet: flags.Quiet = False,
@@ -41,7 +42,9 @@ def batch(
     Failures are listed at the end (exit status 1). --resume continues after Ctrl-C.
     """
     with report_errors(), allow_large_images():
-        resolved, _ = resolve_config(options, preset=preset, config_file=config, epochs=epochs, cuda=cuda)
+        resolved, _ = resolve_config(
+            options, preset=preset, effort=effort, config_file=config, epochs=epochs, cuda=cuda
+        )
         contents, styles = find_images(content or (), "content"), find_images(style or (), "style")
         items = plan_batch(contents, styles, expand_sweeps(resolved, sweep or ()), output)
         if contact_sheet:

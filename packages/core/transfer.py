@@ -26,6 +26,7 @@ def transfer(
     output: flags.OutputPath = None,
     region: flags.Regions = None,
     preset: flags.Preset = None,
+    effort: flags.Effort = None,
     config: flags.ConfigFile = None,
     dry_run: flags.DryRun = False,
     quiet: flags.Quiet = False,
@@ -45,7 +46,9 @@ def transfer(
     several processes: torchrun --standalone --nproc-per-node 2 -m core.transfer ...
     """
     with report_errors(), allow_large_images(), process_group() as group:
-        resolved, in_file = resolve_config(options, preset=preset, config_file=config, epochs=epochs, cuda=cuda)
+        resolved, in_file = resolve_config(
+            options, preset=preset, effort=effort, config_file=config, epochs=epochs, cuda=cuda
+        )
         paths = resolve_paths(content, style, region, output, in_file, resolved, record=record, checkpoint=checkpoint)
         state = Checkpoint(checkpoint, checkpoint_every) if checkpoint else None
         frames = open_video(video, paths, resolved, video_fps) if video else None

@@ -13,6 +13,7 @@ from core.cli.options import (
     ConfigFile,
     ContentPath,
     Cuda,
+    Effort,
     Epochs,
     OutputPath,
     Preset,
@@ -24,7 +25,6 @@ from core.cli.options import (
     config_options,
 )
 from core.cli.run import resolve_paths, run_to_files
-from core.config.presets import preset_options
 from core.config.style_losses import style_loss_spec
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
@@ -56,6 +56,7 @@ def run(
     output: OutputPath = None,
     config: ConfigFile = None,
     preset: Preset = None,
+    effort: Effort = None,
     record: RecordPath = None,
     epochs: Epochs = None,
     cuda: Cuda = False,
@@ -72,14 +73,12 @@ def run(
         manifest = read_manifest(objective, kind="objective")
         _require_onnx(extractor)
         options |= {"objective": str(objective), "extractor": str(extractor)}
-        options |= _options_from_manifest(manifest, _preset_and_file_options(preset, config))
-        configuration, named = resolve_config(options, preset=preset, config_file=config, epochs=epochs, cuda=cuda)
+        options |= _options_from_manifest(manifest, read_options(config, preset=preset, effort=effort))
+        configuration, named = resolve_config(
+            options, preset=preset, effort=effort, config_file=config, epochs=epochs, cuda=cuda
+        )
         paths = resolve_paths(content, style, region, output, named, configuration, record=record)
         run_to_files(paths, configuration, quiet=quiet, progress=progress)
-
-
-def _preset_and_file_options(preset: str | None, config_file: Path | None) -> dict[str, Any]:
-    return (preset_options(preset) if preset else {}) | (read_options(config_file) if config_file else {})
 
 
 def _options_from_manifest(manifest: Manifest, requested: Mapping[str, Any]) -> dict[str, Any]:

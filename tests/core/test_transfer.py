@@ -128,6 +128,7 @@ def broken(tmp_path: Path, style_path: Path) -> Path:
         ("-c CONTENT -s STYLE --epochs 1 --iterations 2", "--epochs and --iterations are mutually exclusive", 2),
         ("-c CONTENT -s STYLE --epochs 0", "--epochs is 0", 2),
         ("-c CONTENT -s STYLE --preset picasso", "picasso", 2),
+        ("-c CONTENT -s STYLE --effort quick", "unknown effort 'quick': expected one of draft, standard, best", 2),
         ("-c CONTENT -s STYLE --weights none.pth", "none.pth", 2),
         ("-c CONTENT -s STYLE --weights BROKEN/weights.pth --weights-preprocessing caffe", "cannot read", 1),
         ("-c CONTENT -s STYLE --arch vgg16", "the Oxford weights are a vgg19, not a vgg16", 2),

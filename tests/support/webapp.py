@@ -1,4 +1,4 @@
-"""Stand-ins for the clock and the transfers of a job queue."""
+"""Stand-ins for the clock and the transfers of a job queue, and for the speed of the machine."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from typing import Any, cast
 from PIL import Image
 
 from core.runs.progress import Callback, Progress, Result
+from core.webapp.durations import MachineSpeed
 
 RESULT = cast("Result", object())
 """What a task of `fake_task` returns."""
@@ -17,6 +18,35 @@ class FakeClock:
 
     def __call__(self) -> float:
         return self.now
+
+
+class FakeSpeed(MachineSpeed):
+    """A measured speed in seconds per pixel and evaluation; None while it is measured."""
+
+    def __init__(self, seconds_per_pixel: float | None) -> None:
+        self.known = seconds_per_pixel
+
+    @property
+    def measuring(self) -> bool:
+        return self.known is None
+
+    def seconds_per_pixel(self) -> float | None:
+        return self.known
+
+
+class FakeRun:
+    """A run at one scale whose evaluations take `seconds_per_pixel`; the first takes 10 of them, the second 2."""
+
+    def __init__(self, side: int, evaluations: int, seconds_per_pixel: float) -> None:
+        evaluation = seconds_per_pixel * side**2
+        self.size = (side, side)
+        self.record = {"stopped": False}
+        ends = (10, *range(12, evaluations + 11))
+        self.losses = [{"evaluations": number, "seconds": end * evaluation} for number, end in enumerate(ends, start=1)]
+
+    @property
+    def image(self) -> "FakeRun":
+        return self
 
 
 @dataclass

@@ -1,13 +1,13 @@
-"""The configuration of a run from flags, a preset, and a file: TOML, a run record, or an image with its record."""
+"""The configuration of a run from flags, a preset, an effort, and a file: TOML, a run record, or an image with one."""
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from core.config.presets import EVALUATIONS_PER_EPOCH, preset_options
+from core.config.presets import EVALUATIONS_PER_EPOCH, effort_options, preset_options
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.files import reason
@@ -16,22 +16,27 @@ from core.runs.record import upgraded
 from core.styles import Style, assign_regions
 
 PATH_KEYS = ("content", "style", "output")
-"""Keys of a `--config` file that name images. The other keys are `preset`, `region` and those of `TransferConfig`."""
+"""Keys of a `--config` file that name images.
+
+The other keys are `preset`, `effort`, `region` and those of `TransferConfig`.
+"""
 
 
 def resolve_config(
     flags: Mapping[str, Any],
     *,
     preset: str | None = None,
+    effort: str | None = None,
     config_file: Path | None = None,
     epochs: int | None = None,
     cuda: bool = False,
 ) -> tuple[TransferConfig, dict[str, Any]]:
-    """Merge the sources of options: flags override the file, the file overrides the preset.
+    """Merge the sources of options: flags override the file, the file overrides the effort, and that the preset.
 
     Args:
         flags: Values of the command line by the names of `TransferConfig`; None where an option is not given.
-        preset: A name in `core.config.presets`.
+        preset: A preset in `core.config.presets`.
+        effort: An effort in `core.config.presets`.
         config_file: A file for `read_options`.
         epochs: Length of the run in epochs, instead of the flag `iterations`.
         cuda: Run on CUDA, instead of the flag `device`.
@@ -51,33 +56,46 @@ def resolve_config(
     if cuda:
         _require_absent(given, "device", "--cuda")
         given["device"] = "cuda"
-    options = preset_options(preset) if preset else {}
-    options |= read_options(config_file) if config_file else {}
+    options = read_options(config_file, preset=preset, effort=effort)
     paths = {name: options.pop(name) for name in PATH_KEYS if name in options}
     return TransferConfig.from_options(options | given), paths
 
 
-def read_options(path: str | PathLike[str]) -> dict[str, Any]:
+def read_options(
+    path: str | PathLike[str] | None, *, preset: str | None = None, effort: str | None = None
+) -> dict[str, Any]:
     """Read the options in a TOML file, a run record (JSON), or an image that contains its run record.
 
+    Args:
+        path: The file; None for the options of the preset and the effort alone.
+        preset: A preset that the file overrides, also by a preset of its own.
+        effort: An effort in place of that of the file. Options in the file override it.
+
     Returns:
-        Values by the names of `TransferConfig` and `PATH_KEYS`. A preset in the file is replaced by its options, and
+        Values by the names of `TransferConfig` and `PATH_KEYS`. Presets and efforts are replaced by their options, and
         "style" is a tuple of `core.styles.Style` with their regions.
 
     Raises:
         UsageError: The file cannot be read or parsed, or an option in it is unknown or invalid.
     """
-    path = Path(path)
-    options = _parse(path)
+    options = {} if path is None else _parse(Path(path))
     if isinstance(options.get("config"), dict):
         options = options["config"] | _paths_in_record(options)
     options = {key.replace("-", "_"): value for key, value in options.items()}
-    preset = options.pop("preset", None)
-    options = (preset_options(preset) if preset else {}) | options
+    own_preset, own_effort = options.pop("preset", None), options.pop("effort", None)
     if "style" in options or "region" in options:
         options["style"] = _parse_styles(options.pop("style", ()), options.pop("region", ()))
-    TransferConfig.from_options({key: value for key, value in options.items() if key not in PATH_KEYS})
-    return options
+    own = _named_options((own_preset,), own_effort) | options
+    TransferConfig.from_options({key: value for key, value in own.items() if key not in PATH_KEYS})
+    return _named_options((preset, own_preset), own_effort if effort is None else effort) | options
+
+
+def _named_options(presets: Sequence[str | None], effort: str | None) -> dict[str, Any]:
+    """Return the options of the presets, a later one overriding an earlier one, and of the effort; None for none."""
+    options: dict[str, Any] = {}
+    for preset in presets:
+        options |= {} if preset is None else preset_options(preset)
+    return options | ({} if effort is None else effort_options(effort))
 
 
 def _parse(path: Path) -> dict[str, Any]:

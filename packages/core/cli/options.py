@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from core.config.options import Option, options_of
-from core.config.presets import PRESETS
+from core.config.presets import EFFORT_HELP, EFFORTS, PRESETS
 from core.config.transfer_config import TransferConfig
 
 COMMON_PANEL = "Common options"
@@ -62,6 +62,10 @@ ConfigFile = Annotated[
 Preset = Annotated[
     str | None,
     typer.Option(metavar="NAME", help=f"Use the defaults of {', '.join(PRESETS)}.", show_default=False),
+]
+Effort = Annotated[
+    str | None,
+    typer.Option(metavar="|".join(EFFORTS), help=EFFORT_HELP, rich_help_panel=COMMON_PANEL, show_default=False),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the execution plan without running it.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]

@@ -1,1 +1,1 @@
-"""The configuration of a run: options, presets and registered style losses."""
+"""The configuration of a run: options, presets, efforts and registered style losses."""

@@ -1,4 +1,7 @@
-"""Presets: the default options of other style transfer programs, in the units of `TransferConfig`."""
+"""Named sets of options, in the units of `TransferConfig`.
+
+Presets are the default options of other style transfer programs. Efforts trade the time of a run for its quality.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,9 +18,33 @@ def preset_options(name: str) -> dict[str, Any]:
     Raises:
         UsageError: There is no such preset.
     """
-    if name not in PRESETS:
-        raise UsageError(f"unknown preset {name!r}: expected one of {', '.join(PRESETS)}")
-    return dict(PRESETS[name])
+    return _options_named("preset", name, PRESETS)
+
+
+def effort_options(name: str) -> dict[str, Any]:
+    """Return the options that an effort changes, by name. They override those of a preset.
+
+    Raises:
+        UsageError: There is no such effort.
+    """
+    return _options_named("effort", name, EFFORTS)
+
+
+def _options_named(kind: str, name: str, table: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    if name not in list(table):  # a list, because a value from a file need not be hashable
+        raise UsageError(f"unknown {kind} {name!r}: expected one of {', '.join(table)}")
+    return dict(table[name])
+
+
+EFFORTS: Mapping[str, Mapping[str, Any]] = {
+    "draft": {"iterations": 80},
+    "standard": {},
+    "best": {"iterations": 600},
+}
+"""The options of each effort, from the fastest to the slowest; "standard" changes none."""
+EFFORT_HELP = (
+    "Trade time for quality: 'draft' for a quick look, 'best' for fine detail, 'standard' for the default in between."
+)
 
 
 # Here losses are means, and features have the scale of a network with unit-variance input. The activations of a

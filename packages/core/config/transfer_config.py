@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self
 
 from core.config.options import flag_of, option, options_of
-from core.config.presets import preset_options
+from core.config.presets import effort_options, preset_options
 from core.config.style_losses import STYLE_LOSSES, style_loss_help, style_loss_names, style_loss_spec
 from core.errors import UsageError
 from core.network.architecture import MIN_SIDE, Pooling, canonical_layer_name
@@ -235,6 +235,11 @@ class TransferConfig:
     def preset(cls, name: str, **options: Any) -> Self:
         """Return the configuration of a preset (see `core.config.presets`), overridden by `options`."""
         return cls(**(preset_options(name) | options))
+
+    @classmethod
+    def effort(cls, name: str, **options: Any) -> Self:
+        """Return the configuration of an effort (see `core.config.presets`), overridden by `options`."""
+        return cls(**(effort_options(name) | options))
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Self:

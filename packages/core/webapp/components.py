@@ -27,8 +27,8 @@ def compare(before: PIL.Image.Image, after: PIL.Image.Image, *, key: str) -> Non
     _component("compare")(
         key=_component_key(key),
         data={
-            "before": _data_url(before),
-            "after": _data_url(after),
+            "before": data_url(before),
+            "after": data_url(after),
             "aspectRatio": after.width / after.height,
         },
     )
@@ -44,7 +44,7 @@ def draw_mask(image: PIL.Image.Image, *, key: str) -> bytes | None:
     small.thumbnail((MASK_SIDE, MASK_SIDE))
     state = _component("mask")(
         key=_component_key(key),
-        data={"image": _data_url(small), "width": small.width, "height": small.height},
+        data={"image": data_url(small), "width": small.width, "height": small.height},
         on_mask_change=_ignore_change,
     )
     return decode_mask(state.mask) if state.mask else None
@@ -64,6 +64,13 @@ def decode_mask(data_url: Any) -> bytes:
     raise UsageError("the browser sent an invalid region mask: draw it again")
 
 
+def data_url(image: PIL.Image.Image) -> str:
+    """Return the image as a WebP file in a data URL, which a browser shows without another request."""
+    file = BytesIO()
+    image.save(file, "WEBP", quality=90)
+    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
+
+
 def _component_key(key: str) -> str:
     """Return a hash of the key: Streamlit rejects component keys that contain `__`, and file names may contain it."""
     return hashlib.sha256(key.encode()).hexdigest()
@@ -77,9 +84,3 @@ def _ignore_change() -> None:
 def _component(name: str) -> Any:
     html, css, js = (Path(__file__).with_name(f"{name}.{suffix}").read_text() for suffix in ("html", "css", "js"))
     return st.components.v2.component(f"style-transfer-{name}", html=html, css=component_css() + css, js=js)
-
-
-def _data_url(image: PIL.Image.Image) -> str:
-    file = BytesIO()
-    image.save(file, "WEBP", quality=90)
-    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()

@@ -1,18 +1,23 @@
 """Widgets for the input images: content image, style images, and the region masks of the styles."""
 
 import hashlib
-from functools import partial
+import re
+from functools import cache, partial
 from pathlib import Path
+from typing import Any, Literal
 
+import PIL.ImageOps
 import streamlit as st
 
 from core.errors import UsageError
-from core.webapp.components import draw_mask
+from core.webapp.components import data_url, draw_mask
 from core.webapp.request import StyleChoice
-from core.webapp.uploads import SessionDir, UploadedImage, find_samples, read_upload
+from core.webapp.uploads import SessionDir, UploadedImage, find_samples, read_sample
 
 MAX_STYLES = 4
-THUMBNAIL_WIDTH = 220
+THUMBNAIL_SIDE = 116
+"""Side of a sample in pixels: twice its side on the page, for screens of high resolution."""
+CHOSEN_WIDTH = 220
 """Width of a chosen image on the form, in pixels."""
 
 
@@ -20,19 +25,18 @@ def choose_content(session: SessionDir) -> UploadedImage | None:
     """Show the widgets for the content image; return the chosen image, or None if there is none."""
     st.subheader("Content image", anchor=False)
     upload = st.file_uploader("Upload the content image", type="image", key="content", label_visibility="collapsed")
-    samples = find_samples()["content"]
-    sample = st.pills("Sample images", list(samples), key="content sample") if samples else None
+    samples = _choose_samples("Sample images", "content", selection_mode="single", key="content sample")
     try:
         if upload:
             image = session.add(f"content {upload.file_id}", upload.name, upload.getvalue, "content image")
-        elif sample:
-            image = _read_sample(samples[sample], "content image")
+        elif samples:
+            image = read_sample(samples[0], "content image")
         else:
             return None
     except UsageError as error:
         st.error(str(error))
         return None
-    st.image(image.display_image, width=THUMBNAIL_WIDTH, alt=image.name)
+    st.image(image.display_image, width=CHOSEN_WIDTH, alt=image.name)
     return image
 
 
@@ -42,10 +46,9 @@ def choose_styles(session: SessionDir, content: UploadedImage | None) -> list[St
     uploads = st.file_uploader(
         "Upload style images", type="image", key="styles", label_visibility="collapsed", accept_multiple_files=True
     )
-    samples = find_samples()["style"]
-    names = st.pills("Sample styles", list(samples), selection_mode="multi", key="style samples") if samples else []
+    samples = _choose_samples("Sample styles", "style", selection_mode="multi", key="style samples")
     readers = [partial(session.add, f"style {up.file_id}", up.name, up.getvalue, "style image") for up in uploads]
-    readers += [partial(_read_sample, samples[name], "style image") for name in names]
+    readers += [partial(read_sample, sample, "style image") for sample in samples]
     if len(readers) > MAX_STYLES:
         st.error(f"{len(readers)} style images were chosen: only the first {MAX_STYLES} are used")
     images = []
@@ -57,9 +60,30 @@ def choose_styles(session: SessionDir, content: UploadedImage | None) -> list[St
     return [_choose_style_settings(session, content, image, only=len(images) == 1) for image in images]
 
 
-@st.cache_data(show_spinner=False)
-def _read_sample(path: Path, kind: str) -> UploadedImage:
-    return read_upload(path, str(path), kind)
+def _choose_samples(label: str, role: str, *, selection_mode: Literal["single", "multi"], key: str) -> list[Path]:
+    """Show the samples of a role as thumbnails to click on; return the chosen ones."""
+    samples = find_samples()[role]
+    if not samples:
+        return []
+    chosen: Any = st.pills(
+        label, list(samples), selection_mode=selection_mode, format_func=lambda name: _thumbnail(samples[name]), key=key
+    )
+    names = chosen if isinstance(chosen, list) else [] if chosen is None else [chosen]
+    return [samples[name] for name in names]
+
+
+@cache
+def _thumbnail(sample: Path) -> str:
+    """Return a square thumbnail as Markdown, or the name of the sample if it cannot be read.
+
+    Streamlit shows images in labels as small as text; `page.css` enlarges them.
+    """
+    name = re.sub(r"[\[\]\\]", "", sample.stem)
+    try:
+        image = read_sample(sample, "sample").display_image.convert("RGB")
+    except UsageError:
+        return name
+    return f"![{name}]({data_url(PIL.ImageOps.fit(image, (THUMBNAIL_SIDE, THUMBNAIL_SIDE)))})"
 
 
 def _choose_style_settings(
@@ -67,7 +91,7 @@ def _choose_style_settings(
 ) -> StyleChoice:
     """Show a style image with its region mask and, unless it is the `only` one, its weight."""
     with st.container(border=not only):
-        st.image(image.display_image, width=THUMBNAIL_WIDTH if only else THUMBNAIL_WIDTH // 2, alt=image.name)
+        st.image(image.display_image, width=CHOSEN_WIDTH if only else CHOSEN_WIDTH // 2, alt=image.name)
         weight = 1.0
         if not only:
             weight = st.slider(f"Weight of {image.path.name}", 0.05, 1.0, 1.0, 0.05, key=f"weight {image.path}")
@@ -83,7 +107,7 @@ def _choose_mask(session: SessionDir, content: UploadedImage, style: UploadedIma
     try:
         if upload:
             mask = session.add(f"{key} {upload.file_id}", upload.name, upload.getvalue, kind)
-            st.image(mask.display_image, width=THUMBNAIL_WIDTH, alt=mask.name)
+            st.image(mask.display_image, width=CHOSEN_WIDTH, alt=mask.name)
             return mask
         st.caption("or draw the region with mouse or finger")
         if drawn := draw_mask(content.display_image, key=key):

@@ -3,6 +3,7 @@
 If the visitor disconnects, a waiting job is cancelled and a running one ends early.
 """
 
+import atexit
 import logging
 import math
 import threading
@@ -20,6 +21,8 @@ VISITOR_TIMEOUT = 300.0
 """Seconds without a poll after which a visitor counts as disconnected. Hidden browser tabs poll once a minute."""
 PREVIEW_INTERVAL = 0.7
 """Seconds between two previews. Each one costs time, as the image is copied out of the optimisation."""
+CLOSING_TIMEOUT = 10.0
+"""Seconds that the end of the program waits for the running job."""
 MAX_WAITING = 20
 """Limit on the number of waiting jobs."""
 
@@ -74,6 +77,7 @@ class JobQueue:
         self._changed = threading.Condition()
         self._waiting: list[Job] = []
         self._running: Job | None = None
+        self._closing = False
 
     def start(self) -> None:
         """Run jobs in a daemon thread until the program ends."""
@@ -83,6 +87,19 @@ class JobQueue:
                 self.run_next()
 
         threading.Thread(target=run_forever, name="job-queue", daemon=True).start()
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """Cancel the waiting jobs, stop the running one after its current step, and wait for it, but not for long.
+
+        The end of the program would otherwise interrupt PyTorch in the other thread, which aborts the process.
+        """
+        with self._changed:
+            self._closing = True
+            for job in self._waiting:
+                _end(job, "cancelled")
+            self._waiting.clear()
+            self._changed.wait_for(lambda: self._running is None, CLOSING_TIMEOUT)
 
     def submit(self, task: Task) -> Job:
         """Append a job to the queue.
@@ -130,6 +147,7 @@ class JobQueue:
         finally:
             with self._changed:
                 self._running = None
+                self._changed.notify_all()
 
     def _run(self, job: Job) -> None:
         assert job.task is not None, "only ended jobs have no task"
@@ -151,7 +169,7 @@ class JobQueue:
         if now - job.last_preview >= PREVIEW_INTERVAL:
             job.last_preview = now
             job.preview = _preview(progress)
-        return job.stop_request is not None or self._is_abandoned(job)
+        return job.stop_request is not None or self._closing or self._is_abandoned(job)
 
     def _is_abandoned(self, job: Job) -> bool:
         return self._clock() - job.last_poll > VISITOR_TIMEOUT

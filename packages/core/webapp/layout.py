@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
+from core.webapp.durations import DurationEstimate, MachineSpeed
 from core.webapp.images_form import choose_content, choose_styles
 from core.webapp.job_queue import JobQueue
 from core.webapp.options_form import choose_options
@@ -29,6 +30,7 @@ def show_page() -> None:
         _show_form(_job_queue(), _session_dir())
     with status, st.container(key="status-panel"):
         show_status_panel(_job_queue(), st.session_state.get("request"))
+    _machine_speed().start_measurement()  # after the page is shown, because it takes the processor
 
 
 @st.cache_resource(show_spinner=False)
@@ -39,6 +41,12 @@ def _job_queue() -> JobQueue:
     return queue
 
 
+@st.cache_resource(show_spinner=False)
+def _machine_speed() -> MachineSpeed:
+    """Return the speed of this machine, which is measured once for all visitors."""
+    return MachineSpeed(_job_queue())
+
+
 def _session_dir() -> SessionDir:
     session: SessionDir = st.session_state.setdefault("session", SessionDir())
     return session
@@ -47,7 +55,8 @@ def _session_dir() -> SessionDir:
 def _show_form(queue: JobQueue, session: SessionDir) -> None:
     content = choose_content(session)
     styles = choose_styles(session, content)
-    options = choose_options()
+    sizes = [style.image.size for style in styles]
+    options = choose_options(DurationEstimate(_machine_speed(), content.size, sizes) if content else None)
     busy = "request" in st.session_state and st.session_state["request"].job.active
     if st.button("Start transfer", type="primary", width="stretch", disabled=busy, key="start"):
         try:

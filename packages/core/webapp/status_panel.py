@@ -5,22 +5,24 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import PIL.Image
 import streamlit as st
 
+from core.errors import UsageError
 from core.webapp.components import compare
 from core.webapp.job_queue import Job, JobQueue, Preview
 from core.webapp.loss_plot import loss_chart
 from core.webapp.request import TransferRequest
+from core.webapp.uploads import find_example, read_sample
 
 POLL_INTERVAL = 1.0
 """Seconds between two updates of an active job."""
 
 
 def show_status_panel(queue: JobQueue, request: TransferRequest | None) -> None:
-    """Render the job status: queue position, live preview, result or error."""
+    """Render the job status: queue position, live preview, result or error; before the first request an example."""
     if request is None:
-        with st.container(height=360, horizontal_alignment="center", vertical_alignment="center"):
-            st.caption("The result appears here.", text_alignment="center")
+        _show_example()
     elif request.job.active:
         st.fragment(_show_active_job, run_every=POLL_INTERVAL)(queue, request.job)
     elif request.job.state == "failed":
@@ -29,6 +31,22 @@ def show_status_panel(queue: JobQueue, request: TransferRequest | None) -> None:
         st.info("This transfer was cancelled.")
     else:
         _show_result(request)
+
+
+def _show_example() -> None:
+    """Show a finished sample, or where to expect the result if there is none."""
+    example = find_example()
+    if example is None:
+        with st.container(height=360, horizontal_alignment="center", vertical_alignment="center"):
+            st.caption("The result appears here.", text_alignment="center")
+        return
+    try:
+        content, result = (read_sample(path, "example").display_image for path in example)
+    except UsageError as error:
+        st.error(str(error))
+        return
+    compare(content.resize(result.size, PIL.Image.Resampling.LANCZOS), result, key="example")
+    st.caption("An example. The result of your transfer appears here.")
 
 
 def _show_active_job(queue: JobQueue, job: Job) -> None:

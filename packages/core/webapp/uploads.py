@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -86,6 +87,16 @@ def read_upload(path: Path, name: str, kind: str) -> UploadedImage:
     return UploadedImage(path, name, image.size, to_image(resize(image.pixels, display_size), alpha))
 
 
+@cache
+def read_sample(path: Path, kind: str) -> UploadedImage:
+    """Read a sample image, once per path and kind.
+
+    Raises:
+        UsageError: As `read_upload`.
+    """
+    return read_upload(path, str(path), kind)
+
+
 def safe_name(name: str) -> str:
     """Return a file name without directories and without the separators of `--style a.jpg:0.5 --region b.png=a.jpg`.
 
@@ -99,11 +110,29 @@ def safe_name(name: str) -> str:
 
 def find_samples() -> Mapping[str, Mapping[str, Path]]:
     """Return the paths of the sample images by role ("content", "style") and name; empty without `examples/`."""
-    repository = Path(__file__).parents[3]
-    for folder in (Path("examples"), repository / "examples"):
+    examples = _examples_folder()
+    return {role: _images_in(examples / role) if examples else {} for role in ("content", "style")}
+
+
+def find_example() -> tuple[Path, Path] | None:
+    """Return the paths of a sample content image and of its result; None without one in `examples/finished/`.
+
+    The name of a result is CONTENT-STYLE.
+    """
+    examples = _examples_folder()
+    if examples and (examples / "finished").is_dir():
+        for result in list_images(examples / "finished"):
+            for name, content in find_samples()["content"].items():
+                if result.stem.startswith(f"{name}-"):
+                    return content, result
+    return None
+
+
+def _examples_folder() -> Path | None:
+    for folder in (Path("examples"), Path(__file__).parents[3] / "examples"):
         if (folder / "content").is_dir() and (folder / "style").is_dir():
-            return {role: _images_in(folder / role) for role in ("content", "style")}
-    return {"content": {}, "style": {}}
+            return folder
+    return None
 
 
 def _images_in(folder: Path) -> dict[str, Path]:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from core.cli.config_file import read_options, resolve_config
+from core.config.presets import EFFORTS
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.styles import Style
@@ -39,6 +40,11 @@ def test_read_options_reads_several_styles_with_a_region(tmp_path: Path) -> None
 def test_read_options_lets_options_override_the_preset_in_the_file(tmp_path: Path) -> None:
     options = read_options(write(tmp_path / "run.toml", 'preset = "johnson"\niterations = 5\n'))
     assert (options["iterations"], options["content_weight"]) == (5, 5.0)
+
+
+def test_read_options_lets_the_effort_in_the_file_override_its_preset(tmp_path: Path) -> None:
+    options = read_options(write(tmp_path / "run.toml", 'preset = "johnson"\neffort = "draft"\n'))
+    assert TransferConfig.from_options(options) == TransferConfig.preset("johnson", **EFFORTS["draft"])
 
 
 def test_read_options_reads_a_run_record(tmp_path: Path) -> None:
@@ -86,6 +92,31 @@ def test_resolve_config_prefers_flags_to_the_file_and_the_file_to_the_preset(tmp
     assert paths == {"content": "a.jpg"}
 
 
+@pytest.mark.parametrize(
+    ("lines", "flags", "iterations"),
+    [
+        ((), {}, EFFORTS["draft"]["iterations"]),
+        (("preset = 'johnson'",), {}, EFFORTS["draft"]["iterations"]),
+        (("effort = 'best'",), {}, EFFORTS["draft"]["iterations"]),
+        (("iterations = 3",), {}, 3),
+        (("iterations = 3",), {"iterations": "4"}, 4),
+    ],
+)
+def test_resolve_config_lets_the_effort_override_presets_and_be_overridden_by_options(
+    lines: tuple[str, ...], flags: dict[str, str], iterations: int, tmp_path: Path
+) -> None:
+    file = write(tmp_path / "run.toml", "\n".join(lines))
+    config, _ = resolve_config(flags, preset="gatys2015", effort="draft", config_file=file)
+    assert (config.iterations, config.init) == (iterations, "noise")
+
+
+def test_resolve_config_checks_the_file_together_with_flags(tmp_path: Path) -> None:
+    """The preset has a weight for each of five layers, the file one layer, and the flags its weight."""
+    file = write(tmp_path / "run.toml", 'style-layers = "relu1_1"')
+    config, _ = resolve_config({"style_weight": "2"}, preset="johnson", config_file=file)
+    assert config.style_weights == {"relu1_1": 2.0}
+
+
 def test_resolve_config_counts_epochs_of_20_evaluations() -> None:
     assert resolve_config({}, epochs=3)[0] == TransferConfig(iterations=60)
 
@@ -100,7 +131,8 @@ def test_resolve_config_takes_cuda_as_the_device() -> None:
         ({"iterations": "2"}, {"epochs": 1}, "--epochs and --iterations are mutually exclusive"),
         ({"device": "cpu"}, {"cuda": True}, "--cuda and --device are mutually exclusive"),
         ({}, {"epochs": 0}, "--epochs is 0: expected a whole number of at least 1"),
-        ({}, {"preset": "picasso"}, "picasso"),
+        ({}, {"preset": "picasso"}, "unknown preset 'picasso': expected one of "),
+        ({}, {"effort": "quick"}, "unknown effort 'quick': expected one of draft, standard, best"),
     ],
 )
 def test_resolve_config_refuses_contradictory_flags(flags: dict, options: dict, sentence: str) -> None:

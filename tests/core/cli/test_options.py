@@ -39,6 +39,7 @@ def test_help_lists_the_options_most_users_need_first(monkeypatch: pytest.Monkey
         "--help ",
         "--image-size ",
         "--strength ",
+        "--effort ",
         "--epochs ",
         "--checkpoint ",
         "--video ",

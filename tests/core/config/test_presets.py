@@ -1,8 +1,9 @@
 import dataclasses
+from typing import Any
 
 import pytest
 
-from core.config.presets import PRESETS, preset_options
+from core.config.presets import EFFORTS, PRESETS, effort_options, preset_options
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 
@@ -15,6 +16,24 @@ def test_presets_are_valid_and_can_be_overridden(name: str) -> None:
 def test_preset_options_refuses_an_unknown_preset() -> None:
     with pytest.raises(UsageError, match="firekind, gatys2015, johnson, crowson"):
         preset_options("picasso")
+
+
+@pytest.mark.parametrize("name", EFFORTS)
+def test_efforts_are_valid_and_can_be_overridden(name: str) -> None:
+    assert TransferConfig.effort(name, iterations=7) == dataclasses.replace(TransferConfig.effort(name), iterations=7)
+
+
+def test_efforts_are_sorted_by_their_evaluations_around_the_default() -> None:
+    draft, standard, best = (TransferConfig.effort(name) for name in EFFORTS)
+    assert standard == TransferConfig()
+    assert draft.iterations < standard.iterations < best.iterations
+
+
+@pytest.mark.parametrize("name", ["quick", "", ["draft"]])
+def test_effort_options_refuses_an_unknown_effort(name: Any) -> None:
+    with pytest.raises(UsageError) as error:
+        effort_options(name)
+    assert str(error.value) == f"unknown effort {name!r}: expected one of draft, standard, best"
 
 
 def test_firekind_preset_has_its_published_defaults() -> None:

@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.config.presets import EFFORTS
+from core.config.transfer_config import TransferConfig
 from core.image.embedded_record import read_record
 from core.webapp.server import LOOPBACK
 from core.webapp.theme import DARK, LIGHT
@@ -30,6 +32,10 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="the browser chromium is not installed"),
 ]
+
+
+EXAMPLE = "An example. The result of your transfer appears here."
+COMPARISON = "Content image on the left, result on the right"
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +106,7 @@ class Visitor:
 
     def start(self, *, size: int = 48, evaluations: int = 4) -> None:
         self.set_number("Image size", size)
+        self.page.get_by_text("Expert options").click()
         self.set_number("Evaluations", evaluations)
         self.wait_for_text(f"{evaluations / 20:g} epochs of 20")
         self.start_button.click()
@@ -169,7 +176,7 @@ def test_format_control_changes_the_downloaded_file(visitor: Visitor, tmp_path: 
 
 
 def test_comparison_slider_moves_the_border(visitor: Visitor) -> None:
-    slider = visitor.page.get_by_role("slider", name="Content image on the left, result on the right")
+    slider = visitor.page.get_by_role("slider", name=COMPARISON)
     slider.fill("75")
     clip = "(slider) => getComputedStyle(slider.getRootNode().querySelector('#before')).clipPath"
     assert slider.evaluate(clip) == "inset(0px 25% 0px 0px)"
@@ -243,6 +250,44 @@ def test_two_visitors_share_the_queue_and_get_their_own_results(
     assert [record["config"]["iterations"] for record in records] == [1_000_000, 4]
     for visitor in (first, second):
         visitor.page.context.close()
+
+
+def test_samples_are_chosen_by_clicks_and_keys(browser: Any, address: str, tmp_path: Path) -> None:
+    visitor = Visitor(browser, address)
+    visitor.wait_for_text(EXAMPLE)
+    visitor.page.get_by_role("slider", name=COMPARISON).wait_for()
+    visitor.page.get_by_role("radio", name="cat").click()
+    visitor.page.get_by_alt_text("cat.jpg").wait_for()
+    glass, ink = (visitor.page.get_by_role("button", name=name, exact=True) for name in ("glass", "ink"))
+    glass.click()
+    visitor.page.get_by_alt_text("glass.jpg").wait_for()
+    glass.press("ArrowRight")
+    visitor.page.keyboard.press("Space")
+    visitor.page.get_by_alt_text("ink.jpg").wait_for()
+    night = visitor.page.get_by_role("button", name="night", exact=True)
+    assert [style.get_attribute("aria-pressed") for style in (glass, ink, night)] == ["true", "true", "false"]
+    borders = [style.evaluate("(button) => getComputedStyle(button).borderColor") for style in (glass, ink, night)]
+    assert borders[0] == borders[1] != borders[2]
+    box = box_at_rest(night.get_by_role("img"))
+    assert box["width"] == box["height"] > 50
+    visitor.start(evaluations=2)
+    visitor.wait_for_text("Finished after 2 evaluations")
+    assert visitor.page.get_by_text(EXAMPLE).count() == 0
+    assert visitor.download("Download result", tmp_path).name == "cat-glass-ink.png"
+    visitor.page.context.close()
+
+
+def test_effort_shows_durations_and_sets_the_evaluations(browser: Any, address: str, content_path: Path) -> None:
+    visitor = Visitor(browser, address)
+    visitor.upload("content", content_path)
+    visitor.wait_for_text("On this machine: draft about")
+    visitor.page.get_by_text("Expert options").click()
+    evaluations = visitor.page.get_by_role("spinbutton", name="Evaluations", exact=True)
+    for name in EFFORTS:
+        visitor.page.get_by_role("radio", name=name.capitalize(), exact=True).click()
+        visitor.wait_for_text(f"{TransferConfig.effort(name).iterations / 20:g} epochs of 20")
+        assert evaluations.input_value() == str(TransferConfig.effort(name).iterations)
+    visitor.page.context.close()
 
 
 def test_invalid_inputs_are_reported_without_a_traceback(

@@ -1,13 +1,22 @@
 """The widgets for the input images, in Streamlit's test runner."""
 
 import io
+import re
+import urllib.request
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
-testing = pytest.importorskip("streamlit.testing.v1", reason="Streamlit is not installed")
+from support.images import EXAMPLES
+
+pytest.importorskip("streamlit", reason="Streamlit is not installed")
+
+from streamlit.testing import v1 as testing
+
+from core.webapp.images_form import THUMBNAIL_SIDE
 
 
 def form() -> None:
@@ -49,6 +58,38 @@ def test_uploaded_content_replaces_the_sample(test: Any) -> None:
     upload(test, "content", ("red.png", png("red")))
     content, _ = test.session_state["chosen"]
     assert (content.name, content.size) == ("red.png", (40, 30))
+
+
+def test_samples_are_shown_as_thumbnails(test: Any) -> None:
+    for key, role in (("content sample", "content"), ("style samples", "style")):
+        labels = test.button_group(key=key).options
+        names, urls = zip(*(re.fullmatch(r"!\[(.+)\]\((.+)\)", label).groups() for label in labels), strict=True)
+        assert sorted(names) == sorted(path.stem for path in (EXAMPLES / role).iterdir())
+        for url in urls:
+            with urllib.request.urlopen(url) as file, Image.open(file) as thumbnail:
+                assert thumbnail.size == (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+
+
+def test_thumbnail_shows_the_middle_of_its_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for role in ("content", "style"):
+        (tmp_path / "examples" / role).mkdir(parents=True)
+    flag = Image.new("RGB", (300, 100), "red")
+    flag.paste("blue", (100, 0, 200, 100))
+    flag.save(tmp_path / "examples" / "content" / "a [flag].png")
+    (tmp_path / "examples" / "content" / "broken.png").touch()
+    monkeypatch.chdir(tmp_path)
+    test = testing.AppTest.from_function(form, default_timeout=600).run()
+    label, broken = test.button_group(key="content sample").options
+    assert broken == "broken"
+    assert label.startswith("![a flag](")
+    with urllib.request.urlopen(label.partition("(")[2].rstrip(")")) as file, Image.open(file) as thumbnail:
+        red, _, blue = np.asarray(thumbnail).mean((0, 1))
+    assert blue > 200
+    assert red < 50
+    test.button_group(key="content sample").set_value("broken").run()
+    assert test.error[0].value.startswith("content image examples/content/broken.png ")
+    test.button_group(key="content sample").set_value("a [flag]").run()
+    assert test.session_state["chosen"][0].size == (300, 100)
 
 
 def test_unreadable_images_are_reported_and_left_out(test: Any) -> None:

@@ -1,5 +1,6 @@
 """The job queue, with tasks that only report steps."""
 
+import threading
 import time
 
 import pytest
@@ -115,3 +116,13 @@ def test_start_runs_jobs_in_a_thread() -> None:
     while any(job.active for job in jobs):
         time.sleep(0.01)
     assert [job.result for job in jobs] == [RESULT] * 3
+
+
+def test_close_stops_the_running_job_and_cancels_the_waiting_ones() -> None:
+    queue, running = JobQueue(), threading.Event()
+    queue.start()
+    endless = queue.submit(fake_task(10**9, lambda step: running.set()))
+    waiting = queue.submit(fake_task())
+    running.wait()
+    queue.close()
+    assert (endless.state, endless.result, waiting.state) == ("finished", RESULT, "cancelled")

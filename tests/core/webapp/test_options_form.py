@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from core.config.options import options_of
-from core.config.presets import PRESETS
+from core.config.presets import EFFORTS, PRESETS
 from core.config.style_losses import STYLE_LOSSES
 from core.config.transfer_config import TransferConfig
+from core.webapp.durations import DurationEstimate, duration_text
+from support.webapp import FakeSpeed
 
 testing = pytest.importorskip("streamlit.testing.v1", reason="Streamlit is not installed")
 
@@ -17,7 +19,7 @@ def form() -> None:
 
     from core.webapp.options_form import choose_options
 
-    st.session_state["chosen"] = choose_options()
+    st.session_state["chosen"] = choose_options(st.session_state.get("estimate"))
 
 
 @pytest.fixture
@@ -39,6 +41,56 @@ def test_form_returns_every_option_at_its_default(test: Any) -> None:
 def test_choosing_a_preset_sets_its_options(preset: str, test: Any) -> None:
     test.selectbox[0].set_value(preset).run()
     assert chosen(test) == TransferConfig.preset(preset)
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_choosing_an_effort_sets_its_options(effort: str, test: Any) -> None:
+    test.button_group(key="effort").set_value(effort).run()
+    assert chosen(test) == TransferConfig.effort(effort, strength=0.5)
+
+
+def test_effort_overrides_the_preset_and_its_widgets_override_the_effort(test: Any) -> None:
+    test.selectbox[0].set_value("johnson").run()
+    test.button_group(key="effort").set_value("best").run()
+    assert chosen(test) == TransferConfig.preset("johnson", **EFFORTS["best"])
+    test.number_input(key="johnson best iterations").set_value(7).run()
+    assert chosen(test) == TransferConfig.preset("johnson", iterations=7)
+    assert "0.35 epochs of 20 evaluations" in [caption.value for caption in test.caption]
+
+
+def test_effort_keeps_the_other_options(test: Any) -> None:
+    test.selectbox(key="toolkit pooling").set_value("average")
+    test.button_group(key="effort").set_value("draft").run()
+    assert chosen(test) == TransferConfig.effort("draft", pooling="average", strength=0.5)
+
+
+def duration_captions(test: Any) -> list[str]:
+    assert not test.exception
+    return [caption.value for caption in test.caption if caption.value.startswith("On this machine")]
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_durations_of_all_efforts_are_shown_when_the_speed_is_known(effort: str, test: Any) -> None:
+    speed = FakeSpeed(None)
+    test.session_state["estimate"] = DurationEstimate(speed, (100, 100), [])
+    test.number_input(key="toolkit image_size").set_value(100)
+    test.button_group(key="effort").set_value(effort).run()
+    assert duration_captions(test) == []
+    evaluations = {name: TransferConfig.effort(name).iterations for name in EFFORTS}
+    speed.known = 10 / (evaluations["draft"] * 100**2)
+    test.run()
+    texts = [f"{name} {duration_text(10 * count / evaluations['draft'])}" for name, count in evaluations.items()]
+    assert duration_captions(test) == [f"On this machine: {', '.join(texts)}"]
+
+
+def test_durations_are_hidden_for_unmeasured_or_invalid_options(test: Any) -> None:
+    test.session_state["estimate"] = DurationEstimate(FakeSpeed(1e-6), (100, 100), [])
+    assert len(duration_captions(test.run())) == 1
+    test.selectbox(key="toolkit style_loss").set_value("wasserstein").run()
+    assert duration_captions(test) == []
+    test.selectbox(key="toolkit style_loss").set_value("gram")
+    test.text_input(key="toolkit style_weight").set_value("1,2").run()
+    assert duration_captions(test) == []
 
 
 def test_form_returns_the_values_of_its_widgets(test: Any) -> None:

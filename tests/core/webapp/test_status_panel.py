@@ -1,10 +1,13 @@
 """The status panel in every state of a job, in Streamlit's test runner."""
 
+import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from core.config.transfer_config import TransferConfig
 from core.webapp.job_queue import JobQueue
@@ -59,8 +62,37 @@ def request_(queue: JobQueue, content_path: Path, style_path: Path) -> Iterator[
     yield submit_request(queue, session, content, [StyleChoice(style, 1.0, mask)], config)
 
 
-def test_panel_without_a_request_shows_a_placeholder(queue: JobQueue) -> None:
-    assert texts(show(queue, None).caption) == ["The result appears here."]
+def compared(test: Any) -> list[tuple[int, int]]:
+    """The sizes of the two images of each comparison."""
+    sizes = []
+    for component in test.get("bidi_component"):
+        data = json.loads(component.proto.json)
+        for name in ("before", "after"):
+            with urllib.request.urlopen(data[name]) as file, Image.open(file) as image:
+                sizes.append(image.size)
+    return sizes
+
+
+def test_panel_without_a_request_shows_an_example(queue: JobQueue) -> None:
+    test = show(queue, None)
+    assert texts(test.caption) == ["An example. The result of your transfer appears here."]
+    assert compared(test) == [(451, 300), (451, 300)]
+
+
+def test_panel_without_a_request_and_examples_shows_a_placeholder(
+    queue: JobQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.webapp.status_panel.find_example", lambda: None)
+    test = show(queue, None)
+    assert texts(test.caption) == ["The result appears here."]
+    assert compared(test) == []
+
+
+def test_panel_reports_an_unreadable_example(queue: JobQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken.png").touch()
+    monkeypatch.setattr("core.webapp.status_panel.find_example", lambda: (tmp_path / "broken.png",) * 2)
+    (error,) = texts(show(queue, None).error)
+    assert error.startswith(f"example {tmp_path / 'broken.png'} ")
 
 
 def test_waiting_job_shows_its_queue_position(queue: JobQueue, request_: TransferRequest) -> None:
@@ -123,5 +155,6 @@ def test_finished_job_shows_losses_downloads_and_command(
         "Download result", "Download run record", "Download night-region.png",
     ]  # fmt: skip
     assert test.code[0].value == request_.command("png")
+    assert compared(test) == [(32, 21), (32, 21)]
     test.button_group(key="format").set_value("jpg").run()
     assert test.code[0].value == request_.command("jpg")

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from core.errors import UsageError
-from core.webapp.uploads import DISPLAY_SIDE, SessionDir, find_samples, read_upload, safe_name
+from core.webapp.uploads import DISPLAY_SIDE, SessionDir, find_example, find_samples, read_upload, safe_name
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,23 @@ def test_find_samples_lists_the_images_of_the_examples(tmp_path: Path, monkeypat
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     monkeypatch.chdir(tmp_path)
+    assert find_example() is None
     assert find_samples() == {
         "content": {"a": Path("examples/content/a.png")},
         "style": {"b": Path("examples/style/b.jpg")},
     }
+
+
+def test_find_example_returns_a_content_image_and_its_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    example = find_example()
+    assert example is not None
+    with Image.open(example[0]) as content, Image.open(example[1]) as result:
+        assert content.size == result.size
+    for name in ("content/cat.png", "content/old-cat.png", "style/ink.png", "finished/dog-ink.png"):
+        path = tmp_path / "examples" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    monkeypatch.chdir(tmp_path)
+    assert find_example() is None
+    (tmp_path / "examples" / "finished" / "old-cat-ink.png").touch()
+    assert find_example() == (Path("examples/content/old-cat.png"), Path("examples/finished/old-cat-ink.png"))
