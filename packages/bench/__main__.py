@@ -4,7 +4,7 @@ import typer
 from rich.console import Console
 
 from bench import options
-from core.cli.errors import exit_with_error, report_errors
+from core.cli.errors import EXIT_INTERRUPTED, exit_with_error, report_errors
 from core.errors import UsageError
 from core.files import check_writable, replacing
 from core.image.reading import allow_large_images
@@ -139,18 +139,21 @@ def quality(
         from bench.quality.benchmark import run_quality
         from bench.quality.terminal import print_progress, print_quality
 
-        run = run_quality(
-            contents,
-            styles,
-            output,
-            configs=config or ["default"],
-            rivals=rival or (),
-            pairs_file=pairs,
-            size=size,
-            seed=seed,
-            on_progress=print_progress,
-        )
-        print_quality(run)
+        try:
+            result = run_quality(
+                contents,
+                styles,
+                output,
+                configs=config or ["default"],
+                rivals=rival or (),
+                pairs_file=pairs,
+                size=size,
+                seed=seed,
+                on_progress=print_progress,
+            )
+        except KeyboardInterrupt:
+            exit_with_error("interrupted: repeat the command to continue after the last picture", EXIT_INTERRUPTED)
+        print_quality(result)
 
 
 @app.command()

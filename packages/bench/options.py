@@ -65,8 +65,8 @@ Configs = Annotated[
     list[str] | None,
     typer.Option(
         metavar="CONFIG",
-        help="Configuration to compare; repeatable: 'default', a preset, or a file as for core.transfer --config.",
-        show_default="default",
+        help="Configuration to compare: 'default' (if none is given), a preset, or a file as for core.transfer "
+        "--config; repeatable.",
     ),
 ]
 Rivals = Annotated[
@@ -84,7 +84,7 @@ PairsFile = Annotated[
 ]
 OrderSeed = Annotated[int, typer.Option(help="Random seed of the order of the pictures on blind sheets.")]
 KeyFile = Annotated[Path, typer.Argument(metavar="KEY", help="Key of the sheets, from blind/keys.")]
-AnswerFiles = Annotated[list[Path], typer.Argument(metavar="ANSWERS...", help="Answers of one judge per file.")]
+AnswerFiles = Annotated[list[Path], typer.Argument(metavar="ANSWERS", help="Answers of one judge per file.")]
 
 # machine
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -15,6 +15,7 @@ from bench.quality.programs import (
     CONTROLS,
     DEFAULT,
     Configuration,
+    Program,
     Rival,
     check_names,
     read_configurations,
@@ -72,7 +73,8 @@ def run_quality(
     _check_folder(folder)
     pairs = make_pairs(contents, styles, pairs_file)
     configurations, others = read_configurations(configs, size), read_rivals(rivals, pairs)
-    check_names([*configurations, *others])
+    programs: list[Program] = [*configurations, *others]
+    check_names(programs)
     _check_sizes(pairs, configurations, size)
     network = load_efficientnet()
     jobs = {
@@ -99,7 +101,7 @@ def run_quality(
     def picture(name: str, pair: Pair) -> Image.Image:
         return to_image(_read(files[name, pair], pair.fitted_sizes(size)[0]))
 
-    names = [program.name for program in (*configurations, *others)]
+    names = [program.name for program in programs]
     write_contact_sheets(folder / "sheets", pairs, names, picture)
     write_blind_sheets(folder / "blind", pairs, names, picture, seed=seed)
     return run

@@ -1,7 +1,7 @@
 """The pictures of the toolkit: each one is made in a fresh process, which gives its peak memory, and made only once."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import msgspec
 from bench.quality.grid import Pair
 from bench.quality.programs import Configuration
 from bench.suites.peak_memory import ProcessUsage, run_process
-from core.errors import StyleTransferError, UsageError
+from core.errors import UsageError
 from core.files import check_writable, replacing
 from core.image.embedded_record import read_record
 from core.image.reading import read_image
@@ -91,18 +91,14 @@ def run_transfer(options: list[str]) -> ProcessUsage:
     return run_process(["-m", "core.transfer", *options])
 
 
-def paint_missing(jobs: list[Job], transfer: Transfer, on_progress: Callable[[str], None]) -> int:
-    """Make the pictures that are not finished, and return their number. All existing pictures are checked first.
+def paint_missing(jobs: Sequence[Job], transfer: Transfer, on_progress: Callable[[str], None]) -> None:
+    """Make the pictures that are not finished. All existing pictures are checked first.
 
     Raises:
         UsageError: A picture was made from other images or with other options.
-        StyleTransferError: A process failed, or Ctrl-C ended the run; finished pictures remain.
+        StyleTransferError: A process failed; finished pictures remain.
     """
     missing = [job for job in jobs if not job.is_finished()]
     for number, job in enumerate(missing, 1):
         on_progress(f"{number} of {len(missing)}: {job.picture}")
-        try:
-            job.paint(transfer)
-        except KeyboardInterrupt:
-            raise StyleTransferError("interrupted: repeat the command to continue with the next picture") from None
-    return len(missing)
+        job.paint(transfer)

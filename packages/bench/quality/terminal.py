@@ -9,6 +9,8 @@ from bench.reporting.quality_rows import SUMMARY_TEXT_COLUMNS, summary_rows
 from bench.reporting.text import one_line
 from bench.results import QualityRun
 
+TABLE_WIDTH = 110
+
 
 def print_progress(line: str) -> None:
     """Print a line to stderr."""
@@ -16,14 +18,16 @@ def print_progress(line: str) -> None:
 
 
 def print_quality(run: QualityRun) -> None:
-    """Print a table with the mean measures of every program."""
+    """Print a table with the mean measures of every program, at least `TABLE_WIDTH` characters wide."""
     table = Table(title=f"means of {len(run.pictures) // len(run.programs)} pairs, {run.size} px")
     rows = summary_rows(run)
     for heading in rows[0]:
         table.add_column(heading, justify="left" if heading in SUMMARY_TEXT_COLUMNS else "right")
     for row in rows:
         table.add_row(*(Text(one_line(cell)) for cell in row.values()))  # names are no markup
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.width = max(console.width, TABLE_WIDTH)
+    console.print(table)
 
 
 def print_tally(tally: Tally) -> None:

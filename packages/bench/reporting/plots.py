@@ -64,6 +64,7 @@ def plot_quality(run: QualityRun) -> "Figure | None":
             if picture.program == program.name
         ]
         for program in run.programs
+        if any(picture.program == program.name for picture in run.pictures)
     }
     x_label, y_label = "difference of structure from the content", "difference of style from the style image"
     return _plot("quality", points, x_label, y_label, marker="o", joined=False)

@@ -64,9 +64,7 @@ def test_rival_has_a_picture_of_each_pair(tmp_path: Path) -> None:
     assert rival.name == "nnst"
     assert rival.pictures == {"cup--night": tmp_path / "cup--night.png", "cat--night": tmp_path / "cat--night.jpg"}
     (tmp_path / "cat--night.jpg").unlink()
-    with pytest.raises(
-        UsageError, match=r"--rival nnst has no picture cat--night in .*: add it, or"
-    ):
+    with pytest.raises(UsageError, match=r"--rival nnst has no picture cat--night in .*: add it, or"):
         read_rivals([f"nnst={tmp_path}"], PAIRS)
 
 
