@@ -4,9 +4,10 @@ import typer
 from rich.console import Console
 
 from bench import options
-from core.cli.errors import exit_with_error, report_errors
+from core.cli.errors import EXIT_INTERRUPTED, exit_with_error, report_errors
 from core.errors import UsageError
 from core.files import check_writable, replacing
+from core.image.reading import allow_large_images
 
 app = typer.Typer(
     add_completion=False,
@@ -117,6 +118,55 @@ def time_to_quality(
         if output:
             save(result, output)
         print_results(result)
+
+
+@app.command()
+def quality(
+    contents: options.Contents,
+    styles: options.Styles,
+    output: options.QualityFolder,
+    config: options.Configs = None,
+    rival: options.Rivals = None,
+    pairs: options.PairsFile = None,
+    size: options.Size = 512,
+    seed: options.OrderSeed = 0,
+) -> None:
+    """Compare the pictures of configurations: contact sheets, blind sheets for judges, and measures.
+
+    Pictures that exist in the folder are not made again.
+    """
+    with report_errors(), allow_large_images():
+        from bench.quality.benchmark import run_quality
+        from bench.quality.terminal import print_progress, print_quality
+
+        try:
+            result = run_quality(
+                contents,
+                styles,
+                output,
+                configs=config or ["default"],
+                rivals=rival or (),
+                pairs_file=pairs,
+                size=size,
+                seed=seed,
+                on_progress=print_progress,
+            )
+        except KeyboardInterrupt:
+            exit_with_error("interrupted: repeat the command to continue after the last picture", EXIT_INTERRUPTED)
+        print_quality(result)
+
+
+@app.command()
+def tally(key: options.KeyFile, answers: options.AnswerFiles) -> None:
+    """Count the answers of judges to blind sheets: the share that prefers the first program of the key.
+
+    A file of answers has a line for each sheet: its name, a tab, and A, B or = for a tie.
+    """
+    with report_errors():
+        from bench.quality.tally import count_answers
+        from bench.quality.terminal import print_tally
+
+        print_tally(count_answers(key, answers))
 
 
 app.command("peers", hidden=True)(time_to_quality)  # the command's former name

@@ -7,7 +7,9 @@ import typer
 
 BaseResults = Annotated[Path, typer.Argument(metavar="BASE", help="Result file of the base.")]
 NewResults = Annotated[Path, typer.Argument(metavar="NEW", help="Result file of the new version.")]
-ReportedResults = Annotated[list[Path], typer.Argument(help="Result files of: python -m bench run or time-to-quality.")]
+ReportedResults = Annotated[
+    list[Path], typer.Argument(help="Result files of: python -m bench run, time-to-quality or quality.")
+]
 ReportFolder = Annotated[Path, typer.Option("--output", "-o", help="Folder of the report.")]
 
 # run
@@ -38,7 +40,7 @@ ConfirmNew = Annotated[
 Content = Annotated[Path, typer.Option("--content", "-c", help="Content image.")]
 Style = Annotated[Path, typer.Option("--style", "-s", help="Style image.")]
 OptionalResultFile = Annotated[Path | None, typer.Option("--output", "-o", help="Result file to write, as JSON.")]
-Size = Annotated[int, typer.Option(help="Maximum long side of both images, in pixels.")]
+Size = Annotated[int, typer.Option(help="Maximum long side of the images, in pixels.")]
 Evaluations = Annotated[int, typer.Option(help="Evaluations of each baseline.")]
 ToolkitEvaluations = Annotated[
     int | None,
@@ -54,6 +56,35 @@ Baselines = Annotated[
     typer.Option("--baseline", "--peer", help="Baseline to run; repeatable. All of them if not given."),
 ]
 ImageFolder = Annotated[Path | None, typer.Option(help="Directory for the final image of each program.")]
+
+# quality and tally
+Contents = Annotated[Path, typer.Argument(metavar="CONTENTS", help="Folder of content images, or one image.")]
+Styles = Annotated[Path, typer.Argument(metavar="STYLES", help="Folder of style images, or one image.")]
+QualityFolder = Annotated[Path, typer.Option("--output", "-o", help="Folder of the pictures, sheets and measures.")]
+Configs = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CONFIG",
+        help="Configuration to compare: 'default' (if none is given), a preset, or a file as for core.transfer "
+        "--config; repeatable.",
+    ),
+]
+Rivals = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=FOLDER",
+        help="Pictures of another program, in files named CONTENT--STYLE.png or .jpg; repeatable.",
+    ),
+]
+PairsFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="File whose lines name a content and a style, separated by a tab or comma. All pairs if not given."
+    ),
+]
+OrderSeed = Annotated[int, typer.Option(help="Random seed of the order of the pictures on blind sheets.")]
+KeyFile = Annotated[Path, typer.Argument(metavar="KEY", help="Key of the sheets, from blind/keys.")]
+AnswerFiles = Annotated[list[Path], typer.Argument(metavar="ANSWERS", help="Answers of one judge per file.")]
 
 # machine
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -1,7 +1,7 @@
 """Result files: their fields, and a reader that checks every value.
 
 `python -m bench run` writes the JSON of pytest-benchmark, with further figures in its `extra_info`;
-`python -m bench time-to-quality` writes a `TimeToQualityRun`.
+`python -m bench time-to-quality` writes a `TimeToQualityRun`, and `python -m bench quality` a `QualityRun`.
 """
 
 import statistics
@@ -24,9 +24,6 @@ Positive = Annotated[float, Meta(gt=0)]
 NonNegative = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=0)]
 Side = Annotated[int, Meta(ge=1)]
-
-KIND = "time-to-quality"
-"""The value of the field `kind` in files of `python -m bench time-to-quality`."""
 
 
 class Figures(Struct, frozen=True, kw_only=True):
@@ -167,11 +164,68 @@ class TimeToQualityRun(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.machine.versions
 
 
-Run = BenchmarkRun | TimeToQualityRun
+class Measures(Struct, frozen=True):
+    """Differences of a picture from its content (`structure`) or its style image (the others); 0 is equal.
+
+    `bench.quality.measures` defines them. `dirt` is None if the style image has no fine texture.
+    """
+
+    structure: NonNegative
+    style: NonNegative
+    color: NonNegative
+    dirt: NonNegative | None
+
+
+class Picture(Struct, frozen=True, kw_only=True):
+    """One picture of a quality run, the names of its input files, and its measures.
+
+    `seconds` is the duration of the run without its start, and `peak_memory_bytes` the largest resident set of its
+    process; None if this program did not make the picture.
+    """
+
+    program: str
+    content: str
+    style: str
+    measures: Measures
+    seconds: NonNegative | None = None
+    peak_memory_bytes: Positive | None = None
+
+
+class QualityProgram(Struct, frozen=True, kw_only=True):
+    """A column of a quality run; `config` holds all options of a configuration of the toolkit."""
+
+    name: str
+    role: Literal["configuration", "rival", "control"]
+    config: Mapping[str, Any] | None = None
+
+
+class QualityRun(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One run of `python -m bench quality`, with a picture of each program for each pair of content and style."""
+
+    kind: Literal["quality"]
+    date: datetime
+    machine: Machine
+    size: Side
+    programs: tuple[QualityProgram, ...]
+    pictures: tuple[Picture, ...]
+    file: str = ""
+
+    @property
+    def machine_name(self) -> str:
+        """Description of the machine in one line."""
+        return self.machine.name
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Versions of the installed packages by name."""
+        return self.machine.versions
+
+
+Run = BenchmarkRun | TimeToQualityRun | QualityRun
 
 
 def load(path: Path) -> Run:
-    """Read a result file of either kind; its content decides which one it is.
+    """Read a result file of any kind; its content decides which one it is.
 
     Raises:
         UsageError: The file cannot be read, is no result file, or has a field that is missing or invalid.
@@ -185,23 +239,25 @@ def load(path: Path) -> Run:
     kind = values.get("kind") if isinstance(values, dict) else None
     if kind == OLD_KIND:
         return _convert(to_current_format(values), TimeToQualityRun, path)
-    if kind == KIND:
+    if kind == "time-to-quality":
         return _convert(values, TimeToQualityRun, path)
+    if kind == "quality":
+        return _convert(values, QualityRun, path)
     if isinstance(values, dict) and "benchmarks" in values:
         return _convert(values, BenchmarkRun, path)
-    raise UsageError(f"{path} is not a result file: expected a file that python -m bench run or time-to-quality wrote")
+    raise UsageError(f"{path} is not a result file: expected one of python -m bench run, time-to-quality or quality")
 
 
 def load_benchmarks(path: Path) -> BenchmarkRun:
     """Read a file of `python -m bench run`; raise UsageError for any other, as `load` does."""
     run = load(path)
     if not isinstance(run, BenchmarkRun):
-        raise UsageError(f"{path} holds a time-to-quality benchmark: expected a file that python -m bench run wrote")
+        raise UsageError(f"{path} holds a {run.kind} benchmark: expected a file that python -m bench run wrote")
     return run
 
 
-def save(run: TimeToQualityRun, path: Path) -> None:
-    """Write a time-to-quality benchmark to `path` as JSON."""
+def save(run: TimeToQualityRun | QualityRun, path: Path) -> None:
+    """Write a time-to-quality or quality benchmark to `path` as JSON."""
     with replacing(path) as temporary:
         temporary.write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
 

@@ -168,6 +168,8 @@ def test_former_names_of_commands_and_options_are_accepted(command: str, content
         (["run", "--suite", "speed", "-o", "results.json"], "there is no suite 'speed': expected one of"),
         (["compare", "missing.json", "missing.json"], "missing.json"),
         (["report", "missing.json", "-o", "report"], "missing.json"),
+        (["quality", "missing", "missing", "-o", "out"], "CONTENTS is missing, which does not exist"),
+        (["tally", "missing.tsv", "answers.tsv"], "cannot read the key missing.tsv: No such file or directory"),
     ],
 )
 def test_invalid_arguments_are_one_sentence_on_stderr(
@@ -180,6 +182,40 @@ def test_invalid_arguments_are_one_sentence_on_stderr(
     assert outcome.stderr.startswith("Error: ")
     assert len(outcome.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tally_prints_the_share(tmp_path: Path) -> None:
+    (tmp_path / "key.tsv").write_text("sheet\tours\ttheirs\na--b\tB\tA\n")
+    (tmp_path / "judge.tsv").write_text("a--b\tB\n")
+    outcome = run_in_process("tally", tmp_path / "key.tsv", tmp_path / "judge.tsv")
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert outcome.stdout.startswith(f"{tmp_path / 'judge.tsv'}: ours preferred to theirs on 1 of 1 sheets, 100%")
+
+
+def test_an_interrupted_quality_run_says_how_to_continue(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bench.quality.benchmark.run_quality", interrupt)
+    outcome = run_in_process("quality", "photos", "paintings", "-o", "out")
+    assert (outcome.exit_code, outcome.stderr.splitlines()) == (
+        130,
+        ["Error: interrupted: repeat the command to continue after the last picture"],
+    )
+
+
+@pytest.mark.slow
+def test_quality_paints_in_fresh_processes(content_path: Path, style_path: Path, tmp_path: Path) -> None:
+    """With the installed weights; a wrong option would end the process."""
+    (tmp_path / "short.toml").write_text("iterations = 1\nscales = 1\n")
+    command = ("quality", content_path, style_path, "--config", tmp_path / "short.toml", "--size", "64")
+    process = run_bench(*command, "-o", tmp_path / "out")
+    assert process.returncode == 0, process.stderr
+    assert "short" in process.stdout
+    (picture,) = (
+        one for one in json.loads((tmp_path / "out" / "quality.json").read_text())["pictures"] if one["seconds"]
+    )
+    assert picture["peak_memory_bytes"] > 100e6
 
 
 @pytest.mark.slow
@@ -221,6 +257,8 @@ def documented_folder(results: Path, tmp_path_factory: pytest.TempPathFactory) -
     for name in ("base.json", "results.json", "new.json"):
         (folder / name).symlink_to(results)
     (folder / "examples").symlink_to(ROOT / "examples")
+    (folder / "strong.toml").write_text("iterations = 2\n")
+    (folder / "judge.tsv").write_text("coffee--night\tA\n")
     return folder
 
 
@@ -229,6 +267,8 @@ def documented_folder(results: Path, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.mark.parametrize("command", documented_commands())
 def test_documented_commands_run(command: str, documented_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(documented_folder)
-    small = ["--size", "40", "--evaluations", "2", "--toolkit-evaluations", "2"]
-    outcome = run_in_process(*shlex.split(command), *(small if command.startswith("time-to-quality") else []))
+    arguments = shlex.split(command)
+    small = {"time-to-quality": ["--size", "40", "--evaluations", "2", "--toolkit-evaluations", "2"]}
+    small |= {"quality": ["--size", "40"]}
+    outcome = run_in_process(*arguments, *small.get(arguments[0], []))
     assert outcome.exit_code == 0, outcome.stderr

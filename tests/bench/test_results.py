@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.results import BenchmarkRun, TimeToQualityRun, load, load_benchmarks, save
+from bench.results import BenchmarkRun, QualityRun, TimeToQualityRun, load, load_benchmarks, save
 from core.errors import UsageError
-from support.bench_files import QUALITY, RUN, changed, entry, load_values, run_file
+from support.bench_files import PICTURES, QUALITY, RUN, changed, entry, load_values, run_file
 
 RECORDED = sorted((Path(__file__).parents[2] / "packages" / "bench" / "recorded").glob("*.json"))
 FIRST = ("benchmarks", 0, "extra_info")
@@ -72,6 +72,8 @@ def test_there_are_recorded_files() -> None:
         (changed(QUALITY, ("machine",), "A GPU"), "Expected `object`, got `str` - at `$.machine`"),
         (changed(QUALITY, ("speedups", 0, "speedup"), True), "got `bool` - at `$.speedups[0].speedup`"),
         (changed(QUALITY, ("programs",), {}), "Expected `array`, got `object` - at `$.programs`"),
+        (changed(PICTURES, ("programs", 0, "role"), "judge"), "Invalid enum value 'judge' - at `$.programs[0].role`"),
+        (changed(PICTURES, ("pictures", 1, "measures", "dirt"), -1), ">= 0.0 - at `$.pictures[1].measures.dirt`"),
     ],
 )
 def test_load_names_the_file_and_the_field_that_is_damaged(
@@ -146,3 +148,19 @@ def _written(folder: Path, values: object) -> Path:
     path = folder / "results.json"
     path.write_text(json.dumps(values))
     return path
+
+
+def test_load_reads_a_quality_run(tmp_path: Path) -> None:
+    run = load_values(tmp_path, PICTURES)
+    assert isinstance(run, QualityRun)
+    assert [(it.name, it.role, it.config) for it in run.programs] == [
+        ("[default]", "configuration", {"seed": 0}),
+        ("painting", "control", None),
+    ]
+    assert (run.pictures[2].measures.structure, run.pictures[2].seconds, run.pictures[3].seconds) == (0.4, 15.0, None)
+    assert (run.machine_name, run.versions, run.size) == ("A CPU", {"torch": "2.15.0"}, 512)
+    path = tmp_path / "saved.json"
+    save(msgspec.structs.replace(run, file=""), path)
+    assert msgspec.structs.replace(load(path), file=run.file) == run
+    with pytest.raises(UsageError, match="holds a quality benchmark: expected a file that python -m bench run wrote"):
+        load_benchmarks(path)

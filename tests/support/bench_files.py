@@ -113,6 +113,39 @@ QUALITY: dict[str, Any] = {
 }
 
 
+def picture(program: str, style: str, structure: float, seconds: float | None = None, **other: Any) -> dict[str, Any]:
+    """One picture of a quality benchmark."""
+    measures = {"structure": structure, "style": 0.5, "color": 12.0, "dirt": 2.0}
+    memory = None if seconds is None else 60e6 * seconds
+    return {
+        "program": program,
+        "content": "cup.jpg",
+        "style": style,
+        "measures": measures,
+        "seconds": seconds,
+        "peak_memory_bytes": memory,
+        **other,
+    }
+
+
+PICTURES: dict[str, Any] = {
+    "kind": "quality",
+    "date": "2026-07-08T09:10:11+00:00",
+    "machine": {"name": "A CPU", "versions": {"torch": "2.15.0"}},
+    "size": 512,
+    "programs": [
+        {"name": "[default]", "role": "configuration", "config": {"seed": 0}},
+        {"name": "painting", "role": "control"},
+    ],
+    "pictures": [
+        picture("[default]", "night.jpg", 0.2, seconds=15.0),
+        picture("painting", "night.jpg", 0.6),
+        picture("[default]", "glass.jpg", 0.4, seconds=15.0),
+        picture("painting", "glass.jpg", 0.7),
+    ],
+}
+
+
 def changed(values: dict[str, Any], path: tuple[str | int, ...], value: Any) -> dict[str, Any]:
     """Return a copy in which the value at `path` is replaced, or deleted if `value` is KeyError."""
     copy: dict[str, Any] = json.loads(json.dumps(values))

@@ -1,6 +1,6 @@
 """Charts of result files, drawn with Matplotlib's default style.
 
-Each `plot_…` function draws one chart and returns its figure, or None if no line would join two points.
+Each `plot_…` function draws one chart and returns its figure, or None if no line would join two points of a line chart.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bench.reporting.text import one_line
-from bench.results import Benchmark, BenchmarkRun, Run, TimeToQualityRun
+from bench.results import Benchmark, BenchmarkRun, QualityRun, Run, TimeToQualityRun
 from core.errors import StyleTransferError
 
 if TYPE_CHECKING:
@@ -55,6 +55,21 @@ def plot_loss(run: TimeToQualityRun) -> "Figure | None":
     return _plot("delivered loss", lines, "seconds", "loss of the image in the output file", log_y=log_y)
 
 
+def plot_quality(run: QualityRun) -> "Figure | None":
+    """Structure and style of every picture, a colour for each program; both are smaller for a better picture."""
+    points = {
+        program.name: [
+            (picture.measures.structure, picture.measures.style)
+            for picture in run.pictures
+            if picture.program == program.name
+        ]
+        for program in run.programs
+        if any(picture.program == program.name for picture in run.pictures)
+    }
+    x_label, y_label = "difference of structure from the content", "difference of style from the style image"
+    return _plot("quality", points, x_label, y_label, marker="o", joined=False)
+
+
 _Plot = Callable[[str, Benchmarks], "Figure | None"]
 _DEFAULT_PLOTS: Mapping[str, _Plot] = {
     "throughput": plot_throughput,
@@ -68,7 +83,7 @@ _SUITE_PLOTS: Mapping[str, Mapping[str, _Plot]] = {
 
 
 def plot_run(run: Run) -> "dict[str, dict[str, Figure]]":
-    """Draw all charts of a result file, by suite (or "time-to-quality") and then by the name of the chart.
+    """Draw all charts of a result file, by suite (or "time-to-quality", "quality") and then by the name of the chart.
 
     Raises:
         StyleTransferError: Matplotlib is not installed.
@@ -77,6 +92,9 @@ def plot_run(run: Run) -> "dict[str, dict[str, Figure]]":
         if isinstance(run, TimeToQualityRun):
             figure = plot_loss(run)
             return {"time-to-quality": {"loss": figure}} if figure else {}
+        if isinstance(run, QualityRun):
+            figure = plot_quality(run)
+            return {"quality": {"quality": figure}} if figure else {}
         return _plot_suites(run)
 
 
@@ -111,16 +129,24 @@ def _plot_by_size(title: str, lines: Lines, y_label: str, *, log_y: bool = False
 
 
 def _plot(
-    title: str, lines: Lines, x_label: str, y_label: str, *, log_x: bool = False, log_y: bool = False, marker: str = ""
+    title: str,
+    lines: Lines,
+    x_label: str,
+    y_label: str,
+    *,
+    log_x: bool = False,
+    log_y: bool = False,
+    marker: str = "",
+    joined: bool = True,
 ) -> "Figure | None":
-    if not any(len(points) > 1 for points in lines.values()):
+    if joined and not any(len(points) > 1 for points in lines.values()):
         return None
     from matplotlib.figure import Figure
 
     figure = Figure(layout="constrained")
     axes = figure.add_subplot(title=one_line(title), xlabel=x_label, ylabel=y_label)
     for points in lines.values():
-        axes.plot(*zip(*points, strict=True), marker=marker)
+        axes.plot(*zip(*points, strict=True), marker=marker, linestyle="-" if joined else "")
     # Labels are passed here, because Matplotlib hides lines whose own label begins with an underscore.
     axes.legend(axes.get_lines(), [one_line(label) for label in lines])
     axes.grid(visible=True)

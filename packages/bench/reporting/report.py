@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.reporting.plots import plot_run, save_svg
+from bench.reporting.quality_rows import picture_rows, summary_rows
 from bench.reporting.text import NO_VALUE, Row, escape_markdown, format_number, markdown_table
-from bench.results import Benchmark, BenchmarkRun, ProgramResult, Run, Speedup, TimeToQualityRun
+from bench.results import Benchmark, BenchmarkRun, ProgramResult, QualityRun, Run, Speedup, TimeToQualityRun
 from core.errors import UsageError
 from core.files import check_writable, replacing
 
@@ -22,6 +23,7 @@ TEXT_COLUMNS = (
     *("file", "measured", "machine", "versions"),
     *("benchmark", "backend", "precision", "device"),
     *("program", "description", "baseline"),
+    *("role", "content", "style image"),
 )
 
 
@@ -57,9 +59,19 @@ def make_report(runs: Sequence[Run]) -> "tuple[str, dict[str, Figure]]":
             names = {f"report-{number}-{_file_stem(name)}.svg": figure for name, figure in charts.items()}
             files.update(names)
             images[section] = "\n".join(f"![{_alt_text(figure)}]({name})" for name, figure in names.items())
-        blocks += _suite_blocks(run, images) if isinstance(run, BenchmarkRun) else _quality_blocks(run, images)
+        blocks += _run_blocks(run, images)
     blocks.append(f"Written by `{CREATOR}`.")
     return "\n\n".join(filter(None, blocks)) + "\n", files
+
+
+def _run_blocks(run: Run, images: Mapping[str, str]) -> list[str]:
+    match run:
+        case BenchmarkRun():
+            return _suite_blocks(run, images)
+        case TimeToQualityRun():
+            return _time_to_quality_blocks(run, images)
+        case QualityRun():
+            return _quality_blocks(run, images)
 
 
 def _check_replaceable(path: Path) -> None:
@@ -124,7 +136,7 @@ def _benchmark_row(benchmark: Benchmark) -> Row:
 # --- Time to quality
 
 
-def _quality_blocks(run: TimeToQualityRun, images: Mapping[str, str]) -> list[str]:
+def _time_to_quality_blocks(run: TimeToQualityRun, images: Mapping[str, str]) -> list[str]:
     # Nested settings hold the whole configuration, which is too long for a report.
     settings = {name: value for name, value in run.settings.items() if isinstance(value, str | int | float | list)}
     finished = [program for program in run.programs if program.points]
@@ -165,3 +177,22 @@ def _speedup_row(row: Speedup) -> Row:
         "toolkit seconds, content too": "never" if row.content_seconds is None else format_number(row.content_seconds),
         "speedup, content too": format_number(row.content_speedup),
     }
+
+
+# --- Quality
+
+
+def _quality_blocks(run: QualityRun, images: Mapping[str, str]) -> list[str]:
+    summary, pictures = ([_escaped(row) for row in rows] for rows in (summary_rows(run), picture_rows(run)))
+    return [
+        f"## Quality in {escape_markdown(Path(run.file).name)}",
+        f"Pictures of {run.size} px. Means over all pairs; peak memory is the largest of all pictures:",
+        *images.values(),
+        *markdown_table(summary, text_columns=TEXT_COLUMNS),
+        "Every picture:",
+        *markdown_table(pictures, text_columns=TEXT_COLUMNS),
+    ]
+
+
+def _escaped(row: Row) -> Row:
+    return {heading: escape_markdown(cell) for heading, cell in row.items()}

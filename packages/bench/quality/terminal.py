@@ -1,0 +1,50 @@
+"""Progress and results of the quality benchmark, and the tally of judges, on the terminal."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.quality.tally import Share, Tally
+from bench.reporting.quality_rows import SUMMARY_TEXT_COLUMNS, summary_rows
+from bench.reporting.text import one_line
+from bench.results import QualityRun
+
+TABLE_WIDTH = 110
+
+
+def print_progress(line: str) -> None:
+    """Print a line to stderr."""
+    Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(line)
+
+
+def print_quality(run: QualityRun) -> None:
+    """Print a table with the mean measures of every program, at least `TABLE_WIDTH` characters wide."""
+    table = Table(title=f"means of {len(run.pictures) // len(run.programs)} pairs, {run.size} px")
+    rows = summary_rows(run)
+    for heading in rows[0]:
+        table.add_column(heading, justify="left" if heading in SUMMARY_TEXT_COLUMNS else "right")
+    for row in rows:
+        table.add_row(*(Text(one_line(cell)) for cell in row.values()))  # names are no markup
+    console = Console(highlight=False)
+    console.width = max(console.width, TABLE_WIDTH)
+    console.print(table)
+
+
+def print_tally(tally: Tally) -> None:
+    """Print a line for every judge and, for several of them, one for their majority."""
+    for path, share in tally.judges.items():
+        _print_share(tally, share, str(path))
+    if len(tally.judges) > 1:
+        _print_share(tally, tally.majority, "majority")
+
+
+def _print_share(tally: Tally, share: Share, judge: str) -> None:
+    """Print how often a judge preferred the first program."""
+    first, second = tally.programs
+    low, high = share.interval
+    line = (
+        f"{judge}: {first} preferred to {second} on {share.score:g} of {share.judged} sheets, {share.share:.0%} "
+        f"(95 %: {low:.0%} to {high:.0%})"
+    )
+    missing = tally.sheets - share.judged
+    Console(soft_wrap=True, markup=False, highlight=False).print(line + (f"; {missing} not judged" if missing else ""))
