@@ -17,8 +17,7 @@ from core.image.reading import ImageSource, read_image
 from core.image.resize import resize
 from core.memory.out_of_memory import convert_out_of_memory_errors
 from core.memory.plan import Plan
-from core.multiscale.initial_image import initial_image, upsample_with_detail
-from core.multiscale.parametrization import Parametrization
+from core.multiscale.initial_image import initial_image
 from core.multiscale.preparation import normalize_strength, prepare
 from core.multiscale.schedule import Scale, build_schedule, fraction_done
 from core.runs.checkpoint import Checkpoint, SavedRun
@@ -136,7 +135,11 @@ def run_scales(
             used, initial = saved.evaluations_before, saved.read_initial()
             start = saved.read_step().converted(to_array)
         else:
-            initial = _initial_parameters(parametrization, scaled_exemplars, result, config)
+            initial = parametrization.to_parameters(
+                initial_image(parametrization.content, scaled_exemplars, config)
+                if result is None
+                else resize(result, scale.size)
+            )
             start = to_array(initial)
             initial = initial if targets_need_initial else None
         image = None if initial is None else parametrization.to_network_input(parametrization.to_image(initial))
@@ -174,14 +177,6 @@ def run_scales(
             )
             yield progress
         used, result = progress.evaluations, progress.pixels
-
-
-def _initial_parameters(
-    parametrization: Parametrization, exemplars: Sequence[StyleExemplar], coarse: Pixels | None, config: TransferConfig
-) -> Pixels:
-    """Return the parameters that a scale starts from; `coarse` is the result of the scale before, if there is one."""
-    first = parametrization.to_parameters(initial_image(parametrization.content, exemplars, config))
-    return first if coarse is None else upsample_with_detail(parametrization.to_parameters(coarse), first)
 
 
 def _start_time(saved: SavedRun | None) -> float:

@@ -10,7 +10,7 @@ from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.image.color import match_color_bands
 from core.image.reading import read_image
-from core.image.resize import resample, resize
+from core.image.resize import resize
 from core.styles import StyleExemplar
 
 
@@ -52,15 +52,3 @@ def color_matched_image(content: Pixels, exemplars: Sequence[StyleExemplar]) -> 
     without_style = total <= 0
     matched: Pixels = np.where(without_style, content, blended / np.where(without_style, 1, total))
     return matched
-
-
-def upsample_with_detail(coarse: Pixels, start: Pixels) -> Pixels:
-    """Return `coarse` at the size of `start`, with the detail of `start` that `coarse` is too small to represent.
-
-    Both are (1, 3, H, W) in [0, 1]. An upsampled image without this detail is blurred, and its style loss is larger
-    than that of `start`.
-    """
-    height, width = start.shape[2:]
-    small = resample(start, (coarse.shape[3], coarse.shape[2]))
-    enlarged: Pixels = resample(coarse - small, (width, height)) + start
-    return enlarged.clip(0, 1)

@@ -7,8 +7,7 @@ from PIL import Image
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.image.color import match_color_bands
-from core.image.resize import resize
-from core.multiscale.initial_image import color_matched_image, initial_image, upsample_with_detail
+from core.multiscale.initial_image import color_matched_image, initial_image
 from core.styles import StyleExemplar
 
 RNG = np.random.default_rng(0)
@@ -49,11 +48,3 @@ def test_an_image_file_as_initial_image_is_resized(tmp_path) -> None:
 def test_an_unknown_initial_image_is_refused(tmp_path) -> None:
     with pytest.raises(UsageError, match="content, matched, noise, blend"):
         initial_image(CONTENT, [StyleExemplar((STYLE,))], TransferConfig(init=str(tmp_path / "contents")))
-
-
-def test_upsampling_keeps_the_coarse_image_and_adds_detail_of_the_start() -> None:
-    start = RNG.random((1, 3, 64, 96), dtype=np.float32) * 0.5 + 0.25
-    coarse = resize(start, (48, 32))
-    np.testing.assert_allclose(upsample_with_detail(coarse, start), start, atol=1e-5)
-    np.testing.assert_allclose(upsample_with_detail(coarse + 0.1, start), start + 0.1, atol=1e-5)
-    assert upsample_with_detail(coarse + 0.9, start).max() == 1

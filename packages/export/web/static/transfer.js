@@ -4,7 +4,7 @@
 import { matchColorBands } from "./color.js";
 import { lbfgs } from "./optimizer.js";
 import { ProgressEstimate } from "./progress.js";
-import { clipImage, combine, resample, resize } from "./resize.js";
+import { resize } from "./resize.js";
 import { buildSchedule } from "./schedule.js";
 
 const STOPPED = Symbol("stopped");
@@ -27,8 +27,7 @@ export async function transfer(session, { content, style, styleWeightScale, eval
   let objective = null;
   for (const scale of scales) {
     const [scaledContent, scaledStyle] = [resize(content, scale.size), resize(style, scale.styleSize)];
-    const matched = matchColorBands(scaledContent, scaledStyle, colorMatching);
-    image = image ? upsampleWithDetail(image, matched) : matched;
+    image = image ? resize(image, scale.size) : matchColorBands(scaledContent, scaledStyle, colorMatching);
     if (isStopped()) continue; // the remaining scales only enlarge the image
     objective = await session.objective(scaledContent, scaledStyle, {
       styleWeightScale,
@@ -69,12 +68,6 @@ function observe(objective, isStopped, onEvaluation) {
 // Return to the event loop, which then delivers messages that arrived meanwhile, such as the request to stop.
 function receiveMessages() {
   return new Promise((resolve) => setTimeout(resolve));
-}
-
-// Upsample the coarse result to the size of `start`, and add the details of `start` that the coarse size cannot hold.
-function upsampleWithDetail(coarse, start) {
-  const change = combine(coarse, resample(start, coarse), (a, b) => a - b);
-  return clipImage(combine(start, resample(change, start), (a, b) => a + b));
 }
 
 // Quantise the image to 8 bits per channel, as its file will be, and compute the losses of the quantised image.
