@@ -17,7 +17,7 @@ from core.image.reading import ImageSource, read_image
 from core.image.resize import resize
 from core.memory.out_of_memory import convert_out_of_memory_errors
 from core.memory.plan import Plan
-from core.multiscale.initial_image import initial_image
+from core.multiscale.initial_image import finer_initial_image, initial_image
 from core.multiscale.preparation import normalize_strength, prepare
 from core.multiscale.schedule import Scale, build_schedule, fraction_done
 from core.runs.checkpoint import Checkpoint, SavedRun
@@ -135,11 +135,10 @@ def run_scales(
             used, initial = saved.evaluations_before, saved.read_initial()
             start = saved.read_step().converted(to_array)
         else:
-            initial = parametrization.to_parameters(
-                initial_image(parametrization.content, scaled_exemplars, config)
-                if result is None
-                else resize(result, scale.size)
-            )
+            initial_pixels = initial_image(parametrization.content, scaled_exemplars, config)
+            if result is not None:
+                initial_pixels = finer_initial_image(parametrization.to_compared(result), initial_pixels, config)
+            initial = parametrization.to_parameters(initial_pixels)
             start = to_array(initial)
             initial = initial if targets_need_initial else None
         image = None if initial is None else parametrization.to_network_input(parametrization.to_image(initial))

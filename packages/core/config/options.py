@@ -57,6 +57,8 @@ class Option:
         Raises:
             UsageError: The value is of another kind, out of bounds, or none of the choices.
         """
+        if value is None and self.optional:
+            return None
         if not self.multiple:
             return self._parse_item(value)
         items = [item.strip() for item in value.split(",")] if isinstance(value, str) else value
@@ -70,8 +72,6 @@ class Option:
         return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
     def _parse_item(self, value: Any) -> Any:
-        if value is None and self.optional:
-            return None
         match self.kind:
             case "str":
                 return str(value).strip()
@@ -178,12 +178,12 @@ def _describe(described: Field[Any]) -> Option:
 
 def _unwrapped(annotation: Any) -> tuple[Any, bool, bool]:
     """Return the type of one value, whether there are several, and whether None is accepted."""
+    optional = get_origin(annotation) in (Union, UnionType)
+    if optional:
+        (annotation,) = (part for part in get_args(annotation) if part is not NoneType)
     if get_origin(annotation) is tuple:
-        return get_args(annotation)[0], True, False
-    if get_origin(annotation) in (Union, UnionType):
-        (inner,) = (part for part in get_args(annotation) if part is not NoneType)
-        return inner, False, True
-    return annotation, False, False
+        return get_args(annotation)[0], True, optional
+    return annotation, False, optional
 
 
 def _literals(annotation: Any) -> tuple[str, ...]:

@@ -12,7 +12,13 @@ from core.config.options import flag_of, option, options_of
 from core.config.presets import effort_options, preset_options
 from core.config.style_losses import STYLE_LOSSES, style_loss_help, style_loss_names, style_loss_spec
 from core.errors import UsageError
-from core.network.architecture import MIN_SIDE, Pooling, canonical_layer_name
+from core.network.architecture import MIN_SIDE, Pooling, canonical_layer_name, channels_of
+
+STYLE_WEIGHT_CHANNELS = 1024
+"""The number of channels for which the default weight of a style layer would be 1.
+
+The weight falls with the square of the channels, as in jcjohnson/neural-style, whose Gram losses are divided by C².
+"""
 
 WITHOUT_EFFECT_ON_RESULT = ("save_every", "device", "max_memory", "tile_size")
 """Options that do not change the output image, up to rounding."""
@@ -52,11 +58,14 @@ class TransferConfig:
     content_weight: tuple[float, ...] = option(
         (1.0,), "Objective", "Weight of the content loss: one for all layers, or one for each.", minimum=0
     )
-    style_weight: tuple[float, ...] = option(
-        (0.1,), "Objective", "Weight of the style loss: one for all layers, or one for each.", minimum=0
+    style_weight: tuple[float, ...] | None = option(
+        None,
+        "Objective",
+        "Weight of the style loss: one for all layers, or one for each. By default (1024 / C)² for C channels.",
+        minimum=0,
     )
     tv_weight: float = option(
-        0.0, "Objective", "Weight of the total variation loss; higher values give a smoother image.", minimum=0
+        20.0, "Objective", "Weight of the total variation loss; higher values give a smoother image.", minimum=0
     )
     content_layers: tuple[str, ...] = option(("relu4_2",), "Objective", "Layers of the content loss.", metavar="LAYER")
     style_layers: tuple[str, ...] = option(
@@ -110,7 +119,7 @@ class TransferConfig:
 
     optimizer: Literal["lbfgs", "adam"] = option("lbfgs", "Optimiser", "Optimisation algorithm.")
     iterations: int = option(
-        200, "Optimiser", "Number of evaluations of loss and gradient, over all scales.", minimum=1
+        400, "Optimiser", "Number of evaluations of loss and gradient, over all scales.", minimum=1
     )
     learning_rate: float = option(0.02, "Optimiser", "Step size of Adam, for pixel values in [0, 1].", minimum=1e-9)
     averaging: float = option(
@@ -124,7 +133,7 @@ class TransferConfig:
     init: str = option(
         "matched",
         "Optimiser",
-        "Initial image: 'content', 'matched' (content with the colours and contrasts of the style), 'noise', 'blend' "
+        "Initial image: 'content', 'matched' (content with the colours of the style), 'noise', 'blend' "
         "(content and noise), or an image file.",
     )
     blend: float = option(0.5, "Optimiser", "Fraction of noise in --init blend.", minimum=0, maximum=1)
@@ -135,12 +144,19 @@ class TransferConfig:
     )
     scale_factor: float = option(2.0, "Scales", "Ratio of the sizes of successive scales.", minimum=1.01, maximum=16)
     min_scale_size: int = option(
-        192,
+        64,
         "Scales",
-        "Smallest long side of an automatically chosen scale, in pixels; smaller ones lose the content.",
+        "Smallest long side of an automatically chosen scale, in pixels; coarse scales give large shapes.",
         minimum=MIN_SIDE,
     )
 
+    reference_size: int = option(
+        512,
+        "Scales",
+        "Long side, in pixels, for which the content weight is meant; at other sizes it is multiplied by the ratio of "
+        "the areas, for the same character at every size. 0 for the final size.",
+        minimum=0,
+    )
     padding: int = option(
         16,
         "Scales",
@@ -180,12 +196,12 @@ class TransferConfig:
     def _check_weights(self) -> None:
         for weight, layers in (("content_weight", "content_layers"), ("style_weight", "style_layers")):
             weights, names = getattr(self, weight), getattr(self, layers)
-            if len(weights) not in (1, len(names)):
+            if weights is not None and len(weights) not in (1, len(names)):
                 raise UsageError(
                     f"{flag_of(weight)} has {len(weights)} values for {len(names)} layers ({', '.join(names)}): "
                     "give one for all, or one for each"
                 )
-        if not any((*self.content_weight, *self.style_weight, self.tv_weight)):
+        if not any((*self.content_weights.values(), *self.style_weights.values(), self.tv_weight)):
             raise UsageError("all loss weights are 0, so there is nothing to optimise: set one to a positive value")
 
     def _check_combinations(self) -> None:
@@ -229,7 +245,9 @@ class TransferConfig:
     @property
     def style_weights(self) -> dict[str, float]:
         """The weight of the style loss at each style layer."""
-        return _per_layer(self.style_layers, self.style_weight)
+        if self.style_weight is not None:
+            return _per_layer(self.style_layers, self.style_weight)
+        return {tap: (STYLE_WEIGHT_CHANNELS / channels_of(tap, self.arch)) ** 2 for tap in self.style_layers}
 
     @classmethod
     def preset(cls, name: str, **options: Any) -> Self:

@@ -3,36 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from core.arrays import Pixels, size_of
-from core.image.resize import resample
-
-SMALLEST_BAND = 16
-"""Shortest side of the coarsest band in pixels; smaller bands have too few pixels for a covariance of colours."""
+from core.arrays import Pixels
 
 LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in the luma Y of NTSC's YIQ, the colour space that Gatys et al. use."""
 
 MIN_EIGENVALUE = 1e-8
 """Lower bound of the eigenvalues of a covariance of colours; that of a grey image has eigenvalues of 0."""
-
-
-def match_color_bands(content: Pixels, style: Pixels) -> Pixels:
-    """Match the colours of each band of the Laplacian pyramid of `content` to those of `style`.
-
-    Every octave of detail, and the coarse residual, of the pyramid of Burt and Adelson (1983) gets the mean and
-    covariance of its counterpart. The result has the colours of the style and its contrasts, fine and coarse. The two
-    images may differ in size.
-    """
-    details = []
-    while min(*content.shape[2:], *style.shape[2:]) >= 2 * SMALLEST_BAND:
-        smaller_content, smaller_style = _halve(content), _halve(style)
-        content_detail = content - resample(smaller_content, size_of(content))
-        details.append(match_colors(content_detail, style - resample(smaller_style, size_of(style))))
-        content, style = smaller_content, smaller_style
-    result = match_colors(content, style)
-    for detail in reversed(details):
-        result = resample(result, size_of(detail)) + detail
-    return result.clip(0, 1)
 
 
 def match_colors(pixels: Pixels, reference: Pixels) -> Pixels:
@@ -70,8 +47,3 @@ def _matrix_power(matrix: NDArray[np.float64], exponent: float) -> NDArray[np.fl
     values, vectors = np.linalg.eigh(matrix)
     power: NDArray[np.float64] = (vectors * np.maximum(values, MIN_EIGENVALUE) ** exponent) @ vectors.T
     return power
-
-
-def _halve(pixels: Pixels) -> Pixels:
-    width, height = size_of(pixels)
-    return resample(pixels, (width // 2, height // 2))

@@ -5,13 +5,24 @@ from pathlib import Path
 
 import numpy as np
 
-from core.arrays import Pixels
+from core.arrays import Pixels, size_of
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
-from core.image.color import match_color_bands
+from core.image.color import match_colors
 from core.image.reading import read_image
 from core.image.resize import resize
 from core.styles import StyleExemplar
+
+
+def finer_initial_image(coarse: Pixels, initial: Pixels, config: TransferConfig) -> Pixels:
+    """Return the image (1, 3, H, W) in [0, 1] that a scale starts from after a coarser scale.
+
+    It is the result of the coarser scale at the size of `initial`, the image from which this scale would start without
+    it. With --init matched it also gets the colours of `initial` again: enlarging has blurred the strokes and so
+    reduced the contrast, and few evaluations at a fine scale do not restore it.
+    """
+    enlarged = resize(coarse, size_of(initial))
+    return match_colors(enlarged, initial).clip(0, 1) if config.init == "matched" else enlarged
 
 
 def initial_image(content: Pixels, exemplars: Sequence[StyleExemplar], config: TransferConfig) -> Pixels:
@@ -43,11 +54,11 @@ def initial_image(content: Pixels, exemplars: Sequence[StyleExemplar], config: T
 
 
 def color_matched_image(content: Pixels, exemplars: Sequence[StyleExemplar]) -> Pixels:
-    """Return `content` (1, 3, H, W) with the colours and contrasts of the styles, blended by weights and masks."""
+    """Return `content` (1, 3, H, W) in [0, 1] with the colours of the styles, blended by weights and masks."""
     blended, total = np.zeros_like(content), np.zeros_like(content[:, :1])
     for exemplar in exemplars:
         share = np.float32(exemplar.weight) * (np.ones_like(total) if exemplar.mask is None else exemplar.mask)
-        blended += share * match_color_bands(content, exemplar.images[0])
+        blended += share * match_colors(content, exemplar.images[0]).clip(0, 1)
         total += share
     without_style = total <= 0
     matched: Pixels = np.where(without_style, content, blended / np.where(without_style, 1, total))

@@ -48,8 +48,12 @@ class Parametrization:
 
     @property
     def content(self) -> Pixels:
-        """The content image (1, 3, H, W): grey for luminance, else unchanged."""
-        return self._without_color(self.content_image)
+        """The content image (1, 3, H, W) as it is compared with the styles."""
+        return self.to_compared(self.content_image)
+
+    def to_compared(self, pixels: Pixels) -> Pixels:
+        """Return an image (1, 3, H, W) as it is compared with the styles: grey for luminance, else unchanged."""
+        return np.repeat(luma(pixels), 3, axis=1) if self.luminance_only else pixels
 
     def recolor_style(self, pixels: Pixels) -> Pixels:
         """Return a style image (1, 3, h, w) for the comparison with `content`.
@@ -77,8 +81,8 @@ class Parametrization:
         return (parameters + chrominance).clip(0, 1)
 
     def to_network_input(self, pixels: Pixels) -> Pixels:
-        """Return an image (1, 3, H, W) as the network reads it: grey for luminance, and with a margin."""
-        return self._with_margin(self._without_color(pixels))
+        """Return an image (1, 3, H, W) as the network reads it: as it is compared, with a margin."""
+        return self._with_margin(self.to_compared(pixels))
 
     def exemplar_to_network_input(self, exemplar: StyleExemplar) -> StyleExemplar:
         """Return a style, recoloured for the comparison with `content`, as the network reads it: with margins."""
@@ -93,9 +97,6 @@ class Parametrization:
         planes = to_array(np.ones((1, 3, 1, 1), np.float32)) if self.luminance_only else None
         margin = Margin.around(size_of(self.content_image), self.padding).converted(to_array)
         return _ParametrizedObjective(objective, share, to_array(self._fixed_part()), planes, margin)
-
-    def _without_color(self, pixels: Pixels) -> Pixels:
-        return np.repeat(luma(pixels), 3, axis=1) if self.luminance_only else pixels
 
     def _with_margin(self, pixels: Pixels) -> Pixels:
         return cast("Pixels", Margin.around(size_of(pixels), self.padding).add(pixels))

@@ -16,9 +16,10 @@ class Scale:
     """One level of the pyramid.
 
     `content_weight_scale` multiplies the content weights. At half the size of the image a feature covers four times as
-    much of the scene, so a quarter of the features represent the content, and each averages over detail of the finest
-    scale. The ratio of the areas compensates for that. Without it the style removes small objects at coarse scales,
-    and fine scales do not restore them.
+    much of the scene, so a quarter of the features represent the content, and each averages over more detail. The ratio
+    of the areas compensates for that. Without it the style removes small objects at coarse scales, and fine scales do
+    not restore them. It is relative to the area at `TransferConfig.reference_size`, so that images of all sizes pass
+    through the same scales and get the same character.
 
     Attributes:
         size: Width and height of the image.
@@ -65,6 +66,7 @@ def build_schedule(content: Size, styles: Sequence[Size], config: TransferConfig
         )
     divisors = list(_divisors(size, style_sizes, config))[: config.iterations]
     share, remainder = divmod(config.iterations, len(divisors))
+    compensation = (config.reference_size / max(size)) ** 2 if config.reference_size else 1.0
     scales = []
     for divisor in reversed(divisors):
         scaled, scaled_styles = _divided(size, divisor), tuple(_divided(style, divisor) for style in style_sizes)
@@ -73,7 +75,7 @@ def build_schedule(content: Size, styles: Sequence[Size], config: TransferConfig
                 scaled,
                 scaled_styles,
                 share + (remainder if divisor == 1 else 0),
-                content_weight_scale=divisor**2,
+                content_weight_scale=divisor**2 * compensation,
                 padding=min(config.padding, min(map(min, (scaled, *scaled_styles))) - 1),
             )
         )

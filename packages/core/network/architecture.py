@@ -89,6 +89,15 @@ def truncated(arch: str, taps: Iterable[str]) -> tuple[Layer, ...]:
     return table[: deepest + 1]
 
 
+def channels_of(tap: str, arch: str) -> int:
+    """Return the number of channels of the layer `tap`.
+
+    Raises:
+        UsageError: The architecture or the tap is unknown.
+    """
+    return truncated(arch, [tap])[-1].out_channels
+
+
 def canonical_layer_name(name: str, arch: str) -> str:
     """Return the name in `layers(arch)` of a layer, given this name or that of firekind/style-transfer.
 

@@ -94,8 +94,13 @@ def differences(config: TransferConfig, about: Mapping[str, Any], record: Mappin
 
 
 def upgraded(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `record` with the present names; version 0.1 named the backend "engine" and the images "pictures"."""
+    """Return `record` with the present names and options.
+
+    Version 0.1 named the backend "engine" and the images "pictures", and had neither a reference size nor padding.
+    """
     record = dict(record)
+    if "config" in record:
+        record["config"] = {"reference_size": 0, "padding": 0, **record["config"]}
     if "engine" in record:
         engine = dict(record.pop("engine"))
         record["backend"] = {"name": engine.pop("engine", None), **engine}

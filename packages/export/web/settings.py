@@ -55,6 +55,7 @@ def schedule_settings(config: TransferConfig) -> dict[str, float]:
         "min_scale_size": config.min_scale_size,
         "min_side": MIN_SIDE,
         "padding": config.padding,
+        "reference_size": config.reference_size,
     }
 
 
@@ -65,4 +66,4 @@ def optimizer_settings(config: TransferConfig) -> dict[str, float]:
 
 def color_matching_settings() -> dict[str, float]:
     """Return the constants of color.js."""
-    return {"smallest_band": color.SMALLEST_BAND, "min_eigenvalue": color.MIN_EIGENVALUE}
+    return {"min_eigenvalue": color.MIN_EIGENVALUE}

@@ -6,8 +6,9 @@ from PIL import Image
 
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
-from core.image.color import match_color_bands
-from core.multiscale.initial_image import color_matched_image, initial_image
+from core.image.color import match_colors
+from core.image.resize import resize
+from core.multiscale.initial_image import color_matched_image, finer_initial_image, initial_image
 from core.styles import StyleExemplar
 
 RNG = np.random.default_rng(0)
@@ -21,7 +22,7 @@ def test_every_initial_image() -> None:
 
     noise = start(init="noise")
     np.testing.assert_array_equal(start(init="content"), CONTENT)
-    np.testing.assert_array_equal(start(init="matched"), match_color_bands(CONTENT, STYLE))
+    np.testing.assert_array_equal(start(init="matched"), match_colors(CONTENT, STYLE).clip(0, 1))
     np.testing.assert_array_equal(start(init="noise"), noise)
     assert np.abs(start(init="noise", seed=1) - noise).mean() > 0.2
     np.testing.assert_allclose(start(init="blend", blend=0.25), 0.75 * CONTENT + 0.25 * noise, atol=1e-6)
@@ -29,7 +30,7 @@ def test_every_initial_image() -> None:
 
 def test_several_styles_are_blended_by_weight_and_mask() -> None:
     other = STYLE[..., ::-1, :] ** 2
-    alone = [match_color_bands(CONTENT, style) for style in (STYLE, other)]
+    alone = [match_colors(CONTENT, style).clip(0, 1) for style in (STYLE, other)]
     mixed = color_matched_image(CONTENT, [StyleExemplar((STYLE,), 3), StyleExemplar((other,), 1)])
     np.testing.assert_allclose(mixed, 0.75 * alone[0] + 0.25 * alone[1], atol=1e-6)
     left = np.zeros_like(CONTENT[:, :1])
@@ -48,3 +49,13 @@ def test_an_image_file_as_initial_image_is_resized(tmp_path) -> None:
 def test_an_unknown_initial_image_is_refused(tmp_path) -> None:
     with pytest.raises(UsageError, match="content, matched, noise, blend"):
         initial_image(CONTENT, [StyleExemplar((STYLE,))], TransferConfig(init=str(tmp_path / "contents")))
+
+
+def test_a_finer_scale_starts_from_the_enlarged_result_with_the_colours_of_the_initial_image() -> None:
+    initial = initial_image(CONTENT, [StyleExemplar((STYLE,))], TransferConfig())
+    coarse = resize(CONTENT, (30, 20))
+    enlarged = resize(coarse, (60, 40))
+    np.testing.assert_array_equal(finer_initial_image(coarse, initial, TransferConfig(init="content")), enlarged)
+    matched = finer_initial_image(coarse, initial, TransferConfig())
+    assert matched.std() > 1.1 * enlarged.std()
+    np.testing.assert_allclose(matched.mean((2, 3)), initial.mean((2, 3)), atol=0.02)

@@ -23,8 +23,14 @@ def test_page_settings_are_json_with_the_constants_of_python(shallow_objective: 
         "min_curvature": 1e-10,
         "luminance_scale": 0.25,
     }
-    assert settings["schedule"] == {"scale_factor": 2, "min_scale_size": 192, "min_side": 16, "padding": 16}
-    assert settings["color_matching"] == {"smallest_band": 16, "min_eigenvalue": 1e-8}
+    assert settings["schedule"] == {
+        "scale_factor": 2,
+        "min_scale_size": 192,
+        "min_side": 16,
+        "padding": 16,
+        "reference_size": 512,
+    }
+    assert settings["color_matching"] == {"min_eigenvalue": 1e-8}
     assert settings["targets"] == targets
     assert settings["examples"] == {"content": ["x.jpg"]}
     assert settings["files"] == {"x.jpg": "0"}

@@ -1,33 +1,14 @@
-// The initial image: the content image with the colours and contrasts of the style image. Computes the same as
-// core/image/color.py. Images are those of resize.js; `constants` are the settings `color_matching` of page.json.
+// Match the colours of images. Computes the same as core/image/color.py. Images are those of resize.js.
 
 import { product, symmetricPower } from "./matrices.js";
-import { clipImage, combine, halve, resample } from "./resize.js";
+import { clipImage } from "./resize.js";
 
 /**
- * Match the colours of each band of the content image's Laplacian pyramid (Burt and Adelson 1983) to those of the same
- * band of the style image.
- */
-export function matchColorBands(content, style, constants) {
-  const details = [];
-  while (Math.min(content.width, content.height, style.width, style.height) >= 2 * constants.smallest_band) {
-    const [smallContent, smallStyle] = [halve(content), halve(style)];
-    const contentDetail = combine(content, resample(smallContent, content), (a, b) => a - b);
-    const styleDetail = combine(style, resample(smallStyle, style), (a, b) => a - b);
-    details.push(matchColors(contentDetail, styleDetail, constants));
-    [content, style] = [smallContent, smallStyle];
-  }
-  const matched = details.reduceRight(
-    (coarse, detail) => combine(resample(coarse, detail), detail, (a, b) => a + b),
-    matchColors(content, style, constants),
-  );
-  return clipImage(matched);
-}
-
-/**
- * Map the colours of `image` linearly to the mean and covariance of the colours of `reference`.
+ * Map the colours of `image` linearly to the mean and covariance of the colours of `reference`, and clip them.
  *
  * Uses the Monge-Kantorovich map (Pitié and Kokaram 2007), which moves colours least.
+ *
+ * @param constants The settings `color_matching` of page.json.
  */
 export function matchColors(image, reference, { min_eigenvalue: minEigenvalue }) {
   const source = colorStatistics(image);
@@ -44,7 +25,7 @@ export function matchColors(image, reference, { min_eigenvalue: minEigenvalue })
       pixels[c * area + i] = row[0] * color[0] + row[1] * color[1] + row[2] * color[2] + target.mean[c];
     });
   }
-  return { ...image, pixels };
+  return clipImage({ ...image, pixels });
 }
 
 function colorStatistics({ width, height, pixels }) {

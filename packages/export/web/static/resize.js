@@ -18,17 +18,8 @@ export function resample(image, { width, height }) {
   return transpose(resampleRows(transpose(horizontal), height));
 }
 
-export function halve(image) {
-  return resample(image, { width: image.width >> 1, height: image.height >> 1 });
-}
-
 export function clipImage(image) {
   return { ...image, pixels: clip(image.pixels) };
-}
-
-/** Apply `operation` to the values of two images of one size. */
-export function combine(a, b, operation) {
-  return { ...a, pixels: a.pixels.map((value, i) => operation(value, b.pixels[i])) };
 }
 
 function resampleRows({ width, height, pixels }, newWidth) {

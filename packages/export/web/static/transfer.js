@@ -1,7 +1,7 @@
 // The method: style transfer by optimisation of the pixels (Gatys, Ecker and Bethge 2015), coarse to fine. Computes the
 // same as core/style_transfer.py with the default options. Images are those of resize.js.
 
-import { matchColorBands } from "./color.js";
+import { matchColors } from "./color.js";
 import { lbfgs } from "./optimizer.js";
 import { ProgressEstimate } from "./progress.js";
 import { resize } from "./resize.js";
@@ -27,7 +27,8 @@ export async function transfer(session, { content, style, styleWeightScale, eval
   let objective = null;
   for (const scale of scales) {
     const [scaledContent, scaledStyle] = [resize(content, scale.size), resize(style, scale.styleSize)];
-    image = image ? resize(image, scale.size) : matchColorBands(scaledContent, scaledStyle, colorMatching);
+    const matched = matchColors(scaledContent, scaledStyle, colorMatching);
+    image = image ? matchColors(resize(image, scale.size), matched, colorMatching) : matched;
     if (isStopped()) continue; // the remaining scales only enlarge the image
     objective = await session.objective(scaledContent, scaledStyle, {
       styleWeightScale,
