@@ -58,7 +58,7 @@ def test_strength_one_half_gives_a_gradient_ratio_that_depends_on_the_size_alone
     content_gradient, style_gradient = (
         root_mean_square(normalised.scaled(**{other: 0})(matched).gradient) for other in ("style", "content")
     )
-    expected = GRADIENT_RATIO_AT_HALF * size / config.reference_size
+    expected = GRADIENT_RATIO_AT_HALF * (size / config.reference_size) ** 2
     assert style_gradient / content_gradient == pytest.approx(expected, rel=1e-3)
 
 
