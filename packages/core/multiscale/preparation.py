@@ -17,8 +17,8 @@ from core.styles import StyleExemplar
 GRADIENT_RATIO_AT_HALF = 550.0
 """Ratio of the RMS gradients of style and content at strength 0.5, at the colour-matched content image.
 
-The default weights give this ratio on average (geometric mean) over ten pairs of photographs and paintings: 620 at 96 px,
-600 at 192 px and 550 at 384 px. It ranges from 220 to 1800.
+The default weights give about this ratio on ten pairs of photographs and paintings: the geometric mean is 620 at 96 px,
+600 at 192 px and 550 at 384 px, and single pairs range from 220 to 1800.
 """
 
 
