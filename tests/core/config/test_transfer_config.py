@@ -62,7 +62,7 @@ def test_from_options_restores_to_dict() -> None:
             "--content-layers names a layer twice: relu4_2, relu4_2; name each once",
         ),
         (
-            {"content_weight": 0, "style_weight": 0},
+            {"content_weight": 0, "style_weight": 0, "tv_weight": 0},
             "all loss weights are 0, so there is nothing to optimise: set one to a positive value",
         ),
     ],

@@ -18,9 +18,9 @@ def sizes(content: tuple[int, int], **options: object) -> list[tuple[int, int]]:
 
 
 def test_the_coarsest_scale_has_the_minimum_size() -> None:
-    assert sizes((2000, 1000), image_size=1024) == [(256, 128), (512, 256), (1024, 512)]
-    assert sizes((2000, 1000), image_size=384) == [(192, 96), (384, 192)]
-    assert sizes((2000, 1000), image_size=380) == [(380, 190)]
+    assert sizes((2000, 1000), image_size=1024, min_scale_size=256) == [(256, 128), (512, 256), (1024, 512)]
+    assert sizes((2000, 1000), image_size=128) == [(64, 32), (128, 64)]
+    assert sizes((2000, 1000), image_size=126) == [(126, 63)]
 
 
 def test_the_number_of_scales_can_be_set() -> None:
@@ -44,9 +44,26 @@ def test_the_short_side_is_exact_and_the_style_keeps_its_shape() -> None:
 
 
 def test_every_evaluation_belongs_to_a_scale() -> None:
-    plan = build_schedule((1024, 1024), [(1024, 1024)], TransferConfig(image_size=1024, iterations=100))
+    plan = build_schedule((1024, 1024), [(1024, 1024)], TransferConfig(image_size=256, iterations=100))
     assert [scale.evaluations for scale in plan] == [33, 33, 34]
     assert len(build_schedule((1024, 1024), [(1024, 1024)], TransferConfig(image_size=1024, iterations=2))) == 2
+
+
+def test_a_size_has_the_same_content_weight_in_runs_of_all_sizes() -> None:
+    weights = [
+        {scale.size[0]: scale.content_weight_scale for scale in build_schedule((2048, 2048), [(600, 600)], config)}
+        for config in (TransferConfig(image_size=256), TransferConfig(image_size=1024))
+    ]
+    assert weights[0] == {64: 64, 128: 16, 256: 4}
+    assert weights[1] == weights[0] | {512: 1, 1024: 0.25}
+    single = build_schedule((2048, 2048), [(600, 600)], TransferConfig(scales=1, reference_size=0))
+    assert single[0].content_weight_scale == 1
+
+
+def test_the_padding_is_smaller_than_every_side() -> None:
+    (coarse, fine) = build_schedule((600, 150), [(600, 600)], TransferConfig(image_size=128, padding=20))
+    assert (coarse.padding, fine.padding) == (15, 20)
+    assert fine.network_sizes == ((168, 72), (168, 168))
 
 
 def test_an_image_too_narrow_for_the_network_is_refused() -> None:

@@ -25,7 +25,7 @@ def test_page_settings_are_json_with_the_constants_of_python(shallow_objective: 
     }
     assert settings["schedule"] == {
         "scale_factor": 2,
-        "min_scale_size": 192,
+        "min_scale_size": 64,
         "min_side": 16,
         "padding": 16,
         "reference_size": 512,
@@ -42,4 +42,6 @@ def test_page_settings_scale_the_default_weights_to_the_network(shallow_objectiv
     manifest = read_manifest(shallow_objective, kind="objective")
     weights = page_settings(manifest, {}, {}, {})["weights"]
     assert weights["content"] == pytest.approx([1 / manifest.activation_scale**2])
-    assert weights["style"] == pytest.approx([0.1 / manifest.activation_scale**4] * 2)
+    expected = [(1024 / channels) ** 2 / manifest.activation_scale**4 for channels in (64, 128)]
+    assert weights["style"] == pytest.approx(expected)
+    assert weights["tv"] == 20
