@@ -22,7 +22,7 @@ from core.network.vgg import load_vgg_features
 from core.network.weights import load_weights
 from export.io_spec import TOLERANCES
 from support.backends import objective_of
-from support.documented_exports import documented_export, output_of
+from support.documented_exports import copy_documented_export
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -81,14 +81,14 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """A folder with the artifacts and images of the page."""
     shell = Shell(tmp_path_factory.mktemp("deploy"))
     for command in block("Export", "sh").splitlines():
-        shutil.copy(documented_export(tmp_path_factory, command), shell.folder / output_of(command))
+        copy_documented_export(tmp_path_factory, command, shell.folder)
     shell.run("Expected output")
     return shell
 
 
 @pytest.fixture(scope="module")
 def backend() -> TorchBackend:
-    return TorchBackend(TransferConfig(device="cpu"))
+    return TorchBackend(TransferConfig(style_weight=0.1, tv_weight=0, device="cpu"))  # the weights of stylize.py
 
 
 @pytest.fixture(scope="module")

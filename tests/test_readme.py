@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -17,7 +16,7 @@ from core.cli.config_file import read_options
 from core.config.options import options_of
 from core.config.presets import EFFORTS
 from core.config.transfer_config import TransferConfig
-from support.documented_exports import documented_export, is_export, output_of
+from support.documented_exports import copy_documented_export, is_export
 
 pytestmark = pytest.mark.docs
 
@@ -62,7 +61,7 @@ def test_documented_command_runs(
 ) -> None:
     """Commands run with small images and few evaluations. Some of them read the files of earlier ones."""
     if is_export(command):
-        shutil.copy(documented_export(tmp_path_factory, command), folder / output_of(command))
+        copy_documented_export(tmp_path_factory, command, folder)
         return
     program, *arguments = shlex.split(command)[2:]
     if "--content" in arguments:

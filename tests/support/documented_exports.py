@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from support.shared_files import shared_file
 
 DEFAULT_OBJECTIVE = "python -m export objective --output objective.onnx"
 
+_OUTPUT = re.compile(r" (?:-o|--output) (\S+)")
+
 
 def is_export(command: str) -> bool:
     """Return whether a documented command writes an artifact."""
@@ -20,17 +23,19 @@ def is_export(command: str) -> bool:
 
 def documented_export(factory: pytest.TempPathFactory, command: str) -> Path:
     """Run an export command once per session, and return the artifact that it wrote: do not change the file."""
-    command, _, output = re.split(r" (-o|--output) ", command)
-    suffix = Path(output).suffix
+    (output,) = _OUTPUT.findall(command)
+    others = _OUTPUT.sub("", command)
 
-    def write(path: Path) -> None:
-        line = [sys.executable, *shlex.split(command)[1:], "--output", str(path)]
-        ran = subprocess.run(line, capture_output=True, text=True, check=False)
+    def write(folder: Path) -> None:
+        folder.mkdir()
+        line = [sys.executable, *shlex.split(others)[1:], "--output", output]
+        ran = subprocess.run(line, capture_output=True, text=True, check=False, cwd=folder)
         assert ran.returncode == 0, ran.stderr
 
-    return shared_file(factory, re.sub(r"\W+", "-", command) + suffix, write)
+    name = re.sub(r"\W+", "-", f"{others} {Path(output).suffix}")
+    return shared_file(factory, name, write) / output
 
 
-def output_of(command: str) -> str:
-    """Return the name of the file that a documented export command writes."""
-    return re.split(r" (?:-o|--output) ", command)[1]
+def copy_documented_export(factory: pytest.TempPathFactory, command: str, folder: Path) -> None:
+    """Copy into `folder` what an export command writes: the artifact and its checksum."""
+    shutil.copytree(documented_export(factory, command).parent, folder, dirs_exist_ok=True)

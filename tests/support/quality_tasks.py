@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from bench.time_to_quality.benchmark import SHARED_OBJECTIVE
 from bench.time_to_quality.task import Snapshot, Task
 from core.arrays import Pixels
 from core.config.transfer_config import TransferConfig
 from core.image.writing import quantize
 
 SIZE = (48, 32)
-SHORT = TransferConfig(image_size=SIZE[0], device="cpu", iterations=6)
+SHORT = TransferConfig(image_size=SIZE[0], device="cpu", iterations=6, **SHARED_OBJECTIVE)
 
 
 def with_evaluations(task: Task, evaluations: int) -> Task:

@@ -24,6 +24,9 @@ from core.image.writing import check_output, quantize, write_image
 from core.multiscale.schedule import build_schedule
 from core.network.weights import load_weights
 
+SHARED_OBJECTIVE: Mapping[str, Any] = {"style_weight": 0.1, "tv_weight": 0.0, "reference_size": 0, "padding": 0}
+"""The options with which the toolkit minimises an objective that the other programs have too."""
+
 TOOLKIT_POINTS, BASELINE_POINTS = 100, 25
 """Approximate number of loss measurements of a program. The toolkit has more, to locate the time when it reaches the
 final loss of a baseline more precisely."""
@@ -71,7 +74,7 @@ def run_time_to_quality(
     outputs = {name: Path(folder) / f"{name}.png" for name in names} if folder is not None else {}
     for path in outputs.values():
         check_output(path, inputs=(content, style))
-    config = TransferConfig(image_size=size, device=device, seed=seed, scales=toolkit_scales)
+    config = TransferConfig(image_size=size, device=device, seed=seed, scales=toolkit_scales, **SHARED_OBJECTIVE)
     if toolkit_evaluations is not None:
         config = config.with_options(iterations=toolkit_evaluations)
     task = _make_task(content, style, config, evaluations)

@@ -175,9 +175,10 @@ def plan_memory(
         if plans:
             return min(plans, key=lambda plan: plan.work * relative_evaluations(plan.history, config.history))
     needed, limit = (needed, available) if needed > available else (host, memory.host)
+    padding = " with padding" if config.padding else ""
     insufficient = (
-        f"{size[0]}x{size[1]} px needs at least {format_size(needed)} of memory, but only {format_size(limit)} is "
-        "available"
+        f"{size[0]}x{size[1]} px{padding} needs at least {format_size(needed)} of memory, but only "
+        f"{format_size(limit)} is available"
     )
     return Plan(size, side, history, needed, host, insufficient, config.tileable, world_size)
 

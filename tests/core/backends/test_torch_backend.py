@@ -27,7 +27,13 @@ from core.style_transfer import stylize
 from support.backends import objective_of
 
 CONFIG = TransferConfig(
-    content_layers="relu2_1", style_layers="relu1_1,relu2_1", image_size=300, scales=1, iterations=6, device="cpu"
+    content_layers="relu2_1",
+    style_layers="relu1_1,relu2_1",
+    image_size=300,
+    scales=1,
+    padding=0,
+    iterations=6,
+    device="cpu",
 )
 
 

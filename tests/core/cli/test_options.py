@@ -22,7 +22,7 @@ def test_transfer_has_an_option_for_every_field_of_the_configuration(monkeypatch
     text = help_text(transfer, monkeypatch)
     for option in fields(TransferConfig):
         assert f" --{option.name.replace('_', '-')} " in text
-    assert text.count("[default: 512]") == 1
+    assert text.count("[default: 512]") == 2  # the size of the image, and the reference size
 
 
 def test_batch_has_no_option_for_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ def test_dry_run_plans_256_megapixels_in_tiles(
 
 def test_dry_run_prints_the_work_of_tiles(content_path: Path, style_path: Path, tmp_path: Path) -> None:
     """Each of two tiles of 48 x 64 px reads the whole image and caches its activations: twice the work."""
-    options = ("--scales", 1, "--tile-size", 64, "--max-memory", "8GB", "--device", "cpu", "--dry-run")
+    options = ("--scales", 1, "--padding", 0, "--tile-size", 64, "--max-memory", "8GB", "--device", "cpu", "--dry-run")
     ran = transfer("-c", content_path, "-s", style_path, "-o", tmp_path / "o.png", *options)
     assert ran.exit_code == 0, ran.output
     assert "2 × 1 tiles of 48 × 64 px, 2 times the work" in table_text(ran.stdout)
@@ -53,4 +53,4 @@ def test_dry_run_warns_of_insufficient_memory(content_path: Path, style_path: Pa
     options = ("--max-memory", "10MB", "--device", "cpu", "--dry-run")
     ran = transfer("-c", content_path, "-s", style_path, "-o", tmp_path / "o.png", *options)
     assert ran.exit_code == 0, ran.output
-    assert "this run would fail: 96x64 px" in ran.stdout
+    assert "this run would fail: 128x96 px with padding needs" in " ".join(ran.stdout.split())

@@ -29,7 +29,7 @@ from support.images import pixels_of
 from support.networks import CPU, SHALLOW, network, random_image
 from support.toy_losses import SPECS, ChannelMeans, NearestNeighbours, SampledMeans, register
 
-SMALL = {"image_size": 64, "iterations": 6, "device": "cpu"}
+SMALL = {"image_size": 64, "iterations": 6, "padding": 0, "device": "cpu"}
 
 
 @pytest.fixture(autouse=True)

@@ -70,7 +70,7 @@ def test_page_works_with_any_web_server_and_in_a_subfolder(page_folder: Path, br
 def expected_evaluation(
     weights: Weights, content: torch.Tensor, style: torch.Tensor, image: torch.Tensor
 ) -> dict[str, torch.Tensor]:
-    """Return the weighted losses of Gatys et al. with the default layers and weights, and the gradient."""
+    """Return the weighted losses of Gatys et al. and total variation with the default weights, and the gradient."""
     config = TransferConfig()
     features = load_vgg_features(weights, (*config.content_layers, *config.style_layers)).double()
     loss_weights = LossWeights.of(config, weights.preprocessing.activation_scale)
@@ -85,7 +85,8 @@ def expected_evaluation(
             for tap, weight in loss_weights.style.items()
         ),
     }
-    loss = losses["content"] + losses["style"]
+    squares = image.diff(dim=2).square().sum() + image.diff(dim=3).square().sum()
+    loss = losses["content"] + losses["style"] + loss_weights.tv * squares / image.numel()
     (gradient,) = torch.autograd.grad(loss, image)
     return {name: value.detach() for name, value in (losses | {"loss": loss, "gradient": gradient}).items()}
 
