@@ -14,16 +14,16 @@ HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
 
 CONTENTS = ("coffee", "cat", "rocket")
-STYLES = ("night", "glass", "woodcut", "autumn")
-FIRST = TransferConfig(iterations=100)
-SMALL = TransferConfig(image_size=384, iterations=60)
+STYLES = ("van-gogh-church", "van-gogh-harvest", "night", "glass")
+FIRST = TransferConfig.effort("draft")
+SMALL = TransferConfig.effort("draft", image_size=384)
 
 
 def main() -> None:
     """Write the images. Results in `examples/results` are not computed again."""
-    first = [_input("content", "cat"), _input("style", "glass"), _result("cat", "glass", FIRST)]
+    first = [_input("content", "cat"), _input("style", "van-gogh-cafe"), _result("cat", "van-gogh-cafe", FIRST)]
     draw_contact_sheet([first], (451, 300)).save(DOCS / "before-after.jpg", quality=90)
-    write_image(HERE / "finished" / "cat-glass.jpg", read_image(first[-1].image).pixels, quality=90)
+    write_image(HERE / "finished" / "cat-van-gogh-cafe.jpg", read_image(first[-1].image).pixels, quality=90)
     styles = [Cell(), *(_input("style", style) for style in STYLES)]
     rows = [[_input("content", name), *(_result(name, style, SMALL) for style in STYLES)] for name in CONTENTS]
     draw_contact_sheet([styles, *rows], (384, 288)).save(DOCS / "contact-sheet.jpg", quality=88)

@@ -14,7 +14,7 @@ from core.config.style_losses import STYLE_LOSSES, style_loss_help, style_loss_n
 from core.errors import UsageError
 from core.network.architecture import MIN_SIDE, Pooling, canonical_layer_name, channels_of
 
-STYLE_WEIGHT_CHANNELS = 1024
+STYLE_WEIGHT_CHANNELS = 640
 """The number of channels for which the default weight of a style layer would be 1.
 
 The weight falls with the square of the channels, as in jcjohnson/neural-style, whose Gram losses are divided by C².
@@ -61,7 +61,7 @@ class TransferConfig:
     style_weight: tuple[float, ...] | None = option(
         None,
         "Objective",
-        "Weight of the style loss: one for all layers, or one for each. By default (1024 / C)² for C channels.",
+        "Weight of the style loss: one for all layers, or one for each. By default (640 / C)² for C channels.",
         minimum=0,
     )
     tv_weight: float = option(

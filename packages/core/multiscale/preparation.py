@@ -14,11 +14,11 @@ from core.multiscale.schedule import Scale
 from core.optim.types import WeightedObjective, root_mean_square
 from core.styles import StyleExemplar
 
-GRADIENT_RATIO_AT_HALF = 550.0
+GRADIENT_RATIO_AT_HALF = 215.0
 """Ratio of the RMS gradients of style and content at strength 0.5, at the colour-matched content image.
 
-The default weights give about this ratio on ten pairs of photographs and paintings: the geometric mean is 620 at 96 px,
-600 at 192 px and 550 at 384 px, and single pairs range from 220 to 1800.
+The default weights give about this ratio on ten pairs of photographs and paintings: the geometric mean is 240 at 96 px,
+230 at 192 px and 215 at 384 px, and single pairs range from 85 to 700.
 """
 
 

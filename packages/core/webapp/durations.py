@@ -16,7 +16,7 @@ from core.runs.progress import Callback, Result
 from core.style_transfer import stylize
 from core.webapp.job_queue import Job, JobQueue
 
-MEASURED = TransferConfig(optimizer="adam", iterations=5, scales=1)
+MEASURED = TransferConfig(optimizer="adam", iterations=5, scales=1, padding=0)
 """The measured run. Each step of Adam takes one evaluation; one of L-BFGS may take several."""
 MEASURED_SIDES = (256, 512, 1024)
 """Sides of the square images of the measurement in pixels, which ends at the first that takes long enough."""
@@ -74,7 +74,9 @@ class DurationEstimate:
         if any(getattr(config, name) != getattr(MEASURED, name) for name in SPEED_OPTIONS):
             return None
         speed = self.speed.seconds_per_pixel()
-        return None if speed is None else speed * sum(scale.evaluations * math.prod(scale.size) for scale in schedule)
+        if speed is None:
+            return None
+        return speed * sum(scale.evaluations * math.prod(scale.network_sizes[0]) for scale in schedule)
 
 
 def measure(callback: Callback) -> Result:

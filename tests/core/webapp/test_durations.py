@@ -88,13 +88,13 @@ def test_measurement_starts_again_after_a_full_queue_or_a_cancellation() -> None
 def test_seconds_are_evaluations_times_pixels_over_all_scales() -> None:
     config = TransferConfig(image_size=400, scales=2, iterations=100, pooling="average", strength=0.3)
     estimate = DurationEstimate(FakeSpeed(1e-6), (800, 600), [(500, 500)])
-    assert estimate.seconds(config) == pytest.approx(50 * 200 * 150e-6 + 50 * 400 * 300e-6)
+    assert estimate.seconds(config) == pytest.approx(50 * 232 * 182e-6 + 50 * 432 * 332e-6)  # with a padding of 16
 
 
 def test_styles_decide_the_number_of_scales_once_they_are_chosen() -> None:
     config = TransferConfig(image_size=400, iterations=100, min_scale_size=50)
     tiny_style = DurationEstimate(FakeSpeed(1e-6), (800, 600), [(20, 20)])
-    assert tiny_style.seconds(config) == pytest.approx(100 * 400 * 300e-6)
+    assert tiny_style.seconds(config) == pytest.approx(100 * 432 * 332e-6)
     without_style = DurationEstimate(FakeSpeed(1e-6), (800, 600), [])
     assert without_style.seconds(config) == DurationEstimate(FakeSpeed(1e-6), (800, 600), [(800, 600)]).seconds(config)
 
