@@ -257,7 +257,8 @@ def documented_folder(results: Path, tmp_path_factory: pytest.TempPathFactory) -
     for name in ("base.json", "results.json", "new.json"):
         (folder / name).symlink_to(results)
     (folder / "examples").symlink_to(ROOT / "examples")
-    (folder / "strong.toml").write_text("iterations = 2\n")
+    for name in ("quick.toml", "strong.toml"):
+        (folder / name).write_text("iterations = 2\n")
     (folder / "judge.tsv").write_text("coffee--night\tA\n")
     return folder
 
@@ -267,7 +268,8 @@ def documented_folder(results: Path, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.mark.parametrize("command", documented_commands())
 def test_documented_commands_run(command: str, documented_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(documented_folder)
-    arguments = shlex.split(command)
+    # The default takes as many evaluations for a small picture as for a large one.
+    arguments = shlex.split(command.replace("--config default", "--config quick.toml"))
     small = {"time-to-quality": ["--size", "40", "--evaluations", "2", "--toolkit-evaluations", "2"]}
     small |= {"quality": ["--size", "40"]}
     outcome = run_in_process(*arguments, *small.get(arguments[0], []))
