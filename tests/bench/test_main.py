@@ -269,7 +269,8 @@ def documented_folder(results: Path, tmp_path_factory: pytest.TempPathFactory) -
 def test_documented_commands_run(command: str, documented_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(documented_folder)
     # The default takes as many evaluations for a small picture as for a large one.
-    arguments = shlex.split(command.replace("--config default", "--config quick.toml"))
+    quick = command.replace("--config default", "--config quick.toml").replace("default-vs-", "quick-vs-")
+    arguments = shlex.split(quick)
     small = {"time-to-quality": ["--size", "40", "--evaluations", "2", "--toolkit-evaluations", "2"]}
     small |= {"quality": ["--size", "40"]}
     outcome = run_in_process(*arguments, *small.get(arguments[0], []))

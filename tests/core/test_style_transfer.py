@@ -57,7 +57,8 @@ def test_the_delivered_loss_is_that_of_the_saved_file(content_path: Path, style_
 
 
 def test_the_delivered_loss_is_below_that_of_torch_lbfgs_with_clamping(content_path: Path, style_path: Path) -> None:
-    config = TransferConfig(image_size=64, iterations=40, init="content")
+    objective_of_both = {"style_weight": 0.1, "tv_weight": 0, "reference_size": 0, "padding": 0}
+    config = TransferConfig(image_size=64, iterations=40, init="content", **objective_of_both)
     projected = stylize(content_path, style_path, config).record["delivered"]["loss"]
     backend = TorchBackend(config)
     content = torch.from_numpy(resize(read_image(content_path).pixels, (64, 43)))

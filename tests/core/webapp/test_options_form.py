@@ -77,7 +77,7 @@ def test_durations_of_all_efforts_are_shown_when_the_speed_is_known(effort: str,
     test.button_group(key="effort").set_value(effort).run()
     assert duration_captions(test) == []
     evaluations = {name: TransferConfig.effort(name).iterations for name in EFFORTS}
-    speed.known = 10 / (evaluations["draft"] * 100**2)
+    speed.known = 10 / (evaluations["draft"] * 132**2)  # with a padding of 16
     test.run()
     texts = [f"{name} {duration_text(10 * count / evaluations['draft'])}" for name, count in evaluations.items()]
     assert duration_captions(test) == [f"On this machine: {', '.join(texts)}"]
