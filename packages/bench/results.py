@@ -142,15 +142,11 @@ class Speedup(Struct, frozen=True, kw_only=True):
     content_speedup: Positive | None = None
 
 
-class TimeToQualityRun(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One time-to-quality benchmark; `file` is the path that `load` read."""
+class MachineRun(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the result files that this program writes have in common; `file` is the path that `load` read."""
 
-    kind: Literal["time-to-quality"]
     date: datetime
     machine: Machine
-    settings: Mapping[str, Any]
-    programs: tuple[ProgramResult, ...]
-    speedups: tuple[Speedup, ...]
     file: str = ""
 
     @property
@@ -162,6 +158,15 @@ class TimeToQualityRun(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def versions(self) -> Mapping[str, str]:
         """Versions of the installed packages by name."""
         return self.machine.versions
+
+
+class TimeToQualityRun(MachineRun, frozen=True, kw_only=True, omit_defaults=True):
+    """One time-to-quality benchmark."""
+
+    kind: Literal["time-to-quality"]
+    settings: Mapping[str, Any]
+    programs: tuple[ProgramResult, ...]
+    speedups: tuple[Speedup, ...]
 
 
 class Measures(Struct, frozen=True):
@@ -199,26 +204,13 @@ class QualityProgram(Struct, frozen=True, kw_only=True):
     config: Mapping[str, Any] | None = None
 
 
-class QualityRun(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class QualityRun(MachineRun, frozen=True, kw_only=True, omit_defaults=True):
     """One run of `python -m bench quality`, with a picture of each program for each pair of content and style."""
 
     kind: Literal["quality"]
-    date: datetime
-    machine: Machine
     size: Side
     programs: tuple[QualityProgram, ...]
     pictures: tuple[Picture, ...]
-    file: str = ""
-
-    @property
-    def machine_name(self) -> str:
-        """Description of the machine in one line."""
-        return self.machine.name
-
-    @property
-    def versions(self) -> Mapping[str, str]:
-        """Versions of the installed packages by name."""
-        return self.machine.versions
 
 
 Run = BenchmarkRun | TimeToQualityRun | QualityRun

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.quality.text_lines import read_lines
 from core.errors import UsageError
-from core.files import reason, replacing
+from core.files import replacing
 
 SHEET = "sheet"
 """Heading of the first column of a key."""
@@ -56,12 +57,7 @@ def read_rows(path: Path, what: str) -> list[tuple[str, tuple[str, ...]]]:
     Raises:
         UsageError: The file cannot be read.
     """
-    try:
-        lines = path.read_text().splitlines()
-    except OSError as error:
-        raise UsageError(f"cannot read the {what} {path}: {reason(error)}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"the {what} {path} is not a text file") from error
+    lines = read_lines(path, f"the {what}")
     return [
         (f"line {number} of {path}", tuple(field.strip() for field in line.split("\t")))
         for number, line in enumerate(lines, 1)

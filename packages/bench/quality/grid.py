@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.quality.text_lines import read_lines
 from core.arrays import Size
 from core.errors import UsageError
-from core.files import reason
 from core.image.reading import list_images, read_size
 from core.image.resize import fit_size
 
@@ -73,15 +73,11 @@ def _images(path: Path, argument: str) -> list[Path]:
 
 
 def _listed(path: Path, contents: Sequence[Path], styles: Sequence[Path]) -> list[Pair]:
-    try:
-        lines = path.read_text().splitlines()
-    except OSError as error:
-        raise UsageError(f"cannot read --pairs {path}: {reason(error)}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"--pairs {path} is not a text file: expected lines of a content and a style name") from error
+    expected = "expected lines of a content and a style name"
+    lines = read_lines(path, "--pairs", expected)
     pairs = [_pair(line, f"line {number} of {path}", contents, styles) for number, line in enumerate(lines, 1) if line]
     if not pairs:
-        raise UsageError(f"--pairs {path} is empty: expected lines of a content and a style name")
+        raise UsageError(f"--pairs {path} is empty: {expected}")
     return pairs
 
 

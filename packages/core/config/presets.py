@@ -47,7 +47,8 @@ EFFORT_HELP = (
 )
 
 
-# What no other program does; crowsonkb's has another remedy against copied edges, for which the padding stands.
+# Options of the default that most other programs lack; the presets of those that have one set it again. The padding
+# stands for that of the first convolution in crowsonkb's program.
 _OTHER_PROGRAMS: Mapping[str, Any] = {"tv_weight": 0.0, "reference_size": 0, "padding": 0}
 
 # Here losses are means, and features have the scale of a network with unit-variance input. The activations of a

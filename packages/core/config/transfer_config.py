@@ -160,8 +160,8 @@ class TransferConfig:
     padding: int = option(
         16,
         "Scales",
-        "Pixels by which the network's view of all images is continued beyond their edges, so that the edges of the "
-        "style image are not copied to those of the output; 0 for none.",
+        "Width in pixels of the margin that the network reads around every image, so that edges of the style image are "
+        "not copied to the output; 0 for none.",
         minimum=0,
         maximum=256,
     )

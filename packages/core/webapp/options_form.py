@@ -108,7 +108,7 @@ def _show_durations(estimate: DurationEstimate, values: Mapping[str, Any]) -> No
 
     Args:
         estimate: Estimates how long transfers of the chosen images take.
-        values: The chosen options without those of the effort.
+        values: The chosen options; those that an effort changes are left out.
     """
     try:
         configs = {name: TransferConfig.from_options({**values, **effort_options(name)}) for name in EFFORTS}
