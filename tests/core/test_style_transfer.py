@@ -32,7 +32,8 @@ def test_the_loss_decreases(result: Result, content_path: Path) -> None:
     assert result.image.size == (64, 43)
     assert result.pixels.shape == (1, 3, 43, 64)
     losses = [step["loss"] for step in result.losses]
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < 0.9 * losses[0]
     assert result.losses[-1]["evaluations"] == 6
 
 
@@ -44,7 +45,7 @@ def test_paths_images_and_arrays_give_the_same_result(result: Result, content_pa
 
 
 def test_the_delivered_loss_is_that_of_the_saved_file(content_path: Path, style_path: Path, tmp_path: Path) -> None:
-    config = QUICK.with_options(padding=0, reference_size=0)
+    config = QUICK.with_options(padding=0, reference_size=0, style_weight=1)
     result = stylize(content_path, style_path, config)
     result.save(tmp_path / "output.png")
     saved = read_image(tmp_path / "output.png").pixels

@@ -20,7 +20,7 @@ from export.extractor import export_extractor
 Exported = Callable[..., Path]
 FORMATS = ("torchscript", "onnx", "pt2")
 TAPS = ("relu1_1", "relu2_1", "relu3_1")
-DEEP = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")
+DEEP = ("relu1_1", "relu2_1", "relu3_1", "relu3_2", "relu4_1", "relu4_2", "relu5_1")
 
 
 def noise(*shape: int) -> torch.Tensor:

@@ -24,7 +24,13 @@ from core.image.writing import check_output, quantize, write_image
 from core.multiscale.schedule import build_schedule
 from core.network.weights import load_weights
 
-SHARED_OBJECTIVE: Mapping[str, Any] = {"style_weight": 0.1, "tv_weight": 0.0, "reference_size": 0, "padding": 0}
+SHARED_OBJECTIVE: Mapping[str, Any] = {
+    "content_layers": ("relu4_2",),
+    "style_weight": 0.1,
+    "tv_weight": 0.0,
+    "reference_size": 0,
+    "padding": 0,
+}
 """The options with which the toolkit minimises an objective that the other programs have too."""
 
 TOOLKIT_POINTS, BASELINE_POINTS = 100, 25

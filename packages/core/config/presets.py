@@ -37,9 +37,9 @@ def _options_named(kind: str, name: str, table: Mapping[str, Mapping[str, Any]])
 
 
 EFFORTS: Mapping[str, Mapping[str, Any]] = {
-    "draft": {"iterations": 120},
+    "draft": {"iterations": 90},
     "standard": {},
-    "best": {"iterations": 1200},
+    "best": {"iterations": 900},
 }
 """The options of each effort, from the fastest to the slowest; "standard" changes none."""
 EFFORT_HELP = (
@@ -47,9 +47,14 @@ EFFORT_HELP = (
 )
 
 
-# Options of the default that most other programs lack; the presets of those that have one set it again. The padding
-# stands for that of the first convolution in crowsonkb's program.
-_OTHER_PROGRAMS: Mapping[str, Any] = {"tv_weight": 0.0, "reference_size": 0, "padding": 0}
+# What most other programs do where the default differs; the presets of those that do otherwise set it again. The
+# padding stands for that of the first convolution in crowsonkb's program.
+_OTHER_PROGRAMS: Mapping[str, Any] = {
+    "content_layers": ("relu4_2",),
+    "tv_weight": 0.0,
+    "content_scaling": 0.0,
+    "padding": 0,
+}
 
 # Here losses are means, and features have the scale of a network with unit-variance input. The activations of a
 # network with input in 0 to 255 are larger by s = 57.6 (see weights.Preprocessing.activation_scale), so its content

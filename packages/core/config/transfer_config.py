@@ -20,6 +20,8 @@ STYLE_WEIGHT_CHANNELS = 640
 The weight falls with the square of the channels, as in jcjohnson/neural-style, whose Gram losses are divided by C².
 """
 
+DEFAULT_STRENGTH = 0.5
+
 WITHOUT_EFFECT_ON_RESULT = ("save_every", "device", "max_memory", "tile_size")
 """Options that do not change the output image, up to rounding."""
 
@@ -55,8 +57,8 @@ class TransferConfig:
         minimum=0,
     )
 
-    content_weight: tuple[float, ...] = option(
-        (1.0,), "Objective", "Weight of the content loss: one for all layers, or one for each.", minimum=0
+    content_weight: tuple[float, ...] | None = option(
+        None, "Objective", "Weight of the content loss: one for all layers, or one for each. By default 1.", minimum=0
     )
     style_weight: tuple[float, ...] | None = option(
         None,
@@ -67,7 +69,9 @@ class TransferConfig:
     tv_weight: float = option(
         20.0, "Objective", "Weight of the total variation loss; higher values give a smoother image.", minimum=0
     )
-    content_layers: tuple[str, ...] = option(("relu4_2",), "Objective", "Layers of the content loss.", metavar="LAYER")
+    content_layers: tuple[str, ...] = option(
+        ("relu3_2", "relu4_2"), "Objective", "Layers of the content loss.", metavar="LAYER"
+    )
     style_layers: tuple[str, ...] = option(
         ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
         "Objective",
@@ -79,7 +83,7 @@ class TransferConfig:
         None,
         "Objective",
         "Style strength in [0, 1], normalised so that a value has the same effect for any image, style and size. "
-        "Overrides the ratio of --content-weight and --style-weight.",
+        "Overrides the ratio of --content-weight and --style-weight; 0.5 if neither is given.",
         minimum=0,
         maximum=1,
     )
@@ -119,7 +123,7 @@ class TransferConfig:
 
     optimizer: Literal["lbfgs", "adam"] = option("lbfgs", "Optimiser", "Optimisation algorithm.")
     iterations: int = option(
-        400, "Optimiser", "Number of evaluations of loss and gradient, over all scales.", minimum=1
+        270, "Optimiser", "Number of evaluations of loss and gradient, over all scales.", minimum=1
     )
     learning_rate: float = option(0.02, "Optimiser", "Step size of Adam, for pixel values in [0, 1].", minimum=1e-9)
     averaging: float = option(
@@ -144,7 +148,7 @@ class TransferConfig:
     )
     scale_factor: float = option(2.0, "Scales", "Ratio of the sizes of successive scales.", minimum=1.01, maximum=16)
     min_scale_size: int = option(
-        64,
+        128,
         "Scales",
         "Smallest long side of an automatically chosen scale, in pixels; coarse scales give large shapes.",
         minimum=MIN_SIDE,
@@ -153,9 +157,17 @@ class TransferConfig:
     reference_size: int = option(
         512,
         "Scales",
-        "Long side, in pixels, for which the content weight is meant; at other sizes it is multiplied by the ratio of "
-        "the areas, for the same character at every size. 0 for the final size.",
+        "Long side, in pixels, for which the content weight is meant, for the same character at every size; 0 for the "
+        "final size.",
         minimum=0,
+    )
+    content_scaling: float = option(
+        3.0,
+        "Scales",
+        "Exponent N of the factor (reference size / long side)^N of the content weight at each scale; higher values "
+        "keep more of the scene, 0 gives the same weight at all scales.",
+        minimum=0,
+        maximum=6,
     )
     padding: int = option(
         16,
@@ -238,9 +250,16 @@ class TransferConfig:
         return style_loss_spec(self.style_loss).tileable
 
     @property
+    def normalized_strength(self) -> float | None:
+        """The strength that sets the ratio of content and style; None if their weights set it."""
+        if self.strength is None and self.content_weight is None and self.style_weight is None:
+            return DEFAULT_STRENGTH
+        return self.strength
+
+    @property
     def content_weights(self) -> dict[str, float]:
         """The weight of the content loss at each content layer."""
-        return _per_layer(self.content_layers, self.content_weight)
+        return _per_layer(self.content_layers, (1.0,) if self.content_weight is None else self.content_weight)
 
     @property
     def style_weights(self) -> dict[str, float]:

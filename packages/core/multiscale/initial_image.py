@@ -39,7 +39,8 @@ def initial_image(content: Pixels, exemplars: Sequence[StyleExemplar], config: T
         # The content loss hardly depends on colours, so a full match would give the colours of the style at any
         # strength.
         matched = color_matched_image(content, exemplars)
-        share = 1.0 if config.strength is None else min(1.0, 2 * config.strength)
+        strength = config.normalized_strength
+        share = 1.0 if strength is None else min(1.0, 2 * strength)
         return matched if share == 1 else (1 - share) * content + share * matched
     if config.init in ("noise", "blend"):
         noise = np.random.default_rng(config.seed).random(content.shape, dtype=np.float32)

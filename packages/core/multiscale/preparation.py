@@ -14,11 +14,10 @@ from core.multiscale.schedule import Scale
 from core.optim.types import WeightedObjective, root_mean_square
 from core.styles import StyleExemplar
 
-GRADIENT_RATIO_AT_HALF = 215.0
+GRADIENT_RATIO_AT_HALF = 340.0
 """Ratio of the RMS gradients of style and content at strength 0.5, at the colour-matched content image.
 
-The default weights give about this ratio on ten pairs of photographs and paintings: the geometric mean is 240 at 96 px,
-230 at 192 px and 215 at 384 px, and single pairs range from 85 to 700.
+Chosen by looking at results (see docs/quality.md).
 """
 
 
@@ -51,18 +50,19 @@ def normalize_strength(
     scale: Scale,
     config: TransferConfig,
 ) -> WeightedObjective:
-    """Return the objective with the weights of this scale: those of `config`, or those of `config.strength`.
+    """Return the objective with the weights of this scale: those of `config`, or those of its strength.
 
     A strength sets the ratio of the RMS gradients of style and content at the colour-matched content image, where
     neither loss is at its minimum. At strength 0.5 and the reference size the ratio is `GRADIENT_RATIO_AT_HALF` for all
     images and layers; it is 16 times as large at 0.8 and a sixteenth at 0.2. At other sizes it is divided by
     `scale.content_weight_scale`. At 0 only the content counts, at 1 only the style.
     """
-    if config.strength is None:
+    strength = config.normalized_strength
+    if strength is None:
         return objective.scaled(content=scale.content_weight_scale)
     matched = to_array(parametrization.to_network_input(color_matched_image(parametrization.content, exemplars)))
     content_rms = root_mean_square(objective.scaled(style=0)(matched).gradient)
     style_rms = root_mean_square(objective.scaled(content=0)(matched).gradient)
     balance = GRADIENT_RATIO_AT_HALF * content_rms / style_rms if content_rms and style_rms else 1.0
-    content_factor, style_factor = 4 * (1 - config.strength) ** 2, 4 * config.strength**2
+    content_factor, style_factor = 4 * (1 - strength) ** 2, 4 * strength**2
     return objective.scaled(content=content_factor * scale.content_weight_scale, style=style_factor * balance)

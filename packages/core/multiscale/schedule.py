@@ -16,10 +16,11 @@ class Scale:
     """One level of the pyramid.
 
     `content_weight_scale` multiplies the content weights. At half the size of the image a feature covers four times as
-    much of the scene, so a quarter of the features represent the content, and each averages over more detail. The ratio
-    of the areas compensates for that. Without it the style removes small objects at coarse scales, and fine scales do
-    not restore them. It is relative to the area at `TransferConfig.reference_size`, so that images of all sizes pass
-    through the same scales and get the same character.
+    much of the scene, so a quarter of the features represent the content, and each averages over more detail. The
+    factor falls with the size to the power `TransferConfig.content_scaling`. With a small power the style removes
+    objects at coarse scales, and fine scales do not restore them; a large one allows strong strokes at fine scales. The
+    factor is 1 at `TransferConfig.reference_size`, so that images of all sizes pass through the same scales and get the
+    same character.
 
     Attributes:
         size: Width and height of the image.
@@ -66,7 +67,7 @@ def build_schedule(content: Size, styles: Sequence[Size], config: TransferConfig
         )
     divisors = list(_divisors(size, style_sizes, config))[: config.iterations]
     share, remainder = divmod(config.iterations, len(divisors))
-    compensation = (config.reference_size / max(size)) ** 2 if config.reference_size else 1.0
+    relative_size = config.reference_size / max(size) if config.reference_size else 1.0
     scales = []
     for divisor in reversed(divisors):
         scaled, scaled_styles = _divided(size, divisor), tuple(_divided(style, divisor) for style in style_sizes)
@@ -75,7 +76,7 @@ def build_schedule(content: Size, styles: Sequence[Size], config: TransferConfig
                 scaled,
                 scaled_styles,
                 share + (remainder if divisor == 1 else 0),
-                content_weight_scale=divisor**2 * compensation,
+                content_weight_scale=(divisor * relative_size) ** config.content_scaling,
                 padding=min(config.padding, min(map(min, (scaled, *scaled_styles))) - 1),
             )
         )

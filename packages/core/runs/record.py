@@ -100,7 +100,7 @@ def upgraded(record: Mapping[str, Any]) -> dict[str, Any]:
     """
     record = dict(record)
     if "config" in record:
-        record["config"] = {"reference_size": 0, "padding": 0, **record["config"]}
+        record["config"] = {"reference_size": 0, "content_scaling": 2.0, "padding": 0, **record["config"]}
     if "engine" in record:
         engine = dict(record.pop("engine"))
         record["backend"] = {"name": engine.pop("engine", None), **engine}

@@ -15,7 +15,7 @@ from core.config.presets import (
     effort_options,
     preset_options,
 )
-from core.config.transfer_config import TransferConfig
+from core.config.transfer_config import DEFAULT_STRENGTH, TransferConfig
 from core.errors import UsageError
 from core.network.architecture import layers
 from core.webapp.durations import DurationEstimate, duration_text
@@ -24,7 +24,6 @@ from core.webapp.request import MAX_OUTPUT_SIDE
 TOOLKIT_DEFAULTS = "toolkit"
 """Name of the defaults of `TransferConfig` in the list of presets."""
 DEFAULT_EFFORT = "standard"
-DEFAULT_STRENGTH = 0.5
 EFFORT_OPTIONS = frozenset(name for options in EFFORTS.values() for name in options)
 """Options that some effort changes."""
 POLL_INTERVAL = 1.0
@@ -96,6 +95,8 @@ def choose_options(estimate: DurationEstimate | None = None) -> dict[str, Any]:
             disabled=use_weights, help=table["strength"].help,
         )  # fmt: skip
     values["strength"] = None if use_weights else percent / 100
+    if use_weights and not values["content_weight"]:
+        values["content_weight"] = 1.0  # without any weight the strength would apply
     if estimate:
         show = st.fragment(_show_durations, run_every=POLL_INTERVAL) if estimate.speed.measuring else _show_durations
         with durations:

@@ -8,6 +8,7 @@ from core.artifacts.manifest import Manifest
 from core.config.transfer_config import TransferConfig
 from core.image import color
 from core.multiscale.padding import NETWORK_GREY
+from core.multiscale.preparation import GRADIENT_RATIO_AT_HALF
 from core.network.architecture import MIN_SIDE
 from core.objective.weights import LossWeights
 from core.optim.constants import LBFGS
@@ -38,6 +39,7 @@ def page_settings(
             "style": [weights.style[tap] for tap in manifest.style_taps],
             "tv": weights.tv,
         },
+        "gradient_ratio_at_half": GRADIENT_RATIO_AT_HALF,
         "schedule": schedule_settings(config),
         "grey": NETWORK_GREY.ravel().tolist(),
         "optimizer": optimizer_settings(config),
@@ -56,6 +58,7 @@ def schedule_settings(config: TransferConfig) -> dict[str, float]:
         "min_side": MIN_SIDE,
         "padding": config.padding,
         "reference_size": config.reference_size,
+        "content_scaling": config.content_scaling,
     }
 
 

@@ -6,6 +6,13 @@ from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 
 
+def test_a_weight_replaces_the_default_strength() -> None:
+    assert TransferConfig().normalized_strength == TransferConfig(tv_weight=0).normalized_strength == 0.5
+    assert TransferConfig(style_weight=1).normalized_strength is None
+    assert TransferConfig(content_weight=1).normalized_strength is None
+    assert TransferConfig(style_weight=1, strength=0.3).normalized_strength == 0.3
+
+
 def test_values_are_stored_in_canonical_form() -> None:
     config = TransferConfig(content_layers="conv_4_2, relu3_1", content_weight="1, 2", style_weight=3)
     assert config.content_layers == ("relu4_2", "relu3_1")

@@ -6,7 +6,7 @@ import pytest
 from core.memory.tiling import Tile, Tiling
 from core.network.architecture import layers
 
-DEFAULT = ("relu4_2", "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+DEFAULT = ("relu3_2", "relu4_2", "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 TAPS = [("vgg19", DEFAULT), ("vgg16", DEFAULT), ("vgg19", ("relu3_4", "conv1_1")), ("vgg16", ("pool2",))]
 SIZES = [(16, 300), (17, 16), (97, 61), (101, 113), (128, 64), (211, 37), (299, 18)]
 SIDES = [16, 33, 64, 400]

@@ -19,8 +19,8 @@ def sizes(content: tuple[int, int], **options: object) -> list[tuple[int, int]]:
 
 def test_the_coarsest_scale_has_the_minimum_size() -> None:
     assert sizes((2000, 1000), image_size=1024, min_scale_size=256) == [(256, 128), (512, 256), (1024, 512)]
-    assert sizes((2000, 1000), image_size=128) == [(64, 32), (128, 64)]
-    assert sizes((2000, 1000), image_size=126) == [(126, 63)]
+    assert sizes((2000, 1000), image_size=256) == [(128, 64), (256, 128)]
+    assert sizes((2000, 1000), image_size=254) == [(254, 127)]
 
 
 def test_the_number_of_scales_can_be_set() -> None:
@@ -45,7 +45,7 @@ def test_the_short_side_is_exact_and_the_style_keeps_its_shape() -> None:
 
 def test_every_evaluation_belongs_to_a_scale() -> None:
     plan = build_schedule((1024, 1024), [(1024, 1024)], TransferConfig(image_size=256, iterations=100))
-    assert [scale.evaluations for scale in plan] == [33, 33, 34]
+    assert [scale.evaluations for scale in plan] == [50, 50]
     assert len(build_schedule((1024, 1024), [(1024, 1024)], TransferConfig(image_size=1024, iterations=2))) == 2
 
 
@@ -54,10 +54,21 @@ def test_a_size_has_the_same_content_weight_in_runs_of_all_sizes() -> None:
         {scale.size[0]: scale.content_weight_scale for scale in build_schedule((2048, 2048), [(600, 600)], config)}
         for config in (TransferConfig(image_size=256), TransferConfig(image_size=1024))
     ]
-    assert weights[0] == {64: 64, 128: 16, 256: 4}
-    assert weights[1] == weights[0] | {512: 1, 1024: 0.25}
-    single = build_schedule((2048, 2048), [(600, 600)], TransferConfig(scales=1, reference_size=0))
-    assert single[0].content_weight_scale == 1
+    assert weights[0] == {128: 4**3, 256: 2**3}
+    assert weights[1] == weights[0] | {512: 1, 1024: 1 / 8}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"reference_size": 0}, [8, 1]),
+        ({"reference_size": 400, "content_scaling": 2}, [4, 1]),
+        ({"content_scaling": 0}, [1, 1]),
+    ],
+)
+def test_the_content_weight_follows_the_options(options: dict[str, float], expected: list[float]) -> None:
+    schedule = build_schedule((400, 400), [(300, 300)], TransferConfig(image_size=400, scales=2, **options))
+    assert [scale.content_weight_scale for scale in schedule] == expected
 
 
 def test_the_padding_is_smaller_than_every_side() -> None:

@@ -7,7 +7,7 @@ from export.objective.module import ObjectiveModule
 from support.objectives import noise, reference_and_arguments, relative_difference
 
 SIZES = [(16, 16), (32, 18), (33, 47), (17, 24)]
-DEFAULTS = (("relu4_2",), ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"))
+DEFAULTS = (("relu3_2", "relu4_2"), ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"))
 MIXED = (("conv2_2", "pool2"), ("conv1_1", "pool1", "conv2_2", "relu3_2", "pool3"))
 
 pytestmark = pytest.mark.usefixtures("tiny_vgg")

@@ -16,6 +16,7 @@ from PIL import Image
 from core.config.transfer_config import TransferConfig
 from core.image.reading import read_image
 from core.image.resize import resample
+from core.multiscale.preparation import GRADIENT_RATIO_AT_HALF
 from core.network.vgg import load_vgg_features
 from core.network.weights import Weights
 from core.objective.weights import LossWeights
@@ -50,7 +51,7 @@ def opened(page_folder: Path, browser: Any) -> Iterator[Visit]:
 
 def test_page_is_smaller_than_60_megabytes(page_folder: Path) -> None:
     assert sum(path.stat().st_size for path in page_folder.rglob("*")) < 60e6
-    assert json.loads((page_folder / "page.json").read_text())["objective"]["content_taps"] == ["relu4_2"]
+    assert json.loads((page_folder / "page.json").read_text())["objective"]["content_taps"] == ["relu3_2", "relu4_2"]
 
 
 def test_page_uses_threads_if_it_is_isolated(opened: Visit) -> None:
@@ -68,19 +69,27 @@ def test_page_works_with_any_web_server_and_in_a_subfolder(page_folder: Path, br
 
 
 def expected_evaluation(
-    weights: Weights, content: torch.Tensor, style: torch.Tensor, image: torch.Tensor
+    weights: Weights,
+    content: torch.Tensor,
+    style: torch.Tensor,
+    image: torch.Tensor,
+    *,
+    content_factor: float = 1,
+    style_factor: float = 1,
 ) -> dict[str, torch.Tensor]:
     """Return the weighted losses of Gatys et al. and total variation with the default weights, and the gradient."""
     config = TransferConfig()
     features = load_vgg_features(weights, (*config.content_layers, *config.style_layers)).double()
     loss_weights = LossWeights.of(config, weights.preprocessing.activation_scale)
-    image.requires_grad_(True)
+    image = image.detach().requires_grad_(True)
     of_content, of_style, of_image = features(content), features(style), features(image)
     losses = {
-        "content": sum(
+        "content": content_factor
+        * sum(
             weight * (of_image[tap] - of_content[tap]).square().mean() for tap, weight in loss_weights.content.items()
         ),
-        "style": sum(
+        "style": style_factor
+        * sum(
             weight * (gram(of_image[tap]) - gram(of_style[tap])).square().mean()
             for tap, weight in loss_weights.style.items()
         ),
@@ -96,19 +105,44 @@ def gram(features: torch.Tensor) -> torch.Tensor:
     return flat @ flat.mT / flat.shape[2]
 
 
-def test_evaluate_returns_loss_and_gradient_of_pytorch(opened: Visit, vgg19_weights: Weights) -> None:
+@pytest.mark.parametrize("strength", [None, 0.7])
+def test_evaluate_returns_loss_and_gradient_of_pytorch(
+    opened: Visit, vgg19_weights: Weights, strength: float | None
+) -> None:
     content = resample(read_image(EXAMPLES / "content" / "cat.jpg").pixels, (49, 34)).clip(0, 1)
     style = resample(read_image(EXAMPLES / "style" / "mosaic.jpg").pixels, (40, 45)).clip(0, 1)
     images = [content, style, np.random.default_rng(0).random(content.shape, dtype=np.float32)]
-    expected = expected_evaluation(vgg19_weights, *(torch.from_numpy(pixels).double() for pixels in images))
+    images.append(1 - content)  # in place of the colour-matched content image
+    expected_at = functools.partial(
+        expected_evaluation, vgg19_weights, *(torch.from_numpy(pixels).double() for pixels in images[:2])
+    )
+    image, matched = (torch.from_numpy(pixels).double() for pixels in images[2:])
+    factors = {"content_factor": 1.0, "style_factor": 1.0}
+    if strength is not None:
+        content_rms, style_rms = (
+            float(expected_at(matched, **{other: 0})["gradient"].square().mean().sqrt())
+            for other in ("style_factor", "content_factor")
+        )
+        factors = {
+            "content_factor": 8 * 4 * (1 - strength) ** 2,
+            "style_factor": 4 * strength**2 * GRADIENT_RATIO_AT_HALF * content_rms / style_rms,
+        }
+    expected = expected_at(image, **factors)
     actual = opened.page.evaluate(
-        """async (images) => {
+        """async ({ images, strength }) => {
             const revive = (image) => ({ ...image, pixels: Float32Array.from(image.pixels) });
-            const [content, style, image] = images.map(revive);
-            const result = await styleTransfer.evaluate({ content, style, image });
+            const [content, style, image, matched] = images.map(revive);
+            const options = strength === null ? {} : { strength, matched, contentWeightScale: 8 };
+            const result = await styleTransfer.evaluate({ content, style, image, options });
             return { ...result, gradient: [...result.gradient] };
         }""",
-        [{"height": pixels.shape[2], "width": pixels.shape[3], "pixels": pixels.ravel().tolist()} for pixels in images],
+        {
+            "images": [
+                {"height": pixels.shape[2], "width": pixels.shape[3], "pixels": pixels.ravel().tolist()}
+                for pixels in images
+            ],
+            "strength": strength,
+        },
     )
     for part in ("loss", "content", "style"):
         assert actual[part] == pytest.approx(float(expected[part]), rel=1e-5), part
@@ -200,7 +234,7 @@ def test_every_control_is_reached_by_the_keyboard(opened: Visit, content_path: P
     for _ in range(30):
         opened.page.keyboard.press("Tab")
         reached.add(opened.page.evaluate("document.activeElement.id"))
-    assert {"content-file", "style-file", "size", "style-weight", "iterations", "run"} <= reached
+    assert {"content-file", "style-file", "size", "strength", "iterations", "run"} <= reached
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -33,7 +33,7 @@ def test_build_schedule_returns_the_scales_of_python(modules: Modules) -> None:
             }
             for scale in expected
         ]
-    assert {len(scales) for scales in actual} == {1, 2, 3, 4, 5}
+    assert {len(scales) for scales in actual} == {1, 2, 3, 4}
 
 
 def test_progress_weights_evaluations_by_pixels(modules: Modules) -> None:

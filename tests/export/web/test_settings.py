@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.artifacts.manifest import read_manifest
+from core.multiscale.preparation import GRADIENT_RATIO_AT_HALF
 from export.web.settings import page_settings
 
 
@@ -25,11 +26,13 @@ def test_page_settings_are_json_with_the_constants_of_python(shallow_objective: 
     }
     assert settings["schedule"] == {
         "scale_factor": 2,
-        "min_scale_size": 64,
+        "min_scale_size": 128,
         "min_side": 16,
         "padding": 16,
         "reference_size": 512,
+        "content_scaling": 3,
     }
+    assert settings["gradient_ratio_at_half"] == GRADIENT_RATIO_AT_HALF
     assert settings["color_matching"] == {"min_eigenvalue": 1e-8}
     assert settings["targets"] == targets
     assert settings["examples"] == {"content": ["x.jpg"]}

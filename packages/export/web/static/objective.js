@@ -1,6 +1,7 @@
 // The objective (loss and gradient) in ONNX Runtime Web. Images are those of resize.js.
 
 import { Margin } from "./padding.js";
+import { rootMeanSquare } from "./vectors.js";
 
 const MAX_THREADS = 8;
 
@@ -39,23 +40,42 @@ export class ObjectiveSession {
 
   /**
    * Return the objective for a content and a style image: an async function from the pixels of an image of the content
-   * image's size to {loss, gradient, content, style}, where `content` and `style` are the weighted losses. The network
-   * reads all images with a margin of `padding` pixels.
+   * image's size to {loss, gradient, content, style}, where `content` and `style` are the weighted losses.
+   *
+   * @param options.padding Width in pixels of the margin with which the network reads all images.
+   * @param options.contentWeightScale Factor of the content weights.
+   * @param options.strength Style strength in [0, 1], which sets the ratio of content and style at the image `matched`
+   *   (see normalize_strength in core/multiscale/preparation.py); null for the weights as they are.
    */
-  async objective(content, style, { styleWeightScale = 1, contentWeightScale = 1, padding = 0 } = {}) {
+  async objective(content, style, { padding = 0, contentWeightScale = 1, strength = null, matched = null } = {}) {
     const { targets, weights, grey } = this.settings;
     const [margin, styleMargin] = [content, style].map((image) => new Margin(image, padding, grey));
     const inputs = {
       ...(await this.#computeTargets(targets.content, margin.add(content))),
       ...(await this.#computeTargets(targets.style, styleMargin.add(style))),
-      content_weights: this.#tensor(weights.content.map((weight) => weight * contentWeightScale)),
-      style_weights: this.#tensor(weights.style.map((weight) => weight * styleWeightScale)),
       tv_weight: this.#tensor([weights.tv]),
     };
-    return async (pixels) => {
+    const run = async (pixels, factors) => {
       const { width, height, pixels: padded } = margin.add({ ...content, pixels });
-      const image = this.#tensor(padded, [1, 3, height, width]);
-      const outputs = await this.#session.run({ image, ...inputs }, ["loss", "gradient", "content", "style"]);
+      const weighted = {
+        image: this.#tensor(padded, [1, 3, height, width]),
+        content_weights: this.#tensor(weights.content.map((weight) => weight * factors.content)),
+        style_weights: this.#tensor(weights.style.map((weight) => weight * factors.style)),
+      };
+      return this.#session.run({ ...inputs, ...weighted }, ["loss", "gradient", "content", "style"]);
+    };
+    const factors = { content: 1, style: 1 };
+    if (strength !== null) {
+      const gradientSize = async (only) => rootMeanSquare((await run(matched.pixels, only)).gradient.data);
+      const contentSize = await gradientSize({ content: 1, style: 0 });
+      const styleSize = await gradientSize({ content: 0, style: 1 });
+      const balance = contentSize && styleSize ? (this.settings.gradient_ratio_at_half * contentSize) / styleSize : 1;
+      factors.content = 4 * (1 - strength) ** 2;
+      factors.style = 4 * strength ** 2 * balance;
+    }
+    factors.content *= contentWeightScale;
+    return async (pixels) => {
+      const outputs = await run(pixels, factors);
       return {
         loss: outputs.loss.data[0],
         content: outputs.content.data[0],

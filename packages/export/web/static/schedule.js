@@ -18,7 +18,7 @@ export function buildSchedule(content, style, evaluations, constants) {
     if (shortSide < constants.min_side || longSide < constants.min_scale_size) break;
     factors.push(factor);
   }
-  const compensation = (constants.reference_size / Math.max(content.width, content.height)) ** 2;
+  const relativeSize = constants.reference_size / Math.max(content.width, content.height);
   const share = Math.floor(evaluations / factors.length);
   return factors.toReversed().map((factor) => {
     const [size, styleSize] = [shrink(content, factor), shrink(style, factor)];
@@ -26,7 +26,7 @@ export function buildSchedule(content, style, evaluations, constants) {
       size,
       styleSize,
       evaluations: factor === 1 ? evaluations - share * (factors.length - 1) : share,
-      contentWeightScale: factor ** 2 * compensation,
+      contentWeightScale: (factor * relativeSize) ** constants.content_scaling,
       padding: Math.min(constants.padding, size.width - 1, size.height - 1, styleSize.width - 1, styleSize.height - 1),
     };
   });

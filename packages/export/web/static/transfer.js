@@ -13,13 +13,13 @@ const STOPPED = Symbol("stopped");
  * Run style transfer; return {image, losses} with the output image, and no `losses` if the run was stopped.
  *
  * @param session An ObjectiveSession.
- * @param request {content, style, styleWeightScale, evaluations}: images at the size of the output, the factor of the
- *   style weights, and the number of evaluations.
+ * @param request {content, style, strength, evaluations}: images at the size of the output, the style strength in
+ *   [0, 1], and the number of evaluations.
  * @param isStopped Function that returns whether the run is to stop before the next evaluation.
  * @param report Callback, called with {evaluations, total, share, secondsLeft} after each evaluation and with
  *   {image, losses} after each accepted step.
  */
-export async function transfer(session, { content, style, styleWeightScale, evaluations }, isStopped, report) {
+export async function transfer(session, { content, style, strength, evaluations }, isStopped, report) {
   const { schedule, optimizer, color_matching: colorMatching } = session.settings;
   const scales = buildSchedule(content, style, evaluations, schedule);
   const progress = new ProgressEstimate(scales);
@@ -28,12 +28,14 @@ export async function transfer(session, { content, style, styleWeightScale, eval
   for (const scale of scales) {
     const [scaledContent, scaledStyle] = [resize(content, scale.size), resize(style, scale.styleSize)];
     const matched = matchColors(scaledContent, scaledStyle, colorMatching);
-    image = image ? matchColors(resize(image, scale.size), matched, colorMatching) : matched;
+    const initial = mixImages(scaledContent, matched, Math.min(1, 2 * strength));
+    image = image ? matchColors(resize(image, scale.size), initial, colorMatching) : initial;
     if (isStopped()) continue; // the remaining scales only enlarge the image
     objective = await session.objective(scaledContent, scaledStyle, {
-      styleWeightScale,
-      contentWeightScale: scale.contentWeightScale,
       padding: scale.padding,
+      contentWeightScale: scale.contentWeightScale,
+      strength,
+      matched,
     });
     const observed = observe(objective, isStopped, () => report({ total: evaluations, ...progress.count(scale) }));
     image = await minimize(observed, image, { evaluations: scale.evaluations, constants: optimizer }, report);
@@ -75,6 +77,11 @@ function receiveMessages() {
 async function finalResult(image, objective) {
   const quantized = { ...image, pixels: image.pixels.map((value) => Math.round(value * 255) / 255) };
   return objective ? { image: quantized, losses: lossesOf(await objective(quantized.pixels)) } : { image: quantized };
+}
+
+// Return the image (1 - share) * first + share * second.
+function mixImages(first, second, share) {
+  return { ...first, pixels: first.pixels.map((value, i) => (1 - share) * value + share * second.pixels[i]) };
 }
 
 function lossesOf({ loss, content, style }) {

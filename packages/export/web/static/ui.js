@@ -34,13 +34,13 @@ class Page {
   }
 
   /** Evaluate the objective at given images; for tests and for use in the browser's console. */
-  async evaluate({ content, style, image, styleWeightScale = 1 }) {
+  async evaluate({ content, style, image, options }) {
     await this.ready;
-    return this.worker.call("evaluate", { content, style, image, styleWeightScale });
+    return this.worker.call("evaluate", { content, style, image, options });
   }
 
   #listen() {
-    for (const id of ["size", "style-weight", "iterations"]) {
+    for (const id of ["size", "strength", "iterations"]) {
       element(id).addEventListener("input", () => this.#showFormValues());
     }
     element("form").addEventListener("submit", (event) => {
@@ -97,7 +97,8 @@ class Page {
     );
     const names = { content: this.content.name, style: this.style.name };
     const evaluations = Number(element("iterations").value);
-    const request = { content, style, styleWeightScale: styleWeightScale(), evaluations };
+    const strength = Number(element("strength").value) / 100;
+    const request = { content, style, strength, evaluations };
     this.isRunning = true;
     this.evaluations = 0;
     this.output.resetCurve();
@@ -165,9 +166,7 @@ class Page {
     const size = element("size").value;
     element("size-value").textContent = `${size} pixels`;
     element("size").setAttribute("aria-valuetext", `${size} pixels on the long side`);
-    const factor = styleWeightScale().toPrecision(2);
-    element("style-weight-value").textContent = `× ${factor}`;
-    element("style-weight").setAttribute("aria-valuetext", `${factor} times the default`);
+    element("strength-value").textContent = `${element("strength").value} %`;
     element("iterations-value").textContent = element("iterations").value;
   }
 
@@ -190,11 +189,6 @@ class Page {
     showError(errorMessage(error));
     if (!this.isReady) showStatus("The page could not be loaded.");
   }
-}
-
-// The factor of the style weights; the slider is logarithmic.
-function styleWeightScale() {
-  return 10 ** (Number(element("style-weight").value) / 4);
 }
 
 function resultLabel({ content, style }) {

@@ -23,8 +23,8 @@ const tasks = {
   async stop() {
     isStopRequested = true;
   },
-  async evaluate({ content, style, image, styleWeightScale }) {
-    const objective = await session.objective(content, style, { styleWeightScale });
+  async evaluate({ content, style, image, options }) {
+    const objective = await session.objective(content, style, options);
     return objective(image.pixels);
   },
 };
