@@ -14,8 +14,8 @@ from core.multiscale.schedule import Scale
 from core.optim.types import WeightedObjective, root_mean_square
 from core.styles import StyleExemplar
 
-GRADIENT_RATIO_AT_HALF = 340.0
-"""Ratio of the RMS gradients of style and content at strength 0.5, at the colour-matched content image.
+GRADIENT_RATIO_AT_HALF = 130.0
+"""Ratio of the RMS gradients of style and content at which strength 0.5 leaves the style weights as they are.
 
 Chosen by looking at results (see docs/quality.md).
 """
@@ -52,17 +52,29 @@ def normalize_strength(
 ) -> WeightedObjective:
     """Return the objective with the weights of this scale: those of `config`, or those of its strength.
 
-    A strength sets the ratio of the RMS gradients of style and content at the colour-matched content image, where
-    neither loss is at its minimum. At strength 0.5 and the reference size the ratio is `GRADIENT_RATIO_AT_HALF` for all
-    images and layers; it is 16 times as large at 0.8 and a sixteenth at 0.2. At other sizes it is divided by
-    `scale.content_weight_scale`. At 0 only the content counts, at 1 only the style.
+    A strength normalises the ratio r of the RMS gradients of style and content at the `comparison_image`: at 0.5 the
+    style weights are multiplied by (`GRADIENT_RATIO_AT_HALF` / r)^½. Without this factor styles of large gradients
+    replace the scene. Its square, which would give all images the same ratio, makes pale styles too strong. The ratio
+    of the weights is 16 times as large at 0.8 and a sixteenth at 0.2. At 0 only the content counts, at 1 only the
+    style. The content weights are also multiplied by `scale.content_weight_scale`.
     """
     strength = config.normalized_strength
     if strength is None:
         return objective.scaled(content=scale.content_weight_scale)
-    matched = to_array(parametrization.to_network_input(color_matched_image(parametrization.content, exemplars)))
-    content_rms = root_mean_square(objective.scaled(style=0)(matched).gradient)
-    style_rms = root_mean_square(objective.scaled(content=0)(matched).gradient)
-    balance = GRADIENT_RATIO_AT_HALF * content_rms / style_rms if content_rms and style_rms else 1.0
+    image = to_array(parametrization.to_network_input(comparison_image(parametrization.content, exemplars)))
+    content_rms = root_mean_square(objective.scaled(style=0)(image).gradient)
+    style_rms = root_mean_square(objective.scaled(content=0)(image).gradient)
+    balance = (GRADIENT_RATIO_AT_HALF * content_rms / style_rms) ** 0.5 if content_rms and style_rms else 1.0
     content_factor, style_factor = 4 * (1 - strength) ** 2, 4 * strength**2
     return objective.scaled(content=content_factor * scale.content_weight_scale, style=style_factor * balance)
+
+
+def comparison_image(content: Pixels, exemplars: Sequence[StyleExemplar]) -> Pixels:
+    """Return the image (1, 3, H, W) at which the gradients of content and style are compared.
+
+    It is the content image with the colours of the styles at half its contrast. With the full contrast it would equal
+    the content image where the colours agree, and the gradient of the content would vanish.
+    """
+    matched = color_matched_image(content, exemplars)
+    mean = matched.mean((2, 3), keepdims=True)
+    return mean + (matched - mean) / 2

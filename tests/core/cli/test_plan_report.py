@@ -34,6 +34,7 @@ def test_dry_run_plans_256_megapixels_in_tiles(
     huge, limit = tmp_path / "huge.png", Image.MAX_IMAGE_PIXELS
     Image.new("1", (16384, 16384)).save(huge)
     options = ("--image-size", 16384, "--max-memory", "64GB", "--device", "cpu", "--precision", "fp32", "--dry-run")
+    options += ("--content-layers", "relu4_2")
     ran = transfer("-c", huge, "-s", style_path, "-o", tmp_path / "o.png", *options)
     assert ran.exit_code == 0, ran.output
     assert re.search(r"│ 16384 × 16384 .*│ about 5\d\.\d GiB +│ \d+ × \d+ tiles of .*, history 1 ", ran.stdout)

@@ -72,7 +72,7 @@ def test_the_content_weight_follows_the_options(options: dict[str, float], expec
 
 
 def test_the_padding_is_smaller_than_every_side() -> None:
-    (coarse, fine) = build_schedule((600, 150), [(600, 600)], TransferConfig(image_size=128, padding=20))
+    (coarse, fine) = build_schedule((600, 150), [(600, 600)], TransferConfig(image_size=128, scales=2, padding=20))
     assert (coarse.padding, fine.padding) == (15, 20)
     assert fine.network_sizes == ((168, 72), (168, 168))
 

@@ -112,27 +112,27 @@ def test_evaluate_returns_loss_and_gradient_of_pytorch(
     content = resample(read_image(EXAMPLES / "content" / "cat.jpg").pixels, (49, 34)).clip(0, 1)
     style = resample(read_image(EXAMPLES / "style" / "mosaic.jpg").pixels, (40, 45)).clip(0, 1)
     images = [content, style, np.random.default_rng(0).random(content.shape, dtype=np.float32)]
-    images.append(1 - content)  # in place of the colour-matched content image
+    images.append(1 - content)  # any image at which the gradients are compared
     expected_at = functools.partial(
         expected_evaluation, vgg19_weights, *(torch.from_numpy(pixels).double() for pixels in images[:2])
     )
-    image, matched = (torch.from_numpy(pixels).double() for pixels in images[2:])
+    image, comparison = (torch.from_numpy(pixels).double() for pixels in images[2:])
     factors = {"content_factor": 1.0, "style_factor": 1.0}
     if strength is not None:
         content_rms, style_rms = (
-            float(expected_at(matched, **{other: 0})["gradient"].square().mean().sqrt())
+            float(expected_at(comparison, **{other: 0})["gradient"].square().mean().sqrt())
             for other in ("style_factor", "content_factor")
         )
         factors = {
             "content_factor": 8 * 4 * (1 - strength) ** 2,
-            "style_factor": 4 * strength**2 * GRADIENT_RATIO_AT_HALF * content_rms / style_rms,
+            "style_factor": 4 * strength**2 * (GRADIENT_RATIO_AT_HALF * content_rms / style_rms) ** 0.5,
         }
     expected = expected_at(image, **factors)
     actual = opened.page.evaluate(
         """async ({ images, strength }) => {
             const revive = (image) => ({ ...image, pixels: Float32Array.from(image.pixels) });
-            const [content, style, image, matched] = images.map(revive);
-            const options = strength === null ? {} : { strength, matched, contentWeightScale: 8 };
+            const [content, style, image, comparisonImage] = images.map(revive);
+            const options = strength === null ? {} : { strength, comparisonImage, contentWeightScale: 8 };
             const result = await styleTransfer.evaluate({ content, style, image, options });
             return { ...result, gradient: [...result.gradient] };
         }""",
@@ -159,7 +159,7 @@ def test_run_displays_and_saves_the_result(opened: Visit, content_path: Path, st
     page.wait_for_selector("#losses:visible")
     first = opened.loss()
     opened.wait_for_status("^Finished after 10 iterations in ")
-    assert opened.loss() < 0.5 * first
+    assert opened.loss() < 0.8 * first
     assert opened.loss() == pytest.approx(opened.loss("content") + opened.loss("style"), rel=0.01)
     assert len(page.get_attribute("#curve polyline", "points").split()) > 5
     with page.expect_download() as download:
@@ -222,7 +222,7 @@ def test_every_control_has_an_accessible_name(opened: Visit) -> None:
     names = [node.get("name", {}).get("value") for node in controls]
     assert len(names) > 10
     assert all(names), [node["role"]["value"] for node, name in zip(controls, names, strict=True) if not name]
-    for name in ("Choose the content image", "Size", "Style weight", "Iterations", "Run", "Stop", "Save"):
+    for name in ("Choose the content image", "Size", "Style strength", "Iterations", "Run", "Stop", "Save"):
         assert name in " ".join(names)
 
 

@@ -44,10 +44,11 @@ export class ObjectiveSession {
    *
    * @param options.padding Width in pixels of the margin with which the network reads all images.
    * @param options.contentWeightScale Factor of the content weights.
-   * @param options.strength Style strength in [0, 1], which sets the ratio of content and style at the image `matched`
-   *   (see normalize_strength in core/multiscale/preparation.py); null for the weights as they are.
+   * @param options.strength Style strength in [0, 1], normalised by the gradients at `comparisonImage` (see
+   *   core/multiscale/preparation.py); null for the weights as they are.
    */
-  async objective(content, style, { padding = 0, contentWeightScale = 1, strength = null, matched = null } = {}) {
+  async objective(content, style, options = {}) {
+    const { padding = 0, contentWeightScale = 1, strength = null, comparisonImage = null } = options;
     const { targets, weights, grey } = this.settings;
     const [margin, styleMargin] = [content, style].map((image) => new Margin(image, padding, grey));
     const inputs = {
@@ -66,10 +67,11 @@ export class ObjectiveSession {
     };
     const factors = { content: 1, style: 1 };
     if (strength !== null) {
-      const gradientSize = async (only) => rootMeanSquare((await run(matched.pixels, only)).gradient.data);
+      const gradientSize = async (only) => rootMeanSquare((await run(comparisonImage.pixels, only)).gradient.data);
       const contentSize = await gradientSize({ content: 1, style: 0 });
       const styleSize = await gradientSize({ content: 0, style: 1 });
-      const balance = contentSize && styleSize ? (this.settings.gradient_ratio_at_half * contentSize) / styleSize : 1;
+      const ratio = styleSize / contentSize;
+      const balance = contentSize && styleSize ? Math.sqrt(this.settings.gradient_ratio_at_half / ratio) : 1;
       factors.content = 4 * (1 - strength) ** 2;
       factors.style = 4 * strength ** 2 * balance;
     }

@@ -35,7 +35,7 @@ export async function transfer(session, { content, style, strength, evaluations 
       padding: scale.padding,
       contentWeightScale: scale.contentWeightScale,
       strength,
-      matched,
+      comparisonImage: halveContrast(matched),
     });
     const observed = observe(objective, isStopped, () => report({ total: evaluations, ...progress.count(scale) }));
     image = await minimize(observed, image, { evaluations: scale.evaluations, constants: optimizer }, report);
@@ -77,6 +77,17 @@ function receiveMessages() {
 async function finalResult(image, objective) {
   const quantized = { ...image, pixels: image.pixels.map((value) => Math.round(value * 255) / 255) };
   return objective ? { image: quantized, losses: lossesOf(await objective(quantized.pixels)) } : { image: quantized };
+}
+
+function halveContrast(image) {
+  const count = image.width * image.height;
+  const pixels = image.pixels.slice();
+  for (let c = 0; c < 3; c++) {
+    const plane = pixels.subarray(c * count, (c + 1) * count);
+    const mean = plane.reduce((sum, value) => sum + value, 0) / count;
+    plane.forEach((value, i) => (plane[i] = mean + (value - mean) / 2));
+  }
+  return { ...image, pixels };
 }
 
 // Return the image (1 - share) * first + share * second.
