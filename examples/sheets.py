@@ -21,9 +21,9 @@ SMALL = TransferConfig.effort("draft", image_size=384)
 
 def main() -> None:
     """Write the images. Results in `examples/results` are not computed again."""
-    first = [_input("content", "cat"), _input("style", "van-gogh-cafe"), _result("cat", "van-gogh-cafe", FIRST)]
+    first = [_input("content", "cat"), _input("style", "van-gogh-church"), _result("cat", "van-gogh-church", FIRST)]
     draw_contact_sheet([first], (451, 300)).save(DOCS / "before-after.jpg", quality=90)
-    write_image(HERE / "finished" / "cat-van-gogh-cafe.jpg", read_image(first[-1].image).pixels, quality=90)
+    write_image(HERE / "finished" / "cat-van-gogh-church.jpg", read_image(first[-1].image).pixels, quality=90)
     styles = [Cell(), *(_input("style", style) for style in STYLES)]
     rows = [[_input("content", name), *(_result(name, style, SMALL) for style in STYLES)] for name in CONTENTS]
     draw_contact_sheet([styles, *rows], (384, 288)).save(DOCS / "contact-sheet.jpg", quality=88)
