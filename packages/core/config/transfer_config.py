@@ -82,7 +82,7 @@ class TransferConfig:
     strength: float | None = option(
         None,
         "Objective",
-        "Style strength in [0, 1], normalised so that a value has the same effect for any image, style and size. "
+        "Style strength in [0, 1], normalised so that a value has a similar effect for any image, style and size. "
         "Overrides the ratio of --content-weight and --style-weight; 0.5 if neither is given.",
         minimum=0,
         maximum=1,

@@ -77,4 +77,5 @@ def comparison_image(content: Pixels, exemplars: Sequence[StyleExemplar]) -> Pix
     """
     matched = color_matched_image(content, exemplars)
     mean = matched.mean((2, 3), keepdims=True)
-    return mean + (matched - mean) / 2
+    halved: Pixels = mean + (matched - mean) / 2
+    return halved
