@@ -28,12 +28,13 @@ def result(content_path: Path, style_path: Path) -> Result:
     return stylize(content_path, style_path, QUICK)
 
 
-def test_the_loss_decreases(result: Result, content_path: Path) -> None:
+def test_the_loss_decreases(content_path: Path, style_path: Path) -> None:
+    result = stylize(content_path, style_path, QUICK.with_options(reference_size=64))
     assert result.image.size == (64, 43)
     assert result.pixels.shape == (1, 3, 43, 64)
     losses = [step["loss"] for step in result.losses]
     assert losses == sorted(losses, reverse=True)
-    assert losses[-1] < 0.9 * losses[0]
+    assert losses[-1] < 0.7 * losses[0]
     assert result.losses[-1]["evaluations"] == 6
 
 
