@@ -7,6 +7,8 @@ import pytest
 
 from core.image.color import match_colors
 from core.image.resize import resample, resize
+from core.multiscale.preparation import comparison_image
+from core.styles import StyleExemplar
 from export.web.settings import color_matching_settings
 from support.javascript import Modules
 
@@ -35,6 +37,18 @@ def test_match_colors_returns_the_image_of_python(modules: Modules, content_size
         {"content": as_json(content), "style": as_json(style), "constants": color_matching_settings()},
     )
     assert np.allclose(actual, match_colors(content, style).clip(0, 1).ravel(), atol=1e-5)
+
+
+def test_the_comparison_image_is_that_of_python(modules: Modules) -> None:
+    content, style = random_image(0, 49, 34), random_image(1, 40, 45)
+    actual = modules.run(
+        'import { halveContrast, matchColors } from "./color.js";',
+        f"""{REVIVE}
+        const matched = matchColors(revive(data.content), revive(data.style), data.constants);
+        return [...halveContrast(matched).pixels];""",
+        {"content": as_json(content), "style": as_json(style), "constants": color_matching_settings()},
+    )
+    assert np.allclose(actual, comparison_image(content, [StyleExemplar((style,))]).ravel(), atol=1e-5)
 
 
 def test_match_colors_accepts_a_gray_image(modules: Modules) -> None:

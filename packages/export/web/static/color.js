@@ -28,10 +28,20 @@ export function matchColors(image, reference, { min_eigenvalue: minEigenvalue })
   return clipImage({ ...image, pixels });
 }
 
-function colorStatistics({ width, height, pixels }) {
-  const area = width * height;
-  const planes = [0, 1, 2].map((c) => pixels.subarray(c * area, (c + 1) * area));
-  const mean = planes.map((plane) => plane.reduce((sum, value) => sum + value, 0) / area);
+/** Move every colour half way towards the mean colour. */
+export function halveContrast(image) {
+  const result = { ...image, pixels: image.pixels.slice() };
+  for (const plane of planesOf(result)) {
+    const mean = meanOf(plane);
+    plane.forEach((value, i) => (plane[i] = mean + (value - mean) / 2));
+  }
+  return result;
+}
+
+function colorStatistics(image) {
+  const planes = planesOf(image);
+  const area = image.width * image.height;
+  const mean = planes.map(meanOf);
   const covariance = planes.map((a, i) =>
     planes.map((b, j) => {
       let sum = 0;
@@ -40,4 +50,13 @@ function colorStatistics({ width, height, pixels }) {
     }),
   );
   return { mean, covariance };
+}
+
+function planesOf({ width, height, pixels }) {
+  const area = width * height;
+  return [0, 1, 2].map((c) => pixels.subarray(c * area, (c + 1) * area));
+}
+
+function meanOf(plane) {
+  return plane.reduce((sum, value) => sum + value, 0) / plane.length;
 }

@@ -56,18 +56,19 @@ export class ObjectiveSession {
       ...(await this.#computeTargets(targets.style, styleMargin.add(style))),
       tv_weight: this.#tensor([weights.tv]),
     };
-    const run = async (pixels, factors) => {
+    const weighted = (factors) => ({
+      content_weights: this.#tensor(weights.content.map((weight) => weight * factors.content)),
+      style_weights: this.#tensor(weights.style.map((weight) => weight * factors.style)),
+    });
+    const run = (pixels, weightInputs) => {
       const { width, height, pixels: padded } = margin.add({ ...content, pixels });
-      const weighted = {
-        image: this.#tensor(padded, [1, 3, height, width]),
-        content_weights: this.#tensor(weights.content.map((weight) => weight * factors.content)),
-        style_weights: this.#tensor(weights.style.map((weight) => weight * factors.style)),
-      };
-      return this.#session.run({ ...inputs, ...weighted }, ["loss", "gradient", "content", "style"]);
+      const image = this.#tensor(padded, [1, 3, height, width]);
+      return this.#session.run({ image, ...inputs, ...weightInputs }, ["loss", "gradient", "content", "style"]);
     };
     const factors = { content: 1, style: 1 };
     if (strength !== null) {
-      const gradientSize = async (only) => rootMeanSquare((await run(comparisonImage.pixels, only)).gradient.data);
+      const gradientSize = async (only) =>
+        rootMeanSquare((await run(comparisonImage.pixels, weighted(only))).gradient.data);
       const contentSize = await gradientSize({ content: 1, style: 0 });
       const styleSize = await gradientSize({ content: 0, style: 1 });
       const ratio = styleSize / contentSize;
@@ -76,8 +77,9 @@ export class ObjectiveSession {
       factors.style = 4 * strength ** 2 * balance;
     }
     factors.content *= contentWeightScale;
+    const weightInputs = weighted(factors);
     return async (pixels) => {
-      const outputs = await run(pixels, factors);
+      const outputs = await run(pixels, weightInputs);
       return {
         loss: outputs.loss.data[0],
         content: outputs.content.data[0],

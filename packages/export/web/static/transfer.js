@@ -1,7 +1,7 @@
 // The method: style transfer by optimisation of the pixels (Gatys, Ecker and Bethge 2015), coarse to fine. Computes the
 // same as core/style_transfer.py with the default options. Images are those of resize.js.
 
-import { matchColors } from "./color.js";
+import { halveContrast, matchColors } from "./color.js";
 import { lbfgs } from "./optimizer.js";
 import { ProgressEstimate } from "./progress.js";
 import { resize } from "./resize.js";
@@ -77,17 +77,6 @@ function receiveMessages() {
 async function finalResult(image, objective) {
   const quantized = { ...image, pixels: image.pixels.map((value) => Math.round(value * 255) / 255) };
   return objective ? { image: quantized, losses: lossesOf(await objective(quantized.pixels)) } : { image: quantized };
-}
-
-function halveContrast(image) {
-  const count = image.width * image.height;
-  const pixels = image.pixels.slice();
-  for (let c = 0; c < 3; c++) {
-    const plane = pixels.subarray(c * count, (c + 1) * count);
-    const mean = plane.reduce((sum, value) => sum + value, 0) / count;
-    plane.forEach((value, i) => (plane[i] = mean + (value - mean) / 2));
-  }
-  return { ...image, pixels };
 }
 
 // Return the image (1 - share) * first + share * second.
