@@ -239,7 +239,7 @@ def test_every_suite_has_a_quick_benchmark_on_the_cpu() -> None:
     command = [sys.executable, "-m", "pytest", "packages/bench", "--collect-only", "-q", "-m", "small and not long"]
     ran = subprocess.run([*command, "--device", "cpu"], capture_output=True, text=True, cwd=ROOT, check=True)
     found = set(re.findall(r"suites/test_(\w+)\.py::", ran.stdout))
-    assert found == {"extractor", "objective", "optimizer", "transfer", "startup", "memory", "growth"}
+    assert found == {"extractor", "objective", "optimizer", "transfer", "startup", "memory", "growth", "contention"}
 
 
 def documented_commands() -> list[str]:

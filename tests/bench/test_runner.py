@@ -10,11 +10,20 @@ from core.errors import StyleTransferError, UsageError
 
 
 def test_suites_are_the_files_of_the_package() -> None:
-    assert set(SUITES) == {"extractor", "objective", "optimizer", "transfer", "startup", "memory", "growth"}
+    assert set(SUITES) == {
+        "extractor",
+        "objective",
+        "optimizer",
+        "transfer",
+        "startup",
+        "memory",
+        "growth",
+        "contention",
+    }
 
 
 def test_run_suites_refuses_an_unknown_suite(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there is no suite 'speed': expected one of extractor, growth"):
+    with pytest.raises(UsageError, match="there is no suite 'speed': expected one of contention, extractor"):
         run_suites(tmp_path / "results.json", length="quick", device="cpu", suite="speed")
 
 

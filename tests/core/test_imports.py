@@ -3,6 +3,7 @@
 The direction of imports between packages is declared in pyproject.toml and checked by import-linter.
 """
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -51,6 +52,15 @@ def heavy_imports(program: str, *arguments: str) -> list[str]:
         [sys.executable, "-c", f"{program}\n{report}", *arguments], capture_output=True, text=True, check=True
     )
     return ran.stdout.splitlines()[-1].split()[1:]
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "10000"), ("7", "7")])
+def test_core_limits_active_waiting_unless_the_user_does(given: str | None, expected: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    environment |= {"GOMP_SPINCOUNT": given} if given else {}
+    program = "import core, os; print(os.environ['GOMP_SPINCOUNT'])"
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == expected
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
