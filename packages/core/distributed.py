@@ -157,6 +157,11 @@ class ProcessGroup:
                 f"--style-loss {config.style_loss} needs the whole image at once, which {self.world_size} processes "
                 "cannot share: choose another --style-loss, or start one process"
             )
+        if style_loss_spec(config.style_loss).position_targets:
+            raise UsageError(
+                f"--style-loss {config.style_loss} compares the content with all of a style image, which "
+                f"{self.world_size} processes cannot share: choose another --style-loss, or start one process"
+            )
         if config.objective:
             raise UsageError(
                 f"an exported objective evaluates the whole image at once, which {self.world_size} processes cannot "

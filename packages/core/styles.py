@@ -31,15 +31,18 @@ class Style:
         weight: Weight relative to the other styles of the run.
         region: Mask of any size: white where the style is applied, black where it is not; None for everywhere.
         crop: Part of every image that is used; None for all of it.
+        mask: Mask of the style image, of any size: white where its style counts, black where it does not; None for
+            everywhere. Only for a single image.
 
     Raises:
-        UsageError: There is no image, or the weight is not positive.
+        UsageError: There is no image, the weight is not positive, or a mask is given for several images.
     """
 
     images: tuple[ImageSource, ...]
     weight: float = 1.0
     region: ImageSource | None = None
     crop: Box | None = None
+    mask: ImageSource | None = None
 
     def __post_init__(self) -> None:
         """Check the number of images and the weight."""
@@ -47,6 +50,8 @@ class Style:
             raise UsageError("a style has no image: give at least one")
         if not 0 < self.weight < float("inf"):
             raise UsageError(f"the weight of a style is {self.weight:g}: expected a positive number")
+        if self.mask is not None and len(self.images) > 1:
+            raise UsageError(f"a style of {len(self.images)} images has a style mask: give it for a style of one image")
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -86,15 +91,22 @@ class StyleExemplar:
         images: (1, 3, h, w) RGB in [0, 1] each, of any sizes: NumPy arrays, or torch tensors inside a PyTorch backend.
         weight: Weight relative to the other styles.
         mask: (1, 1, H, W) in [0, 1], at the size of the output image inside an objective; None for everywhere.
+        style_mask: How much each position of the only image counts, (1, 1, h, w) in [0, 1]; None for equally.
     """
 
     images: tuple[Any, ...]
     weight: float = 1.0
     mask: Any | None = None
+    style_mask: Any | None = None
 
-    def with_mask_size(self, size: Size) -> Self:
-        """Return the exemplar with its mask resized to (width, height)."""
-        return self if self.mask is None else replace(self, mask=resize(self.mask, size))
+    def resized(self, size: Size, style_sizes: Sequence[Size]) -> Self:
+        """Return the exemplar for an output image of `size`, with its own images resized to `style_sizes`."""
+        return replace(
+            self,
+            images=tuple(resize(pixels, own) for pixels, own in zip(self.images, style_sizes, strict=True)),
+            mask=None if self.mask is None else resize(self.mask, size),
+            style_mask=None if self.style_mask is None else resize(self.style_mask, style_sizes[0]),
+        )
 
 
 def as_styles(source: StyleSource) -> tuple[Style, ...]:
@@ -114,14 +126,19 @@ def as_styles(source: StyleSource) -> tuple[Style, ...]:
 
 
 def read_style(style: Style) -> StyleExemplar:
-    """Read the images and the mask of a style at their own sizes.
+    """Read the images and the masks of a style at their own sizes, the style mask at that of the image.
 
     Raises:
-        UsageError: An image cannot be read, the crop exceeds it, or the region mask is entirely black.
+        UsageError: An image cannot be read, the crop exceeds it, or a mask is entirely black.
     """
-    images = tuple(_crop(read_image(source, name="style").pixels, style.crop) for source in style.images)
+    pixels = [read_image(source, name="style").pixels for source in style.images]
     mask = None if style.region is None else read_mask(style.region)
-    return StyleExemplar(images, style.weight, mask)
+    style_mask = None
+    if style.mask is not None:
+        style_mask = _crop(resize(read_mask(style.mask), size_of(pixels[0])), style.crop)
+        if not style_mask.any():
+            raise UsageError("the style mask is black in all of the crop: choose another crop or mask")
+    return StyleExemplar(tuple(_crop(one, style.crop) for one in pixels), style.weight, mask, style_mask)
 
 
 def style_sizes(style: Style) -> tuple[Size, ...]:

@@ -98,19 +98,36 @@ def test_read_style_reads_the_region_mask(folder: Path) -> None:
     np.testing.assert_array_equal(exemplar.mask, mask[None, None] / 255)
 
 
-def test_with_mask_size_averages_over_area() -> None:
+def test_read_style_gives_the_style_mask_the_size_and_the_crop_of_the_image() -> None:
+    mask = np.zeros((10, 20), np.uint8)
+    mask[:, 10:] = 255
+    exemplar = read_style(Style((np.zeros((40, 80, 3)),), crop=(30, 0, 20, 40), mask=mask))
+    assert exemplar.style_mask.shape == (1, 1, 40, 20)
+    assert exemplar.style_mask[..., :6].max() < 0.05 and exemplar.style_mask[..., 14:].min() > 0.95
+    with pytest.raises(UsageError, match="the style mask is black in all of the crop"):
+        read_style(Style((np.zeros((40, 80, 3)),), crop=(0, 0, 20, 40), mask=mask))
+
+
+def test_a_style_mask_is_for_one_image() -> None:
+    with pytest.raises(UsageError, match="a style of 2 images has a style mask"):
+        Style(("a.png", "b.png"), mask="mask.png")
+
+
+def test_resized_averages_masks_over_area() -> None:
     mask = np.zeros((1, 1, 8, 8), np.float32)
     mask[..., 4:] = 1
-    resized = StyleExemplar((np.zeros((1, 3, 4, 4), np.float32),), mask=mask).with_mask_size((4, 2)).mask
-    assert resized is not None
-    assert resized.shape == (1, 1, 2, 4)
-    assert resized.mean() == pytest.approx(0.5, abs=1e-6)
-    assert 0 <= resized.min() <= resized.max() <= 1
+    exemplar = StyleExemplar((np.zeros((1, 3, 8, 8), np.float32),), mask=mask, style_mask=mask)
+    resized = exemplar.resized((4, 2), [(6, 4)])
+    assert resized.images[0].shape == (1, 3, 4, 6)
+    for found, shape in ((resized.mask, (1, 1, 2, 4)), (resized.style_mask, (1, 1, 4, 6))):
+        assert found is not None and found.shape == shape
+        assert found.mean() == pytest.approx(0.5, abs=1e-6)
+        assert 0 <= found.min() <= found.max() <= 1
 
 
-def test_with_mask_size_without_a_mask_returns_the_exemplar() -> None:
-    exemplar = StyleExemplar((np.zeros((1, 3, 4, 4), np.float32),))
-    assert exemplar.with_mask_size((8, 8)) is exemplar
+def test_resized_without_masks_has_none() -> None:
+    resized = StyleExemplar((np.zeros((1, 3, 4, 4), np.float32),)).resized((8, 8), [(4, 4)])
+    assert resized.mask is None and resized.style_mask is None
 
 
 @pytest.mark.parametrize(

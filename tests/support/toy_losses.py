@@ -1,4 +1,4 @@
-"""Style losses that the tests add from this one file, one of each kind that `StyleLoss` supports."""
+"""Style losses that the tests add from this one file: one that can be tiled, and one that samples positions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,43 +8,31 @@ from torch import Tensor
 
 from core.config.style_losses import StyleLossSpec, register_style_loss
 from core.objective.reductions import mean_square
-from core.objective.style_loss import StyleLoss, TargetContext, mean_over_images
+from core.objective.style_loss import StyleLoss, mean_over_images
 
 
 class ChannelMeans(StyleLoss):
     """Mean squared difference of the means of the channels; can be tiled."""
 
-    def statistic(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+    def statistic(self, features: Tensor, mask: Tensor | None = None, target: Tensor | None = None) -> Tensor:
         return (features if mask is None else features * mask).mean((2, 3))
 
-    def target(self, statistics: Sequence[Tensor], areas: Sequence[int], context: TargetContext) -> Tensor:
+    def target(self, statistics: Sequence[Tensor], areas: Sequence[int]) -> Tensor:
         return mean_over_images(statistics, areas)
 
     def loss(self, statistic: Tensor, target: Tensor) -> Tensor:
         return mean_square(statistic - target)
 
-    def backward(self, grad: Tensor, features: Tensor, grad_statistic: Tensor, mask: Tensor | None = None) -> None:
+    def backward(
+        self,
+        grad: Tensor,
+        features: Tensor,
+        grad_statistic: Tensor,
+        mask: Tensor | None = None,
+        target: Tensor | None = None,
+    ) -> None:
         grad_position = grad_statistic[..., None, None] / features[0, 0].numel()
         grad += grad_position if mask is None else grad_position * mask
-
-
-class NearestNeighbours(StyleLoss):
-    """Replace the content feature at every position by the nearest style feature, and compare with that."""
-
-    def statistic(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
-        return features.flatten(2)
-
-    def target(self, statistics: Sequence[Tensor], areas: Sequence[int], context: TargetContext) -> Tensor:
-        assert context.content_features is not None and context.initial_features is not None
-        candidates = torch.cat(list(statistics), 2)[0].T
-        wanted = (context.content_features + context.initial_features).flatten(2)[0].T / 2
-        return candidates[torch.cdist(wanted, candidates).argmin(1)].T[None]
-
-    def loss(self, statistic: Tensor, target: Tensor) -> Tensor:
-        return mean_square(statistic - target)
-
-    def backward(self, grad: Tensor, features: Tensor, grad_statistic: Tensor, mask: Tensor | None = None) -> None:
-        grad += grad_statistic.reshape(grad.shape)
 
 
 @dataclass(frozen=True)
@@ -53,16 +41,23 @@ class SampledMeans(StyleLoss):
 
     step: int = 0
 
-    def statistic(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+    def statistic(self, features: Tensor, mask: Tensor | None = None, target: Tensor | None = None) -> Tensor:
         return features.flatten(2)[..., self._positions(features)].mean(2)
 
-    def target(self, statistics: Sequence[Tensor], areas: Sequence[int], context: TargetContext) -> Tensor:
+    def target(self, statistics: Sequence[Tensor], areas: Sequence[int]) -> Tensor:
         return mean_over_images(statistics, areas)
 
     def loss(self, statistic: Tensor, target: Tensor) -> Tensor:
         return mean_square(statistic - target)
 
-    def backward(self, grad: Tensor, features: Tensor, grad_statistic: Tensor, mask: Tensor | None = None) -> None:
+    def backward(
+        self,
+        grad: Tensor,
+        features: Tensor,
+        grad_statistic: Tensor,
+        mask: Tensor | None = None,
+        target: Tensor | None = None,
+    ) -> None:
         positions = self._positions(features)
         flat = torch.zeros_like(grad).flatten(2)
         flat[..., positions] = (grad_statistic / len(positions)).unsqueeze(2)
@@ -85,14 +80,6 @@ SPECS = (
         tileable=True,
         activation_power=2,
         statistic_size=lambda channels: channels,
-    ),
-    StyleLossSpec(
-        name="nearest-neighbours",
-        implementation="support.toy_losses:NearestNeighbours",
-        help="nearest style features",
-        tileable=False,
-        activation_power=2,
-        position_targets=True,
     ),
     StyleLossSpec(
         name="sampled-means",

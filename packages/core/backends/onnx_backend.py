@@ -74,13 +74,13 @@ class OnnxBackend:
         """Compute the targets and return the objective (see `core.backends.base.Backend`).
 
         Raises:
-            UsageError: There are several styles, or one has a region: the graph takes one Gram matrix per layer.
+            UsageError: There are several styles, or one has a mask: the graph takes one Gram matrix per layer.
         """
         exemplar, *others = exemplars
-        if others or exemplar.mask is not None:
+        if others or exemplar.mask is not None or exemplar.style_mask is not None:
             raise UsageError(
-                "an exported objective supports one style for the whole image: remove the other styles and regions, or "
-                "--objective"
+                "an exported objective supports one style for the whole image: remove the other styles, regions and "
+                "style masks, or --objective"
             )
         features = self._extract_features(content)
         targets = {CONTENT.format(tap): features[tap] for tap in self.manifest.content_taps}

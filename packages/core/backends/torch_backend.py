@@ -195,4 +195,5 @@ def _to_tensors(exemplar: StyleExemplar, device: torch.device) -> StyleExemplar:
         exemplar,
         images=tuple(torch.from_numpy(pixels).to(device) for pixels in exemplar.images),
         mask=None if exemplar.mask is None else torch.from_numpy(exemplar.mask).to(device),
+        style_mask=None if exemplar.style_mask is None else torch.from_numpy(exemplar.style_mask).to(device),
     )

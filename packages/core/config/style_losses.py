@@ -9,6 +9,14 @@ from dataclasses import dataclass
 from core.errors import UsageError
 
 
+def gram_layer_weight(channels: int) -> float:
+    """Return the default weight of a layer for Gram matrices, and for losses that balance the layers in a similar way.
+
+    It falls with the square of the channels, as in jcjohnson/neural-style, whose Gram losses are divided by C².
+    """
+    return (640 / channels) ** 2
+
+
 @dataclass(frozen=True, kw_only=True)
 class StyleLossSpec:
     """The specification of a style loss.
@@ -19,12 +27,13 @@ class StyleLossSpec:
         help: What the loss compares, as a noun phrase for the help of --style-loss.
         tileable: Whether the loss can be evaluated tile by tile.
         activation_power: Power of the scale of the activations in proportion to which the loss grows.
+        layer_weight: Function that maps a number of channels C to the default weight of a layer with C channels.
         statistic_size: Function that maps a number of channels C to the number of float32 values in the statistic of
             a layer with C channels; None if the loss is not tileable.
         exportable: Whether the loss can be exported as part of an objective artifact.
         sync_free: Whether the loss is evaluated on CUDA without host synchronisation.
         position_targets: Whether the loss has a target for every position, which depends on the content image and on
-            the image that a scale starts from. Such a loss is not tileable.
+            the image that a scale starts from.
         stochastic: Whether the loss samples positions anew for every evaluation. Such a loss is not tileable and needs
             --optimizer adam.
     """
@@ -34,6 +43,7 @@ class StyleLossSpec:
     help: str
     tileable: bool
     activation_power: int
+    layer_weight: Callable[[int], float] = gram_layer_weight
     statistic_size: Callable[[int], int] | None = None
     exportable: bool = False
     sync_free: bool = False
@@ -42,9 +52,9 @@ class StyleLossSpec:
 
     def __post_init__(self) -> None:
         """Check that a tileable loss has a statistic of known size, which is the same for all tiles."""
-        if self.tileable and (self.position_targets or self.stochastic):
+        if self.tileable and self.stochastic:
             raise UsageError(
-                f"style loss {self.name!r} is tileable, but its targets depend on positions: set tileable to False"
+                f"style loss {self.name!r} is tileable, but it samples positions of the image: set tileable to False"
             )
         if self.tileable and self.statistic_size is None:
             raise UsageError(f"style loss {self.name!r} is tileable but has no statistic_size: add a function of C")
@@ -119,5 +129,17 @@ register_style_loss(
         help="sliced Wasserstein distance of the full distributions, slower",
         tileable=False,
         activation_power=2,
+    )
+)
+register_style_loss(
+    StyleLossSpec(
+        name="nearest",
+        implementation="core.objective.nearest:NearestLoss",
+        help="the features that are nearest in the style",
+        tileable=True,
+        activation_power=2,
+        layer_weight=lambda channels: 16,
+        statistic_size=lambda channels: 1,
+        position_targets=True,
     )
 )

@@ -14,12 +14,6 @@ from core.config.style_losses import STYLE_LOSSES, style_loss_help, style_loss_n
 from core.errors import UsageError
 from core.network.architecture import MIN_SIDE, Pooling, canonical_layer_name, channels_of
 
-STYLE_WEIGHT_CHANNELS = 640
-"""The number of channels for which the default weight of a style layer would be 1.
-
-The weight falls with the square of the channels, as in jcjohnson/neural-style, whose Gram losses are divided by C².
-"""
-
 DEFAULT_STRENGTH = 0.5
 
 WITHOUT_EFFECT_ON_RESULT = ("save_every", "device", "max_memory", "tile_size")
@@ -63,7 +57,8 @@ class TransferConfig:
     style_weight: tuple[float, ...] | None = option(
         None,
         "Objective",
-        "Weight of the style loss: one for all layers, or one for each. By default (640 / C)² for C channels.",
+        "Weight of the style loss: one for all layers, or one for each. By default (640 / C)² for C channels, and 16 "
+        "with --style-loss nearest.",
         minimum=0,
     )
     tv_weight: float = option(
@@ -266,7 +261,8 @@ class TransferConfig:
         """The weight of the style loss at each style layer."""
         if self.style_weight is not None:
             return _per_layer(self.style_layers, self.style_weight)
-        return {tap: (STYLE_WEIGHT_CHANNELS / channels_of(tap, self.arch)) ** 2 for tap in self.style_layers}
+        layer_weight = style_loss_spec(self.style_loss).layer_weight
+        return {tap: layer_weight(channels_of(tap, self.arch)) for tap in self.style_layers}
 
     @classmethod
     def preset(cls, name: str, **options: Any) -> Self:

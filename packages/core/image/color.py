@@ -12,17 +12,20 @@ MIN_EIGENVALUE = 1e-8
 """Lower bound of the eigenvalues of a covariance of colours; that of a grey image has eigenvalues of 0."""
 
 
-def match_colors(pixels: Pixels, reference: Pixels) -> Pixels:
+def match_colors(pixels: Pixels, reference: Pixels, weights: Pixels | None = None) -> Pixels:
     """Map the colours of `pixels` linearly to the mean and covariance of the colours of `reference`, without clipping.
+
+    `weights` (1, 1, H, W), not all 0, weight the pixels of `reference`.
 
     Of all linear maps that do so this is the Monge-Kantorovich map, which changes colours least (Pitié and Kokaram
     2007, The linear Monge-Kantorovitch linear colour mapping for example-based colour transfer).
     """
     source, target = pixels[0].reshape(3, -1).astype(np.float64), reference[0].reshape(3, -1).astype(np.float64)
-    source_mean, target_mean = source.mean(1, keepdims=True), target.mean(1, keepdims=True)
+    each = None if weights is None else weights.ravel().astype(np.float64)
+    source_mean, target_mean = source.mean(1, keepdims=True), np.average(target, 1, each)[:, None]
     root = _matrix_power(np.cov(source), 0.5)
     inverse = _matrix_power(np.cov(source), -0.5)
-    transport = inverse @ _matrix_power(root @ np.cov(target) @ root, 0.5) @ inverse
+    transport = inverse @ _matrix_power(root @ np.cov(target, aweights=each) @ root, 0.5) @ inverse
     matched: Pixels = (transport @ (source - source_mean) + target_mean).reshape(pixels.shape).astype(np.float32)
     return matched
 

@@ -1,10 +1,12 @@
 """Memory and work of evaluating an image in one particular way. Without PyTorch."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from core.config.style_losses import style_loss_spec
 from core.memory.tiling import Tiling
 from core.network.architecture import truncated
 from core.network.dtypes import VALUE_BYTES
@@ -47,7 +49,8 @@ class ExecutionStrategy:
         _, read = self._largest(self.size)
         copied = tapped if self.tile_size and not self.strips else 0
         gradient = self._saved_memory + (5 * each * largest + first_block * self.checkpoint_first_block + copied) * read
-        return math.ceil(max(gradient, (tapped + 3 * each * largest) * self._largest(style_size)[1]))
+        style = (tapped + 3 * each * largest) * self._largest(style_size)[1]
+        return math.ceil(max(gradient, style + self._matching_memory(style_size)))
 
     def max_cached_tiles(self, available: float) -> tuple[int, int]:
         """Return how many tiles of a rank can save their activations in `available` bytes, and the bytes they take.
@@ -71,6 +74,17 @@ class ExecutionStrategy:
         recomputed = max(0.0, 1 - cached * self.world_size / len(tiles))
         recomputed += self.checkpoint_first_block * FIRST_BLOCK_WORK
         return (1 + recomputed / 2) * sum(tile.pixels_read for tile in tiles) / math.prod(self.size)
+
+    def _matching_memory(self, style_size: "Size") -> float:
+        """The estimated bytes of the features that position targets are made of; 0 for losses without such targets.
+
+        The features of three images exist at once, in float32: of the content, of the initial image and of the style.
+        Their descriptions for the search take as much again at most.
+        """
+        if not style_loss_spec(self.config.style_loss).position_targets:
+            return 0
+        values = _feature_values(self.config, self.config.style_layers)
+        return 2 * 4 * values * (2 * math.prod(self.size) + math.prod(style_size))
 
     @cached_property
     def _saved_memory(self) -> float:
@@ -120,11 +134,15 @@ def tiling_of(config: "TransferConfig", tile_size: int, world_size: int, *, stri
 
 
 def state_memory(size: "Size", config: "TransferConfig", history: int) -> int:
-    """Return the estimated bytes of the state of the optimiser and of the content features."""
+    """Return the estimated bytes of the state of the optimiser, of the content features and of position targets."""
     images = 3 * (2 * history + 12 if config.optimizer == "lbfgs" else 12)
-    features = sum(
-        layer.out_channels / layer.stride**2
-        for layer in truncated(config.arch, config.content_layers)
-        if layer.name in config.content_layers
-    )
+    features = _feature_values(config, config.content_layers)
+    if style_loss_spec(config.style_loss).position_targets:
+        features += _feature_values(config, config.style_layers)
     return math.ceil(4 * (images + features) * math.prod(size))
+
+
+def _feature_values(config: "TransferConfig", layers: Sequence[str]) -> float:
+    """Return the number of values of the features at these layers, for each pixel of the image."""
+    table = truncated(config.arch, layers)
+    return sum(layer.out_channels / layer.stride**2 for layer in table if layer.name in layers)

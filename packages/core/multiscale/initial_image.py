@@ -59,7 +59,7 @@ def color_matched_image(content: Pixels, exemplars: Sequence[StyleExemplar]) -> 
     blended, total = np.zeros_like(content), np.zeros_like(content[:, :1])
     for exemplar in exemplars:
         share = np.float32(exemplar.weight) * (np.ones_like(total) if exemplar.mask is None else exemplar.mask)
-        blended += share * match_colors(content, exemplar.images[0]).clip(0, 1)
+        blended += share * match_colors(content, exemplar.images[0], exemplar.style_mask).clip(0, 1)
         total += share
     without_style = total <= 0
     matched: Pixels = np.where(without_style, content, blended / np.where(without_style, 1, total))

@@ -86,8 +86,11 @@ class Parametrization:
 
     def exemplar_to_network_input(self, exemplar: StyleExemplar) -> StyleExemplar:
         """Return a style, recoloured for the comparison with `content`, as the network reads it: with margins."""
-        mask = None if exemplar.mask is None else reflect(exemplar.mask, self.padding)
-        return replace(exemplar, images=tuple(map(self._with_margin, exemplar.images)), mask=mask)
+        mask, style_mask = (
+            None if values is None else reflect(values, self.padding) for values in (exemplar.mask, exemplar.style_mask)
+        )
+        images = tuple(map(self._with_margin, exemplar.images))
+        return replace(exemplar, images=images, mask=mask, style_mask=style_mask)
 
     def compose_with(self, objective: Objective, to_array: Callable[[Pixels], Array]) -> Objective:
         """Return `objective` as a function of the parameters; `to_array` moves NumPy arrays to where it computes."""

@@ -29,10 +29,7 @@ def prepare(
     Masks and images are resized for the scale, and recoloured as `config.preserve_color` requires.
     """
     sizes, content = iter(scale.style_sizes), resize(content, scale.size)
-    sized = [
-        replace(style.with_mask_size(scale.size), images=tuple(resize(pixels, next(sizes)) for pixels in style.images))
-        for style in exemplars
-    ]
+    sized = [style.resized(scale.size, [next(sizes) for _ in style.images]) for style in exemplars]
     parametrization = Parametrization.of(
         content, sized, luminance_only=config.preserve_color == "luminance", padding=scale.padding
     )

@@ -98,6 +98,11 @@ def channels_of(tap: str, arch: str) -> int:
     return truncated(arch, [tap])[-1].out_channels
 
 
+def stride_of(tap: str) -> int:
+    """Return the stride of a layer, in image pixels; every layer of VGG-16 has the stride of its namesake in VGG-19."""
+    return next(layer.stride for layer in layers("vgg19") if layer.name == tap)
+
+
 def canonical_layer_name(name: str, arch: str) -> str:
     """Return the name in `layers(arch)` of a layer, given this name or that of firekind/style-transfer.
 

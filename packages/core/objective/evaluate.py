@@ -41,13 +41,14 @@ class LossTerms:
     ) -> FeatureStatistics:
         """Return the statistics of features (1, C, h, w) by tap.
 
-        The `content` targets and the masks of the `regions` have the same height and width as the features.
+        The `content` targets and the masks and targets of the `regions` have the same height and width as the features.
         """
         statistics = {("content", tap, 0): content_loss(features[tap], content[tap]) for tap in self.weights.content}
         for index, region in enumerate(regions):
             for tap in self.weights.style:
-                mask = None if region is None else region[tap]
-                statistics["style", tap, index] = self.style_loss.statistic(features[tap], mask)
+                statistics["style", tap, index] = self.style_loss.statistic(
+                    features[tap], region.mask(tap), region.target(tap)
+                )
         return statistics
 
     def accumulate_grad(
@@ -67,8 +68,8 @@ class LossTerms:
             content_backward(grad, features, grad_statistics["content", tap, 0], content[tap])
         if tap in self.weights.style:
             for index, region in enumerate(regions):
-                mask = None if region is None else region[tap]
-                self.style_loss.backward(grad, features, grad_statistics["style", tap, index], mask)
+                grad_statistic = grad_statistics["style", tap, index]
+                self.style_loss.backward(grad, features, grad_statistic, region.mask(tap), region.target(tap))
 
     def weighted_losses(
         self, statistics: FeatureStatistics, image: Tensor, styles: Sequence[StyleTarget]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from core.network.dtypes import is_half
 from core.objective.reductions import flatten_positions, mean_square
-from core.objective.style_loss import StyleLoss, TargetContext, mean_over_images
+from core.objective.style_loss import StyleLoss, mean_over_images
 
 MAX_COPIED_VALUES = 2**20
 """Approximate number of values that are copied at a time where a slice of features is not contiguous."""
@@ -22,11 +22,11 @@ class GramLoss(StyleLoss):
     Gatys et al.: their factor 1/(4 N² M²) contains the division by the number of positions, which `gram` does.
     """
 
-    def statistic(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+    def statistic(self, features: Tensor, mask: Tensor | None = None, target: Tensor | None = None) -> Tensor:
         """Return the Gram matrix (1, C, C) of features (1, C, H, W)."""
         return gram(features, mask)
 
-    def target(self, statistics: Sequence[Tensor], areas: Sequence[int], context: TargetContext) -> Tensor:
+    def target(self, statistics: Sequence[Tensor], areas: Sequence[int]) -> Tensor:
         """Return the mean Gram matrix of the style images, weighted by their areas."""
         return mean_over_images(statistics, areas)
 
@@ -34,7 +34,14 @@ class GramLoss(StyleLoss):
         """Return the mean squared difference of two Gram matrices (1, C, C)."""
         return mean_square(statistic - target)
 
-    def backward(self, grad: Tensor, features: Tensor, grad_statistic: Tensor, mask: Tensor | None = None) -> None:
+    def backward(
+        self,
+        grad: Tensor,
+        features: Tensor,
+        grad_statistic: Tensor,
+        mask: Tensor | None = None,
+        target: Tensor | None = None,
+    ) -> None:
         """Accumulate dL/dfeatures into `grad` (1, C, H, W), given dL/dgram (1, C, C)."""
         gram_backward(grad, features, grad_statistic, mask)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from core.objective.reductions import as_float32, flatten_positions, mean_square
-from core.objective.style_loss import StyleLoss, TargetContext
+from core.objective.style_loss import StyleLoss
 
 
 class SlicedWassersteinLoss(StyleLoss):
@@ -18,11 +18,11 @@ class SlicedWassersteinLoss(StyleLoss):
     sorted. Sorting needs all positions at once, so the loss cannot be computed in tiles.
     """
 
-    def statistic(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+    def statistic(self, features: Tensor, mask: Tensor | None = None, target: Tensor | None = None) -> Tensor:
         """Return the projections (1, C, positions) of features (1, C, H, W)."""
         return projections(features, mask)
 
-    def target(self, statistics: Sequence[Tensor], areas: Sequence[int], context: TargetContext) -> Tensor:
+    def target(self, statistics: Sequence[Tensor], areas: Sequence[int]) -> Tensor:
         """Return the sorted projections (1, C, positions) of all style images together."""
         return torch.cat(list(statistics), 2).sort(2).values
 
@@ -35,7 +35,14 @@ class SlicedWassersteinLoss(StyleLoss):
             target = interpolate(target, size=statistic.shape[2], mode="linear", align_corners=True)
         return mean_square(statistic.sort(2).values - target)
 
-    def backward(self, grad: Tensor, features: Tensor, grad_statistic: Tensor, mask: Tensor | None = None) -> None:
+    def backward(
+        self,
+        grad: Tensor,
+        features: Tensor,
+        grad_statistic: Tensor,
+        mask: Tensor | None = None,
+        target: Tensor | None = None,
+    ) -> None:
         """Accumulate dL/dfeatures into `grad` (1, C, H, W), given dL/dprojections (1, C, positions)."""
         grad_features = directions(features.shape[1]).to(grad_statistic).T @ grad_statistic
         if mask is not None:

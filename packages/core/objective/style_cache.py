@@ -24,15 +24,20 @@ class StyleStatisticsCache:
         self._entries: OrderedDict[tuple[object, ...], FeatureStatistics] = OrderedDict()
 
     def get(
-        self, image: Tensor, weights: LossWeights, compute: Callable[[Tensor], FeatureStatistics]
+        self, image: Tensor, mask: Tensor | None, weights: LossWeights, compute: Callable[[], FeatureStatistics]
     ) -> FeatureStatistics:
-        """Return the statistics of a style image (1, 3, h, w), computed by `compute` unless they are stored."""
+        """Return the statistics of a style image (1, 3, h, w), computed by `compute` unless they are stored.
+
+        `mask` (1, 1, h, w) is the style mask.
+        """
         if not style_loss_spec(weights.style_loss).tileable:
-            return compute(image)
-        checksum = hashlib.sha256(image.cpu().numpy().tobytes()).hexdigest()
-        key = (checksum, tuple(image.shape), weights.style_loss, tuple(weights.style))
+            return compute()
+        checksums = [
+            hashlib.sha256(values.cpu().numpy().tobytes()).hexdigest() for values in (image, mask) if values is not None
+        ]
+        key = (*checksums, tuple(image.shape), weights.style_loss, tuple(weights.style))
         if key not in self._entries:
-            self._entries[key] = compute(image)
+            self._entries[key] = compute()
         self._entries.move_to_end(key)
         if len(self._entries) > MAX_ENTRIES:
             self._entries.popitem(last=False)

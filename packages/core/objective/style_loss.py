@@ -6,7 +6,6 @@ configuration and the memory plan must know of it without importing PyTorch.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Self
@@ -15,21 +14,7 @@ import torch
 from torch import Tensor
 
 from core.config.style_losses import style_loss_spec
-
-
-@dataclass(frozen=True)
-class TargetContext:
-    """Features (1, C, h, w) of the layer that a target is for, at the present scale.
-
-    They are for losses registered with `position_targets`, which no built-in loss is; other losses get None.
-
-    Attributes:
-        content_features: Features of the content image.
-        initial_features: Features of the image that the optimisation of the scale starts from.
-    """
-
-    content_features: Tensor | None = None
-    initial_features: Tensor | None = None
+from core.objective.types import LayerFeatures
 
 
 class StyleLoss(ABC):
@@ -41,29 +26,62 @@ class StyleLoss(ABC):
     A loss that is registered as `tileable` has a statistic that is a mean over the positions, so that the statistics
     of tiles, weighted by their shares of the positions, add up to that of the whole image. Otherwise images are
     evaluated whole, and the statistic may have any shape.
+
+    A loss that is registered with `position_targets` compares the features at every position with a target for that
+    position. Its statistic contains this comparison, so that it can be tileable as well. It implements
+    `position_targets` in place of `target`.
     """
 
     @abstractmethod
-    def statistic(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+    def statistic(self, features: Tensor, mask: Tensor | None = None, target: Tensor | None = None) -> Tensor:
         """Return the statistic of features (1, C, h, w).
 
-        `mask` (1, 1, h, w), with mean 1, weights the positions.
+        `mask` (1, 1, h, w), with mean 1, weights the positions. `target` (1, C, h, w) holds the position targets.
         """
 
-    @abstractmethod
-    def target(self, statistics: Sequence[Tensor], areas: Sequence[int], context: TargetContext) -> Tensor:
+    def target(self, statistics: Sequence[Tensor], areas: Sequence[int]) -> Tensor:
         """Return the target made of the statistics of the style images of one style.
 
         `areas` are the numbers of pixels of these images. Targets are computed anew at every scale.
         """
+        raise NotImplementedError
+
+    def position_targets(
+        self,
+        styles: Sequence[LayerFeatures],
+        content: LayerFeatures,
+        image: LayerFeatures,
+        style_mask: Tensor | None = None,
+    ) -> LayerFeatures:
+        """Return the target (1, C, h, w) of every position by tap.
+
+        They are computed anew at every scale, for each style.
+
+        Args:
+            styles: Features of the images of one style.
+            content: Features of the content image.
+            image: Features of the image that the optimisation of the scale starts from, as large as `content`.
+            style_mask: How much each position of the only style image counts, (1, 1, H, W).
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def loss(self, statistic: Tensor, target: Tensor) -> Tensor:
         """Return the loss as a scalar tensor, differentiable by autograd with respect to `statistic`."""
 
     @abstractmethod
-    def backward(self, grad: Tensor, features: Tensor, grad_statistic: Tensor, mask: Tensor | None = None) -> None:
-        """Accumulate dL/dfeatures into `grad` (1, C, h, w), given dL/dstatistic."""
+    def backward(
+        self,
+        grad: Tensor,
+        features: Tensor,
+        grad_statistic: Tensor,
+        mask: Tensor | None = None,
+        target: Tensor | None = None,
+    ) -> None:
+        """Accumulate dL/dfeatures into `grad` (1, C, h, w), given dL/dstatistic.
+
+        `mask` and `target` are those of `statistic`.
+        """
 
     def at_step(self, step: int) -> Self:
         """Return the loss for the evaluation number `step`.

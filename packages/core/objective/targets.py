@@ -13,9 +13,8 @@ from core.errors import UsageError
 from core.memory.tiling import Tile
 from core.objective.evaluate import LossTerms
 from core.objective.style_cache import StyleStatisticsCache
-from core.objective.style_loss import TargetContext
 from core.objective.tiled_extractor import TiledFeatureExtractor
-from core.objective.types import WHOLE, FeatureStatistics, Region, StyleTarget, Targets
+from core.objective.types import WHOLE, FeatureStatistics, LayerFeatures, Region, StyleTarget, Targets
 from core.objective.weights import LossWeights
 from core.styles import StyleExemplar
 
@@ -34,7 +33,8 @@ def compute_targets(
 
     The weights of styles that apply to the whole image are divided by their sum. The mask of a region is normalised to
     mean 1, so the weight of its style is multiplied by the mean of the mask (the fraction of the area): the gradient at
-    a pixel then does not depend on the size of the region.
+    a pixel then does not depend on the size of the region. Each mask makes a region of its own; with position targets,
+    each style does.
 
     Args:
         extractor: Computes the features, in tiles.
@@ -48,23 +48,35 @@ def compute_targets(
         UsageError: A region mask is empty at the size of a layer.
     """
     sizes, terms = extractor.sizes(content), LossTerms.of(weights)
+    taps, per_position = list(weights.style), style_loss_spec(weights.style_loss).position_targets
     content_features = extractor.of_image(content, list(weights.content))
-    contexts = _contexts(extractor, content, image, weights)
+    if per_position:
+        compared = extractor.of_image(content, taps)
+        initial = compared if image is None else extractor.of_image(image, taps)
     total = sum(exemplar.weight for exemplar in exemplars if exemplar.mask is None)
-    regions: list[Region] = [None] if total else []
+    regions = [*WHOLE] if total and not per_position else []
     styles = []
     for exemplar in exemplars:
-        statistics = [_style_statistics(extractor, style, terms, cache) for style in exemplar.images]
-        areas = [style.shape[2] * style.shape[3] for style in exemplar.images]
-        targets = {
-            tap: terms.style_loss.target([one["style", tap, 0] for one in statistics], areas, contexts[tap])
-            for tap in weights.style
-        }
-        if exemplar.mask is None:
-            styles.append(StyleTarget(targets, exemplar.weight / total))
+        targets: LayerFeatures
+        if per_position:
+            of_styles = [extractor.of_image(style, taps) for style in exemplar.images]
+            targets = terms.style_loss.position_targets(of_styles, compared, initial, exemplar.style_mask)
         else:
-            styles.append(StyleTarget(targets, exemplar.weight * float(exemplar.mask.mean()), len(regions)))
-            regions.append({tap: _resized_mask(exemplar.mask, sizes[tap]) for tap in weights.style})
+            statistics = [
+                _style_statistics(extractor, style, exemplar.style_mask, terms, cache) for style in exemplar.images
+            ]
+            areas = [style.shape[2] * style.shape[3] for style in exemplar.images]
+            targets = {
+                tap: terms.style_loss.target([one["style", tap, 0] for one in statistics], areas) for tap in taps
+            }
+        mask = exemplar.mask
+        weight = exemplar.weight / total if mask is None else exemplar.weight * float(mask.mean())
+        if mask is None and not per_position:
+            styles.append(StyleTarget(targets, weight))
+        else:
+            styles.append(StyleTarget(targets, weight, len(regions)))
+            masks = None if mask is None else {tap: _resized_mask(mask, sizes[tap], "region") for tap in taps}
+            regions.append(Region(masks, targets if per_position else None))
     return Targets(content_features, tuple(styles), tuple(regions))
 
 
@@ -97,36 +109,38 @@ def tile_statistics(
 
 
 def _style_statistics(
-    extractor: TiledFeatureExtractor, style: Tensor, terms: LossTerms, cache: StyleStatisticsCache | None
+    extractor: TiledFeatureExtractor,
+    style: Tensor,
+    mask: Tensor | None,
+    terms: LossTerms,
+    cache: StyleStatisticsCache | None,
 ) -> FeatureStatistics:
-    """Return the statistics of a style image (1, 3, h, w)."""
+    """Return the statistics of a style image (1, 3, h, w) with a style mask (1, 1, h, w)."""
     style_terms = replace(terms, weights=replace(terms.weights, content={}))
+    regions = WHOLE
+    if mask is not None:
+        sizes = extractor.sizes(style)
+        regions = (Region({tap: _resized_mask(mask, sizes[tap], "style") for tap in terms.weights.style}),)
 
-    def compute(style: Tensor) -> FeatureStatistics:
+    def compute() -> FeatureStatistics:
         contributions = (
-            tile_statistics(extractor, extractor.of_tile(style, tile), tile, {}, WHOLE, style_terms)
+            tile_statistics(extractor, extractor.of_tile(style, tile), tile, {}, regions, style_terms)
             for tile in extractor.tiles(style)
         )
         return sum_statistics(contributions, extractor.group, style.device)
 
-    return cache.get(style, terms.weights, compute) if cache else compute(style)
+    return cache.get(style, mask, terms.weights, compute) if cache else compute()
 
 
-def _contexts(
-    extractor: TiledFeatureExtractor, content: Tensor, image: Tensor | None, weights: LossWeights
-) -> dict[str, TargetContext]:
-    """Return the contexts by tap, with features only for style losses with `position_targets`."""
-    taps = list(weights.style)
-    if not style_loss_spec(weights.style_loss).position_targets:
-        return dict.fromkeys(taps, TargetContext())
-    of_content = extractor.of_image(content, taps)
-    of_image = of_content if image is None else extractor.of_image(image, taps)
-    return {tap: TargetContext(of_content[tap], of_image[tap]) for tap in taps}
+def _resized_mask(mask: Tensor, size: tuple[int, int], kind: str) -> Tensor:
+    """Return the mask (1, 1, H, W) averaged over areas to the size of features, with mean 1.
 
-
-def _resized_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return the mask (1, 1, H, W) averaged over areas to the size of features, with mean 1."""
+    Raises:
+        UsageError: It is empty at this size; `kind` names the mask in the message.
+    """
     small = interpolate(mask, size=size, mode="area")
     if not float(small.max()) > 1 / 255:
-        raise UsageError("a region mask is too small or too dark for the deepest layer: enlarge or brighten its region")
+        raise UsageError(
+            f"a {kind} mask is too small or too dark for the deepest layer: enlarge or brighten its white area"
+        )
     return small / small.mean()

@@ -59,7 +59,11 @@ class TiledFeatureExtractor:
 
     def select_regions(self, regions: Sequence[Region], tile: Tile) -> list[Region]:
         """Return the part of each region of the whole image that a tile covers."""
-        return [None if region is None else self.select(region, tile) for region in regions]
+
+        def select(by_tap: Mapping[str, Tensor] | None) -> Mapping[str, Tensor] | None:
+            return None if by_tap is None else self.select(by_tap, tile)
+
+        return [Region(select(region.masks), select(region.targets)) for region in regions]
 
     def sizes(self, image: Tensor) -> dict[str, tuple[int, int]]:
         """Return height and width of the features of `image` (1, 3, H, W) at every tap."""

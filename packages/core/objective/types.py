@@ -5,10 +5,32 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-Region = Mapping[str, Tensor] | None
-"""Where a style applies: masks (1, 1, h, w) with mean 1, by tap; None for the whole image."""
+LayerFeatures = Mapping[str, Tensor]
+"""Features (1, C, h, w) of an image by tap."""
 
-WHOLE: tuple[Region, ...] = (None,)
+
+@dataclass(frozen=True)
+class Region:
+    """Where a style applies, and what a loss with position targets compares the features there with.
+
+    Attributes:
+        masks: Masks (1, 1, h, w) with mean 1, by tap; None for the whole image.
+        targets: Targets (1, C, h, w) of the positions, by tap; None for other losses.
+    """
+
+    masks: Mapping[str, Tensor] | None = None
+    targets: Mapping[str, Tensor] | None = None
+
+    def mask(self, tap: str) -> Tensor | None:
+        """Return the mask at a tap."""
+        return None if self.masks is None else self.masks[tap]
+
+    def target(self, tap: str) -> Tensor | None:
+        """Return the targets of the positions at a tap."""
+        return None if self.targets is None else self.targets[tap]
+
+
+WHOLE = (Region(),)
 
 FeatureStatistics = dict[tuple[str, str, int], Tensor]
 """Sufficient statistics of the features of an image, keyed by ("content" or "style", tap, region index).
@@ -19,7 +41,7 @@ Content losses are scalars; style statistics have the shape that the style loss 
 
 @dataclass(frozen=True)
 class StyleTarget:
-    """The target of one style: what `core.objective.style_loss.StyleLoss.target` returns, by tap.
+    """The target of one style: what a `core.objective.style_loss.StyleLoss` makes of its images, by tap.
 
     `weight` multiplies the style weights, and `region` is the index of the region that the style applies to.
     """

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.objective.gram import gram, gram_backward
 from core.objective.reductions import as_float32
-from core.objective.style_loss import StyleLoss, TargetContext, mean_over_images
+from core.objective.style_loss import StyleLoss, mean_over_images
 
 
 class WassersteinLoss(StyleLoss):
@@ -20,11 +20,11 @@ class WassersteinLoss(StyleLoss):
     |m - m'|² + tr(S + S' - 2 (S'^½ S S'^½)^½). The statistic of a layer is `moments` (1, C, C + 1).
     """
 
-    def statistic(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+    def statistic(self, features: Tensor, mask: Tensor | None = None, target: Tensor | None = None) -> Tensor:
         """Return the moments (1, C, C + 1) of features (1, C, H, W)."""
         return moments(features, mask)
 
-    def target(self, statistics: Sequence[Tensor], areas: Sequence[int], context: TargetContext) -> Tensor:
+    def target(self, statistics: Sequence[Tensor], areas: Sequence[int]) -> Tensor:
         """Return the square root of the covariance with the means as a last column: float64, (1, C, C + 1).
 
         In float32 the rounding errors of the large eigenvalues would exceed the small eigenvalues, and the gradient
@@ -48,7 +48,14 @@ class WassersteinLoss(StyleLoss):
         mean_distance: Tensor = distance.mean() / mean.shape[1]
         return mean_distance.to(statistic)
 
-    def backward(self, grad: Tensor, features: Tensor, grad_statistic: Tensor, mask: Tensor | None = None) -> None:
+    def backward(
+        self,
+        grad: Tensor,
+        features: Tensor,
+        grad_statistic: Tensor,
+        mask: Tensor | None = None,
+        target: Tensor | None = None,
+    ) -> None:
         """Accumulate dL/dfeatures into `grad` (1, C, H, W), given dL/dmoments (1, C, C + 1)."""
         gram_backward(grad, features, grad_statistic[..., :-1], mask)
         grad_means = grad_statistic[..., -1, None, None] / features[0, 0].numel()

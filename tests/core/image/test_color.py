@@ -39,3 +39,14 @@ def test_match_colors_to_is_clipped() -> None:
 def test_luma_weights_red_green_and_blue() -> None:
     primaries = np.eye(3, dtype=np.float32).reshape(1, 3, 1, 3)
     np.testing.assert_allclose(luma(primaries), [[[[0.299, 0.587, 0.114]]]], rtol=1e-6)
+
+
+def test_match_colors_to_the_weighted_pixels_of_the_reference() -> None:
+    rng = np.random.default_rng(1)
+    pixels, reference = rng.random((1, 3, 20, 30), dtype=np.float32), rng.random((1, 3, 16, 24), dtype=np.float32)
+    reference[..., 12:] *= 0.2
+    weights = np.zeros((1, 1, 16, 24), np.float32)
+    weights[..., 12:] = 0.7
+    np.testing.assert_allclose(
+        match_colors(pixels, reference, weights), match_colors(pixels, reference[..., 12:]), atol=2e-3
+    )

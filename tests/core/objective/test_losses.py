@@ -12,7 +12,7 @@ from core.objective.content import content_backward, content_loss
 from core.objective.gram import GramLoss, gram
 from core.objective.reductions import mean_square, sum_of_squares
 from core.objective.sliced_wasserstein import SlicedWassersteinLoss, directions, projections
-from core.objective.style_loss import StyleLoss, TargetContext
+from core.objective.style_loss import StyleLoss
 from core.objective.total_variation import total_variation
 from core.objective.wasserstein import WassersteinLoss, moments
 
@@ -20,7 +20,7 @@ GRAM, WASSERSTEIN, SLICED = GramLoss(), WassersteinLoss(), SlicedWassersteinLoss
 
 
 def target_of(loss: StyleLoss, statistic: Tensor) -> Tensor:
-    return loss.target([statistic], [1], TargetContext())
+    return loss.target([statistic], [1])
 
 
 def features(*shape: int, seed: int = 0) -> Tensor:

@@ -21,24 +21,27 @@ class CountedStatistics:
     def __init__(self) -> None:
         self.calls = 0
 
-    def __call__(self, image: torch.Tensor) -> FeatureStatistics:
+    def __call__(self) -> FeatureStatistics:
         self.calls += 1
-        return {("style", "relu1_1", 0): image.mean()}
+        return {("style", "relu1_1", 0): torch.tensor(float(self.calls))}
 
 
 def test_statistics_are_computed_once_for_equal_images_and_weights() -> None:
     cache, compute, image = StyleStatisticsCache(), CountedStatistics(), torch.rand(1, 3, 4, 6)
-    first = cache.get(image, WEIGHTS, compute)
-    assert cache.get(image.clone(), WEIGHTS, compute) is first
+    first = cache.get(image, None, WEIGHTS, compute)
+    assert cache.get(image.clone(), None, WEIGHTS, compute) is first
     assert compute.calls == 1
-    for other, weights in (
-        (image.reshape(1, 3, 6, 4), WEIGHTS),
-        (image + 1e-6, WEIGHTS),
-        (image, LossWeights.of(TransferConfig(style_loss="wasserstein"), 1.0)),
-        (image, LossWeights.of(TransferConfig(style_layers="relu1_1"), 1.0)),
+    mask = torch.ones(1, 1, 4, 6)
+    for other, style_mask, weights in (
+        (image.reshape(1, 3, 6, 4), None, WEIGHTS),
+        (image + 1e-6, None, WEIGHTS),
+        (image, mask, WEIGHTS),
+        (image, mask / 2, WEIGHTS),
+        (image, None, LossWeights.of(TransferConfig(style_loss="wasserstein"), 1.0)),
+        (image, None, LossWeights.of(TransferConfig(style_layers="relu1_1"), 1.0)),
     ):
         before = compute.calls
-        cache.get(other, weights, compute)
+        cache.get(other, style_mask, weights, compute)
         assert compute.calls == before + 1
 
 
@@ -46,7 +49,7 @@ def test_statistics_as_large_as_features_are_not_stored() -> None:
     cache, compute = StyleStatisticsCache(), CountedStatistics()
     weights = LossWeights.of(TransferConfig(style_loss="sliced-wasserstein"), 1.0)
     for _ in range(2):
-        cache.get(torch.zeros(1, 3, 4, 4), weights, compute)
+        cache.get(torch.zeros(1, 3, 4, 4), None, weights, compute)
     assert compute.calls == 2
 
 
@@ -54,10 +57,10 @@ def test_the_least_recently_used_entry_is_removed() -> None:
     cache, compute = StyleStatisticsCache(), CountedStatistics()
     images = [torch.full((1, 3, 2, 2), float(value)) for value in range(MAX_ENTRIES + 1)]
     for image in images:
-        cache.get(image, WEIGHTS, compute)
-    cache.get(images[-1], WEIGHTS, compute)
+        cache.get(image, None, WEIGHTS, compute)
+    cache.get(images[-1], None, WEIGHTS, compute)
     assert compute.calls == MAX_ENTRIES + 1
-    cache.get(images[0], WEIGHTS, compute)
+    cache.get(images[0], None, WEIGHTS, compute)
     assert compute.calls == MAX_ENTRIES + 2
 
 

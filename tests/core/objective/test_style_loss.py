@@ -15,10 +15,12 @@ from core.config.style_losses import STYLE_LOSSES
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.memory.tiling import Tiling
-from core.objective.style_loss import StyleLoss, TargetContext, load_style_loss
+from core.objective.nearest import NearestLoss
+from core.objective.style_loss import StyleLoss
 from core.objective.targets import compute_targets
 from core.objective.tiled import TiledObjective
 from core.objective.tiled_extractor import TiledFeatureExtractor
+from core.objective.types import LayerFeatures
 from core.objective.weights import LossWeights
 from core.runs.checkpoint import Checkpoint
 from core.runs.progress import Progress
@@ -27,7 +29,7 @@ from core.styles import StyleExemplar
 from core.transfer import app
 from support.images import pixels_of
 from support.networks import CPU, SHALLOW, network, random_image
-from support.toy_losses import SPECS, ChannelMeans, NearestNeighbours, SampledMeans, register
+from support.toy_losses import SPECS, ChannelMeans, SampledMeans, register
 
 SMALL = {"image_size": 64, "iterations": 6, "padding": 0, "device": "cpu"}
 
@@ -42,7 +44,7 @@ def toy_losses(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         STYLE_LOSSES.pop(spec.name, None)
 
 
-@pytest.mark.parametrize("loss", [ChannelMeans(), NearestNeighbours(), SampledMeans(3)])
+@pytest.mark.parametrize("loss", [ChannelMeans(), SampledMeans(3)])
 def test_backward_is_the_gradient_of_the_statistic(loss: StyleLoss) -> None:
     features = torch.rand(1, 4, 6, 5, dtype=torch.float64, requires_grad=True)
     statistic = loss.statistic(features)
@@ -54,17 +56,27 @@ def test_backward_is_the_gradient_of_the_statistic(loss: StyleLoss) -> None:
     torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("name", ["channel-means", "nearest-neighbours"])
 def test_the_command_line_runs_a_loss_from_one_file(
-    name: str, tiny_vgg: None, content_path: Path, style_path: Path, tmp_path: Path
+    tiny_vgg: None, content_path: Path, style_path: Path, tmp_path: Path
 ) -> None:
     output, record = tmp_path / "out.png", tmp_path / "out.json"
     arguments = ["--content", content_path, "--style", style_path, "--output", output, "--record", record]
-    options = ["--image-size", 64, "--iterations", 6, "--device", "cpu", "--style-loss", name, "--init", "content"]
+    options = [
+        "--image-size",
+        64,
+        "--iterations",
+        6,
+        "--device",
+        "cpu",
+        "--style-loss",
+        "channel-means",
+        "--init",
+        "content",
+    ]
     ran = CliRunner().invoke(app, [str(argument) for argument in (*arguments, *options)])
     assert ran.exit_code == 0, ran.output
     written = json.loads(record.read_text())
-    assert written["config"]["style_loss"] == name
+    assert written["config"]["style_loss"] == "channel-means"
     assert written["losses"][-1]["style"] < written["losses"][0]["style"]
     assert pixels_of(output).shape == (43, 64, 3)
 
@@ -92,28 +104,28 @@ def test_tiles_of_a_tileable_loss_add_up() -> None:
     torch.testing.assert_close(tiles.gradient, whole.gradient)
 
 
-@pytest.mark.parametrize("name", ["nearest-neighbours", "sampled-means"])
-def test_a_loss_that_cannot_be_tiled_is_refused_with_tiles(name: str) -> None:
+def test_a_loss_that_cannot_be_tiled_is_refused_with_tiles() -> None:
     with pytest.raises(UsageError, match="--tile-size"):
-        TransferConfig(style_loss=name, tile_size=64, optimizer="adam")
+        TransferConfig(style_loss="sampled-means", tile_size=64, optimizer="adam")
 
 
 def test_position_targets_are_computed_anew_at_every_scale(
     tiny_vgg: None, content_path: Path, style_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes = []
-    target = NearestNeighbours.target
+    seen = []
+    position_targets = NearestLoss.position_targets
 
-    def recorded(self: NearestNeighbours, statistics: list, areas: list, context: TargetContext) -> torch.Tensor:
-        assert context.content_features is not None and context.initial_features is not None
-        assert context.content_features.shape == context.initial_features.shape
-        sizes.append(tuple(context.content_features.shape[2:]))
-        return target(self, statistics, areas, context)
+    def recorded(self: NearestLoss, styles: list, content: LayerFeatures, image: LayerFeatures) -> LayerFeatures:
+        seen.append((content["relu1_1"], image["relu1_1"]))
+        return position_targets(self, styles, content, image)
 
-    monkeypatch.setattr(NearestNeighbours, "target", recorded)
-    load_style_loss.cache_clear()
-    stylize(content_path, style_path, TransferConfig(style_loss="nearest-neighbours", scales=2, **SMALL))
-    assert sizes[0] == (22, 32) and sizes[5] == (43, 64)
+    monkeypatch.setattr(NearestLoss, "position_targets", recorded)
+    config = TransferConfig(style_loss="nearest", scales=2, init="content", **SMALL)
+    stylize(content_path, style_path, config)
+    (first_content, first_image), (second_content, second_image) = seen
+    assert first_content.shape[2:] == (22, 32) and second_content.shape[2:] == (43, 64)
+    assert torch.equal(first_content, first_image), "the first scale starts from the content"
+    assert second_image.shape == second_content.shape and not torch.equal(second_content, second_image)
 
 
 def test_lbfgs_refuses_a_loss_that_samples_positions() -> None:
@@ -126,7 +138,7 @@ def test_lbfgs_refuses_a_loss_that_samples_positions() -> None:
     [
         {"style_loss": "sampled-means", "optimizer": "adam"},
         {"style_loss": "sampled-means", "optimizer": "adam", "preserve_color": "luminance"},
-        {"style_loss": "nearest-neighbours"},
+        {"style_loss": "nearest"},
     ],
 )
 def test_a_resumed_run_ends_bit_for_bit_as_an_uninterrupted_one(

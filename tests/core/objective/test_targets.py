@@ -13,10 +13,11 @@ from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import load_weights
 from core.objective.gram import gram
 from core.objective.reference import ReferenceObjective
+from core.objective.sliced_wasserstein import projections
 from core.objective.targets import compute_targets
 from core.objective.tiled import TiledObjective
 from core.objective.tiled_extractor import TiledFeatureExtractor
-from core.objective.types import Targets
+from core.objective.types import WHOLE, Targets
 from core.objective.wasserstein import moments
 from core.objective.weights import LossWeights
 from core.styles import StyleExemplar
@@ -94,15 +95,32 @@ def test_a_region_is_compared_by_the_features_inside_it(extractor: VGGFeatures) 
     assert found.item() == pytest.approx((24 / 45 * expected).item())
 
 
-@pytest.mark.parametrize("loss", ["gram", "wasserstein"])
+def test_a_style_mask_selects_the_features_of_the_style(extractor: VGGFeatures) -> None:
+    """relu1_1 has one position per pixel, so the masked statistics equal those of the left half of the features."""
+    style, features = image_of(2), extractor(image_of(2))["relu1_1"][..., :24]
+    only = {"style_layers": "relu1_1", "style_weight": 1}
+    exemplar = [StyleExemplar((style,), style_mask=left())]
+    for loss, expected in (
+        ("gram", gram(features)),
+        ("sliced-wasserstein", projections(features).sort(2).values),
+    ):
+        targets = targets_of(extractor, image_of(1), exemplar, weights_of(style_loss=loss, **only))
+        torch.testing.assert_close(targets.styles[0].statistics["relu1_1"], expected)
+    found = targets_of(extractor, image_of(1), exemplar, weights_of(style_loss="nearest", **only))
+    chosen = {tuple(column) for column in found.styles[0].statistics["relu1_1"][0].flatten(1).T.tolist()}
+    assert chosen <= {tuple(column) for column in features[0].flatten(1).T.tolist()}
+
+
+@pytest.mark.parametrize("loss", ["gram", "wasserstein", "nearest"])
 def test_a_uniform_mask_applies_to_the_whole_image(extractor: VGGFeatures, loss: str) -> None:
     style, image = image_of(2), image_of(4)
-    even = StyleExemplar((style,), 1, torch.full((1, 1, 37, 45), 1.0, dtype=torch.float64))
+    everywhere = torch.full((1, 1, 37, 45), 1.0, dtype=torch.float64)
+    even = StyleExemplar((style,), 1, everywhere, everywhere)
     expected = parts(extractor, [StyleExemplar((style,))], image, style_loss=loss)["style"].item()
     assert parts(extractor, [even], image, style_loss=loss)["style"].item() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("loss", ["gram", "wasserstein", "sliced-wasserstein"])
+@pytest.mark.parametrize("loss", ["gram", "wasserstein", "sliced-wasserstein", "nearest"])
 def test_the_gradient_of_regions_against_finite_differences(extractor: VGGFeatures, loss: str) -> None:
     weights = weights_of(style_loss=loss)
     styles = [StyleExemplar((image_of(2), image_of(5, 20, 33))), StyleExemplar((image_of(3),), 2, left(0.6))]
@@ -112,11 +130,14 @@ def test_the_gradient_of_regions_against_finite_differences(extractor: VGGFeatur
     assert (objective(image).gradient * direction).sum().item() == pytest.approx(slope, rel=1e-4)
 
 
-@pytest.mark.parametrize("loss", ["gram", "wasserstein"])
+@pytest.mark.parametrize("loss", ["gram", "wasserstein", "nearest"])
 @pytest.mark.parametrize("tile", [16, 24])
 def test_tiles_give_the_same_with_styles_and_regions(extractor: VGGFeatures, loss: str, tile: int) -> None:
     weights = weights_of(style_loss=loss, tv_weight=3)
-    styles = [StyleExemplar((image_of(2), image_of(5, 20, 33)), 2), StyleExemplar((image_of(3),), 1, left(0.6))]
+    styles = [
+        StyleExemplar((image_of(2), image_of(5, 20, 33)), 2),
+        StyleExemplar((image_of(3),), 1, left(0.6), left().flip(3)),
+    ]
     tiled = TiledFeatureExtractor(extractor, Tiling.of("vgg19", TAPS, tile), torch.device("cpu"))
     image = image_of(4)
     whole = ReferenceObjective(extractor, targets_of(extractor, image_of(1), styles, weights), weights)(image)
@@ -142,4 +163,4 @@ def test_styles_of_the_whole_image_share_one_region(extractor: VGGFeatures) -> N
     )
     assert [style.region for style in found.styles] == [0, 0, 1]
     assert [style.weight for style in found.styles] == pytest.approx([0.5, 0.5, 24 / 45])
-    assert found.regions[0] is None
+    assert found.regions[0] == WHOLE[0]
