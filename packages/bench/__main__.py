@@ -1,18 +1,17 @@
 """Command line of the benchmarks."""
 
 import typer
-from rich.console import Console
 
 from bench import options
+from core.cli.command import App
 from core.cli.errors import EXIT_INTERRUPTED, exit_with_error, report_errors
+from core.cli.terminal import make_console, print_line
 from core.errors import UsageError
 from core.files import check_writable, replacing
 from core.image.reading import allow_large_images
 
-app = typer.Typer(
-    add_completion=False,
+app = App(
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Benchmark the speed, memory and quality of the toolkit.",
 )
@@ -38,7 +37,7 @@ def run(
         check_writable(output)
         with replacing(output) as temporary:
             run_suites(temporary, length="quick" if quick else "full" if full else "usual", device=device, suite=suite)
-        typer.echo(f"{output}: {len(load_benchmarks(output).benchmarks)} results")
+        print_line(f"{output}: {len(load_benchmarks(output).benchmarks)} results")
 
 
 @app.command()
@@ -48,7 +47,7 @@ def report(results: options.ReportedResults, output: options.ReportFolder) -> No
         from bench.reporting.report import write_report
         from bench.results import load
 
-        typer.echo(write_report([load(path) for path in results], output))
+        print_line(write_report([load(path) for path in results], output))
 
 
 @app.command()
@@ -97,11 +96,12 @@ def time_to_quality(
     with report_errors():
         from bench.results import save
         from bench.time_to_quality.benchmark import run_time_to_quality
-        from bench.time_to_quality.programs import BASELINES
+        from bench.time_to_quality.programs import BASELINES, PROGRAMS
         from bench.time_to_quality.terminal import print_point, print_results
 
         if output:
-            check_writable(output, inputs=(content, style))
+            images = [folder / f"{name}.png" for name in PROGRAMS] if folder else []
+            check_writable(output, inputs=(content, style, *images))
         result = run_time_to_quality(
             content,
             style,
@@ -181,7 +181,7 @@ def machine(as_json: options.AsJson = False) -> None:
         if as_json:
             typer.echo(machine_json())
         else:
-            print_machine(Console(soft_wrap=True, highlight=False))
+            print_machine(make_console())
 
 
 if __name__ == "__main__":

@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
+from core.cli.command import App
 from core.cli.errors import report_errors
 from core.errors import StyleTransferError
 from core.webapp.server import LOOPBACK, check_address, streamlit_arguments
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 @app.command(context_settings={"help_option_names": ["-h", "--help"]})

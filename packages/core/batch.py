@@ -3,19 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from core.cli import options as flags
 from core.cli.batch_run import BatchRun
 from core.cli.batch_sheet import write_batch_sheet
-from core.cli.command import Command
+from core.cli.command import App, Command
 from core.cli.config_file import resolve_config
 from core.cli.errors import report_errors
+from core.cli.input_files import files_of_options, warn_of_changes
 from core.cli.sweep import expand_sweeps, find_images, plan_batch
 from core.image.reading import allow_large_images
 from core.image.writing import check_output
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 @app.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,13 +41,18 @@ def batch(
     Failures are listed at the end (exit status 1). --resume continues after Ctrl-C.
     """
     with report_errors(), allow_large_images():
-        resolved, _ = resolve_config(
+        resolved, in_file = resolve_config(
             options, preset=preset, effort=effort, config_file=config, epochs=epochs, cuda=cuda
         )
         contents, styles = find_images(content or (), "content"), find_images(style or (), "style")
-        items = plan_batch(contents, styles, expand_sweeps(resolved, sweep or ()), output)
+        variants = expand_sweeps(resolved, sweep or ())
+        others = sorted({path for variant in variants for path in files_of_options(variant.config, config)})
+        items = plan_batch(contents, styles, variants, output, others)
+        inputs = (*contents, *styles, *others)
         if contact_sheet:
-            check_output(contact_sheet, inputs=(*contents, *styles, *(item.output for item in items)))
+            check_output(contact_sheet, inputs=(*inputs, *(item.output for item in items)))
+        if not quiet:
+            warn_of_changes(in_file, inputs)
         run = BatchRun(items, resume=resume, quiet=quiet, progress=progress)
         if dry_run:
             run.show_plan()

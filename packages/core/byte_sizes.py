@@ -2,6 +2,9 @@
 
 import re
 
+MAX_SIZE = 2**63 - 1
+"""Largest number of bytes, that of a signed 64-bit integer."""
+
 _SIZE = re.compile(r"([\d.]+(?:e[+-]?\d+)?)\s*(?:([kmgt])(i?))?b?", re.IGNORECASE)
 
 
@@ -19,8 +22,10 @@ def parse_size(text: str | float) -> int:
     if not found or isinstance(text, bool):
         raise ValueError(text)
     power = " kmgt".index((found[2] or " ").lower())
-    unit = (1024 if found[3] else 1000) ** power
-    return round(float(found[1]) * float(unit))
+    count = float(found[1]) * float(1024 if found[3] else 1000) ** power
+    if not count <= MAX_SIZE:
+        raise ValueError(text)
+    return round(count)
 
 
 def format_size(count: float) -> str:

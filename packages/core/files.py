@@ -4,7 +4,7 @@ import hashlib
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -54,11 +54,7 @@ def check_writable(path: str | os.PathLike[str], *, inputs: Sequence[object] = (
     try:
         if target.is_dir():
             raise UsageError(f"{path} is a folder: name a file in it")
-        for other in inputs:
-            if isinstance(other, str | os.PathLike) and _same_file(target, Path(other)):
-                raise UsageError(
-                    f"refusing to overwrite {path}, which this run also reads or writes: choose another name"
-                )
+        check_distinct([path], inputs)
         if target.exists():
             _try_existing(path, target)
         ancestor = next(folder for folder in target.parents if folder.exists())
@@ -70,6 +66,37 @@ def check_writable(path: str | os.PathLike[str], *, inputs: Sequence[object] = (
     except OSError as error:
         raise UsageError(f"cannot write {path}: {reason(error)}; choose another folder") from error
     return path
+
+
+def check_distinct(outputs: Iterable[str | os.PathLike[str]], others: Iterable[object]) -> None:
+    """Check that none of the output files is one of the others, also under another name, such as that of a link.
+
+    Args:
+        outputs: The files, which need not exist.
+        others: Elements that are not paths are ignored.
+
+    Raises:
+        UsageError: They have a file in common.
+    """
+    taken = {_identity(other) for other in others if isinstance(other, str | os.PathLike)}
+    for path in outputs:
+        if _identity(path) in taken:
+            raise UsageError(f"refusing to overwrite {path}, which this run also reads or writes: choose another name")
+
+
+def exists(path: str | os.PathLike[str]) -> bool:
+    """Return whether there is anything at `path`; False for a path that no file can have, such as a long one."""
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises OSError for a name that is too long
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Return whether there is a file at `path`; False for a path that no file can have."""
+    return os.path.isfile(path)  # noqa: PTH113 - as in `exists`
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Return whether there is a folder at `path`; False for a path that no folder can have."""
+    return os.path.isdir(path)  # noqa: PTH112 - as in `exists`
 
 
 def sha256_of(path: Path) -> str:
@@ -90,10 +117,15 @@ def _try_existing(path: Path, target: Path) -> None:
         pass
 
 
-def _same_file(target: Path, other: Path) -> bool:
-    if target.exists() and other.exists():
-        return target.samefile(other)  # also true for hard links
-    return target == Path(os.path.realpath(other))
+def _identity(path: str | os.PathLike[str]) -> object:
+    """Return what two names of one file have in common."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return os.path.normcase(os.path.realpath(path))
+    except ValueError:  # a name with a null character, which no file can have
+        return path
+    return found.st_dev, found.st_ino  # those of hard links are equal
 
 
 def _remove(temporary: Path) -> None:

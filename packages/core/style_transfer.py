@@ -22,7 +22,7 @@ from core.multiscale.preparation import normalize_strength, prepare
 from core.multiscale.schedule import Scale, build_schedule, fraction_done
 from core.runs.checkpoint import Checkpoint, SavedRun
 from core.runs.progress import Callback, Progress, Result
-from core.runs.record import describe_inputs, make_record
+from core.runs.record import describe_files, describe_inputs, make_record
 from core.styles import StyleExemplar, StyleSource, as_styles, read_style
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ def stylize(
     backend = backend or default_backend(config, group)
     plans = [backend.plan(*scale.network_sizes) for scale in schedule]
 
-    inputs = describe_inputs(content, content_image.pixels, styles, exemplars)
-    saved = checkpoint.open(config, {**inputs, "backend": backend.describe()}) if checkpoint else None
+    inputs = describe_inputs(content, content_image.pixels, styles, exemplars) | describe_files(config)
+    saved = checkpoint.open(config, {**inputs, "backend": backend.describe()}, len(schedule)) if checkpoint else None
     group.check_same_start(saved.evaluations if saved else 0)
 
     started, stopped, losses = _start_time(saved), False, saved.losses if saved else []
@@ -132,8 +132,9 @@ def run_scales(
         start: Array | Step
         initial: Pixels | None
         if saved and number == saved.scale:
-            used, initial = saved.evaluations_before, saved.read_initial()
-            start = saved.read_step().converted(to_array)
+            used = saved.evaluations_before
+            initial = saved.read_initial(parametrization.shape) if targets_need_initial else None
+            start = saved.read_step(parametrization.shape).converted(to_array)
         else:
             initial_pixels = initial_image(parametrization.content, scaled_exemplars, config)
             if result is not None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from core.arrays import Pixels, Size, size_of
 from core.errors import UsageError
+from core.files import exists, is_folder
 from core.image.reading import IMAGE_SUFFIXES, ImageSource, list_images, read_image, read_mask, read_size
 from core.image.resize import resize
 
@@ -60,12 +61,14 @@ class Style:
         Text that is the path of an existing file is not split, even if it ends like a crop or a weight.
 
         Raises:
-            UsageError: The folder contains no image, or the weight is not a positive number.
+            UsageError: The path is empty, the folder contains no image, or the weight is not a positive number.
         """
+        if not text.strip():  # an unset variable of a shell; `Path` would take it for the current folder
+            raise UsageError("a style is empty: give an image file, or a folder of images")
         weight, crop = 1.0, None
-        if not Path(text).exists() and (match := _WEIGHT.fullmatch(text)):
+        if not exists(text) and (match := _WEIGHT.fullmatch(text)):
             text, weight = match["path"], _parse_weight(match["weight"])
-        if not Path(text).exists() and (match := _CROP.fullmatch(text)):
+        if not exists(text) and (match := _CROP.fullmatch(text)):
             left, top, width, height = map(int, match["box"].split(","))
             text, crop = match["path"], (left, top, width, height)
         return cls(_images_at(Path(text)), weight, None, crop)
@@ -169,16 +172,15 @@ def assign_regions(styles: Sequence[Style], regions: Sequence[str]) -> tuple[Sty
         mask, equals, name = region.partition("=")
         if not (mask and equals and name):
             raise UsageError(f"--region is {region!r}: expected MASK=STYLE, such as sky.png=starry.jpg")
-        at = next((i for i, style in enumerate(assigned) if style.region is None and _matches(style, i, name)), None)
+        number = next((index for index in range(len(assigned)) if name == str(index + 1)), None)
+        images = None if number is not None else Style.parse(name).images
+        matching = (index for index, style in enumerate(assigned) if number == index or style.images == images)
+        at = next((index for index in matching if assigned[index].region is None), None)
         if at is None:
             assigned.append(replace(Style.parse(name), region=mask))
         else:
             assigned[at] = replace(assigned[at], region=mask)
     return tuple(assigned)
-
-
-def _matches(style: Style, index: int, name: str) -> bool:
-    return name == str(index + 1) or style.images == Style.parse(name).images
 
 
 def _parse_weight(text: str) -> float:
@@ -189,7 +191,7 @@ def _parse_weight(text: str) -> float:
 
 
 def _images_at(path: Path) -> tuple[ImageSource, ...]:
-    if not path.is_dir():
+    if not is_folder(path):
         return (str(path),)
     found = list_images(path)
     if not found:

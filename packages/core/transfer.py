@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import typer
-
 from core.cli import options as flags
-from core.cli.command import Command
+from core.cli.command import App, Command
 from core.cli.config_file import resolve_config
 from core.cli.errors import report_errors
+from core.cli.input_files import warn_of_changes
 from core.cli.plan_report import show_plan
 from core.cli.run import open_video, resolve_paths, run_to_files
 from core.cli.video import DEFAULT_FPS
@@ -15,7 +14,7 @@ from core.distributed import process_group
 from core.image.reading import allow_large_images
 from core.runs.checkpoint import CHECKPOINT_INTERVAL, Checkpoint
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 @app.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,7 +48,11 @@ def transfer(
         resolved, in_file = resolve_config(
             options, preset=preset, effort=effort, config_file=config, epochs=epochs, cuda=cuda
         )
-        paths = resolve_paths(content, style, region, output, in_file, resolved, record=record, checkpoint=checkpoint)
+        paths = resolve_paths(
+            content, style, region, output, in_file, resolved, record=record, checkpoint=checkpoint, config_file=config
+        )
+        if group.is_main and not quiet:
+            warn_of_changes(in_file, paths.inputs)
         state = Checkpoint(checkpoint, checkpoint_every) if checkpoint else None
         frames = open_video(video, paths, resolved, video_fps) if video else None
         if dry_run:

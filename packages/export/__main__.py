@@ -8,19 +8,20 @@ from typing import Annotated, Any
 import typer
 
 from core.artifacts.manifest import Format, Precision, read_manifest
-from core.cli.command import Command
+from core.cli.command import App, Command
 from core.cli.config_file import resolve_config
 from core.cli.errors import report_errors
 from core.cli.options import config_options
+from core.cli.terminal import print_line
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
-from core.files import check_writable
 from export.command_line import (
     LAYER_OPTIONS,
     NETWORK_OPTIONS,
     ArtifactPath,
     Checksum,
     OutputPath,
+    check_outputs,
     format_of,
     manifest_table,
     print_table,
@@ -28,10 +29,8 @@ from export.command_line import (
 )
 from export.runtime import run
 
-app = typer.Typer(
-    add_completion=False,
+app = App(
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Export the network and the objective for other programs, verify the files, and run them without PyTorch.",
 )
@@ -60,7 +59,7 @@ def extractor(
     with report_errors():
         config, _ = resolve_config(options)
         chosen_format = format or format_of(output)
-        check_writable(output, inputs=(config.weights,))
+        check_outputs(output, config)
         from core.network.weights import load_weights
         from export.extractor import export_extractor
 
@@ -87,7 +86,7 @@ def objective(output: OutputPath, sha256: Checksum = True, **options: Any) -> No
         config, _ = resolve_config(options)
         if format_of(output) != "onnx":
             raise UsageError(f"an objective is an ONNX file, and {output} has another suffix: use .onnx")
-        check_writable(output, inputs=(config.weights,))
+        check_outputs(output, config)
         from core.network.weights import load_weights
         from export.objective.graph import export_objective
 
@@ -170,7 +169,7 @@ def web(
         from export.web.page import write_page
 
         write_page(output, objective, runtime=onnxruntime_web, examples=examples)
-        typer.echo(f"{output}: a page, {size_of(output)}; open it with python -m export serve {output}")
+        print_line(f"{output}: a page, {size_of(output)}; open it with python -m export serve {output}")
 
 
 @app.command()
@@ -182,7 +181,7 @@ def serve(
     with report_errors():
         from export.web.server import serve as serve_page
 
-        serve_page(page, port, typer.echo)
+        serve_page(page, port, print_line)
 
 
 if __name__ == "__main__":

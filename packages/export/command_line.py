@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from core.artifacts.manifest import Format, Manifest
+from core.artifacts.manifest import Format, Manifest, checksum_path
+from core.cli.terminal import cell, make_console, print_line
+from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
-from core.files import sha256_of
+from core.files import check_writable, sha256_of
 
 ArtifactPath = Annotated[Path, typer.Argument(metavar="FILE", help="An artifact that this program wrote.")]
 OutputPath = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Output file.", show_default=False)]
@@ -36,6 +37,16 @@ def format_of(path: Path) -> Format:
     return _FORMATS[path.suffix.lower()]
 
 
+def check_outputs(path: Path, config: TransferConfig) -> None:
+    """Check that an artifact and its checksum file can be written, and replace no file of weights.
+
+    Raises:
+        UsageError: One of them cannot be written.
+    """
+    for output in (path, checksum_path(path)):
+        check_writable(output, inputs=tuple(config.files.values()))
+
+
 def print_written(path: Path, manifest: Manifest, sha256: bool) -> None:
     """Print size, accuracy and, with `sha256`, the checksum of an artifact in the format of sha256sum."""
     size = path.stat().st_size / 1e6
@@ -45,25 +56,23 @@ def print_written(path: Path, manifest: Manifest, sha256: bool) -> None:
         if quantity != "against"
     )
     artifact = f"{manifest.kind}, {manifest.format} {manifest.precision}, {size:.1f} MB"
-    typer.echo(f"{path}: {artifact}; relative error against float64: {errors}")
+    print_line(f"{path}: {artifact}; relative error against float64: {errors}")
     if sha256:
-        typer.echo(f"{sha256_of(path)}  {path.name}")
+        print_line(f"{sha256_of(path)}  {path.name}")
 
 
 def print_table(table: Table) -> None:
     """Print a table on stdout, as wide as the terminal if there is one."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_WIDTH_WITHOUT_TERMINAL)
-    console.print(table)
+    console = make_console()
+    console.print(table, soft_wrap=False, width=None if console.is_terminal else _WIDTH_WITHOUT_TERMINAL)
 
 
 def manifest_table(path: Path, manifest: Manifest) -> Table:
     """Return the non-empty fields of a manifest as a table."""
-    table = Table("", str(path))
+    table = Table("", cell(path))
     for name, value in asdict(manifest).items():
         if value not in ((), {}, None):
-            table.add_row(name, _format_value(value))
+            table.add_row(name, cell(_format_value(value)))
     return table
 
 

@@ -9,6 +9,7 @@ import typer
 from core.artifacts.manifest import Manifest, read_manifest
 from core.cli.config_file import read_options, resolve_config
 from core.cli.errors import report_errors
+from core.cli.input_files import warn_of_changes
 from core.cli.options import (
     ConfigFile,
     ContentPath,
@@ -77,7 +78,9 @@ def run(
         configuration, named = resolve_config(
             options, preset=preset, effort=effort, config_file=config, epochs=epochs, cuda=cuda
         )
-        paths = resolve_paths(content, style, region, output, named, configuration, record=record)
+        paths = resolve_paths(content, style, region, output, named, configuration, record=record, config_file=config)
+        if not quiet:
+            warn_of_changes(named, paths.inputs)
         run_to_files(paths, configuration, quiet=quiet, progress=progress)
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import core.network.weights
-from core.network.architecture import ARCHITECTURES, convolutions
+from core.network.architecture import ARCHITECTURES, WEIGHT_SOURCES, convolutions
 from core.network.weight_files import StoredWeights
-from core.network.weight_sources import SOURCES, read_source
+from core.network.weight_sources import read_source
 
 TINY_CHANNELS = (8, 8, 12, 16, 16)
 """Channels of the five blocks. The published networks have 64, 128, 256, 512 and 512."""
@@ -47,7 +47,7 @@ def random_state(arch: str, seed: int = 0) -> dict[str, torch.Tensor]:
 
 
 def _read_tiny_source(source: str, arch: str, *, progress: bool = False) -> StoredWeights:
-    if source not in SOURCES or (source, arch) == ("oxford", "vgg16"):  # the second raises
+    if source not in WEIGHT_SOURCES or (source, arch) == ("oxford", "vgg16"):  # the second raises
         return read_source(source, arch, progress=progress)
     preprocessing = "caffe" if source == "oxford" else "torchvision"
     return StoredWeights(_tiny_state(arch), preprocessing, hashlib.sha256(f"tiny {arch}".encode()).hexdigest())

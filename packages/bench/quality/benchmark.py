@@ -33,6 +33,8 @@ from core.multiscale.schedule import build_schedule
 
 RESULTS = "quality.json"
 PICTURES = "pictures"
+SHEETS = "sheets"
+BLIND_SHEETS = "blind"
 
 OnProgress = Callable[[str], None]
 Place = tuple[str, Pair]
@@ -75,6 +77,9 @@ def run_quality(
     configurations, others = read_configurations(configs, size), read_rivals(rivals, pairs)
     programs: list[Program] = [*configurations, *others]
     check_names(programs)
+    inputs = [path for pair in pairs for path in (pair.content, pair.style)]
+    inputs += [path for rival in others for path in rival.pictures.values()]
+    _check_inputs(folder, [*inputs, *map(Path, configs), *((pairs_file,) if pairs_file else ())])
     _check_sizes(pairs, configurations, size)
     network = load_efficientnet()
     jobs = {
@@ -102,8 +107,8 @@ def run_quality(
         return to_image(_read(files[name, pair], pair.fitted_sizes(size)[0]))
 
     names = [program.name for program in programs]
-    write_contact_sheets(folder / "sheets", pairs, names, picture)
-    write_blind_sheets(folder / "blind", pairs, names, picture, seed=seed)
+    write_contact_sheets(folder / SHEETS, pairs, names, picture)
+    write_blind_sheets(folder / BLIND_SHEETS, pairs, names, picture, seed=seed)
     return run
 
 
@@ -115,6 +120,16 @@ def _check_folder(folder: Path) -> None:
             raise UsageError(f"{folder / RESULTS} is not of a quality benchmark: choose another folder")
     elif folder.exists() and any(folder.iterdir()) and not (folder / PICTURES).is_dir():
         raise UsageError(f"{folder} has files of another kind: choose a new folder")
+
+
+def _check_inputs(folder: Path, inputs: Sequence[Path]) -> None:
+    """Raise UsageError if an input is where results or sheets are written."""
+    written = {(folder / name).resolve() for name in (RESULTS, SHEETS, BLIND_SHEETS)}
+    for path in inputs:
+        if written & {path.resolve(), *path.resolve().parents}:
+            raise UsageError(
+                f"refusing to overwrite {path}, an input in the folder of the results: choose another folder"
+            )
 
 
 def _check_sizes(pairs: Sequence[Pair], configurations: Sequence[Configuration], size: int) -> None:

@@ -1,6 +1,5 @@
 """The pictures of the toolkit: each one is made in a fresh process, which gives its peak memory, and made only once."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,12 @@ import msgspec
 from bench.quality.grid import Pair
 from bench.quality.programs import Configuration
 from bench.suites.peak_memory import ProcessUsage, run_process
+from core import schema
 from core.errors import UsageError
 from core.files import check_writable, replacing
 from core.image.embedded_record import read_record
 from core.image.reading import read_image
-from core.runs.record import describe_inputs, differences
+from core.runs.record import RunRecord, describe_files, describe_inputs, differences
 from core.styles import Style, read_style
 
 Transfer = Callable[[list[str]], ProcessUsage]
@@ -68,9 +68,12 @@ class Job:
             return None
 
     def _read_record(self) -> dict[str, Any]:
+        text = read_record(self.picture) or "{}"
         try:
-            record: dict[str, Any] = json.loads(read_record(self.picture) or "{}")
-        except json.JSONDecodeError:
+            record: dict[str, Any] = schema.parse_json(text)
+            RunRecord.of(record)
+            schema.check(record.get("seconds"), schema.NonNegative)
+        except ValueError:
             record = {}
         if not {"config", "content", "styles", "stopped", "seconds"} <= record.keys():
             raise UsageError(f"{self.picture} is no picture of this program: choose another folder, or delete it")
@@ -83,7 +86,8 @@ class Job:
     def _inputs(self) -> dict[str, Any]:
         style = Style((self.pair.style,))
         content = read_image(self.pair.content, name="content").pixels
-        return describe_inputs(self.pair.content, content, [style], [read_style(style)])
+        inputs = describe_inputs(self.pair.content, content, [style], [read_style(style)])
+        return inputs | describe_files(self.configuration.config)
 
 
 def run_transfer(options: list[str]) -> ProcessUsage:

@@ -9,6 +9,7 @@ from core.cli.config_file import resolve_config
 from core.config.presets import PRESETS
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
+from core.files import is_file
 from core.image.reading import list_images
 
 DEFAULT = "default"
@@ -78,7 +79,7 @@ def _read_configuration(value: str, size: int) -> Configuration:
     if value in PRESETS:
         config = resolve_config(flags, preset=value)[0]
         return Configuration(value, config, (*options, f"--preset={value}"))
-    if not Path(value).is_file():
+    if not is_file(value):
         raise UsageError(f"--config is {value!r}: expected {DEFAULT}, a preset ({', '.join(PRESETS)}), or a file")
     config = resolve_config(flags, config_file=Path(value))[0]
     return Configuration(Path(value).stem, config, (*options, f"--config={value}"))

@@ -1,20 +1,18 @@
 """Progress and results of the quality benchmark, and the tally of judges, on the terminal."""
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from bench.quality.tally import Share, Tally
 from bench.reporting.quality_rows import SUMMARY_TEXT_COLUMNS, summary_rows
-from bench.reporting.text import one_line
 from bench.results import QualityRun
+from core.cli.terminal import cell, print_line, print_table
 
 TABLE_WIDTH = 110
 
 
 def print_progress(line: str) -> None:
     """Print a line to stderr."""
-    Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(line)
+    print_line(line, stderr=True)
 
 
 def print_quality(run: QualityRun) -> None:
@@ -24,10 +22,8 @@ def print_quality(run: QualityRun) -> None:
     for heading in rows[0]:
         table.add_column(heading, justify="left" if heading in SUMMARY_TEXT_COLUMNS else "right")
     for row in rows:
-        table.add_row(*(Text(one_line(cell)) for cell in row.values()))  # names are no markup
-    console = Console(highlight=False)
-    console.width = max(console.width, TABLE_WIDTH)
-    console.print(table)
+        table.add_row(*map(cell, row.values()))
+    print_table(table, TABLE_WIDTH)
 
 
 def print_tally(tally: Tally) -> None:
@@ -47,4 +43,4 @@ def _print_share(tally: Tally, share: Share, judge: str) -> None:
         f"(95 %: {low:.0%} to {high:.0%})"
     )
     missing = tally.sheets - share.judged
-    Console(soft_wrap=True, markup=False, highlight=False).print(line + (f"; {missing} not judged" if missing else ""))
+    print_line(line + (f"; {missing} not judged" if missing else ""))

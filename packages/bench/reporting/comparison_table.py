@@ -1,11 +1,11 @@
 """Comparison of two runs as a table for the terminal."""
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from bench.reporting.compare import SIGNIFICANCE_LEVEL, Comparison, Row
 from bench.reporting.text import NO_VALUE, format_number
+from core.cli.terminal import cell, print_line, print_table
 
 TABLE_WIDTH = 120
 
@@ -14,28 +14,25 @@ _COLORS = {"slower": "red", "more": "red", "faster": "green", "less": "green"}
 
 def print_comparison(comparison: Comparison) -> None:
     """Print the table, at least `TABLE_WIDTH` characters wide, and the warnings to stderr."""
-    console = Console(highlight=False)
-    console.width = max(console.width, TABLE_WIDTH)
-    console.print(comparison_table(comparison))
+    print_table(comparison_table(comparison), TABLE_WIDTH)
     for warning in comparison.warnings:
-        Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(f"Note: {warning}")
+        print_line(f"Note: {warning}", stderr=True)
 
 
 def comparison_table(comparison: Comparison) -> Table:
     """Return a table with one row for each benchmark of either run."""
     limit = f"{comparison.fail_above:g}"
     rule = f"slower, more: above {limit} times; time by a one-sided Mann-Whitney U test, p <= {SIGNIFICANCE_LEVEL:g}"
-    table = Table(title=Text(f"{comparison.title}\n{rule}"))
+    table = Table(title=cell(f"{comparison.title}\n{rule}"))
     table.add_column("benchmark", overflow="fold")
     for heading in ("base ms", "new ms", "ratio", "p", "memory"):
         table.add_column(heading, justify="right")
     table.add_column("")
     for row in comparison.rows:
-        # Text, because Rich would parse the brackets in a name as markup.
-        table.add_row(*map(Text, _cells(row)), _verdict_text(row))
+        table.add_row(*map(cell, _cells(row)), _verdict_text(row))
     for run, names in (("base", comparison.only_base), ("new", comparison.only_new)):
         for name in names:
-            table.add_row(Text(name), *[""] * 5, f"only in {run}")
+            table.add_row(cell(name), *[""] * 5, f"only in {run}")
     return table
 
 

@@ -10,7 +10,7 @@ from bench.reporting.quality_rows import picture_rows, summary_rows
 from bench.reporting.text import NO_VALUE, Row, escape_markdown, format_number, markdown_table
 from bench.results import Benchmark, BenchmarkRun, ProgramResult, QualityRun, Run, Speedup, TimeToQualityRun
 from core.errors import UsageError
-from core.files import check_writable, replacing
+from core.files import check_distinct, check_writable, replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,6 +39,7 @@ def write_report(runs: Sequence[Run], folder: Path) -> Path:
     if not runs:
         raise UsageError("no results to report: name files that python -m bench wrote")
     markdown, charts = make_report(runs)
+    check_distinct([folder / name for name in (REPORT, *charts)], [run.file for run in runs])
     for name in (REPORT, *charts):
         _check_replaceable(folder / name)
     for name, figure in charts.items():

@@ -1,9 +1,9 @@
 """Progress and result of a time-to-quality benchmark on the terminal."""
 
-from rich.console import Console
 from rich.table import Table
 
 from bench.results import Point, Speedup, TimeToQualityRun
+from core.cli.terminal import cell, print_line, print_table
 
 TABLE_WIDTH = 110
 COLUMNS = ("evaluations", "seconds", "loss", "content", "style", "toolkit after", "speedup", "content too", "speedup")
@@ -12,14 +12,12 @@ COLUMNS = ("evaluations", "seconds", "loss", "content", "style", "toolkit after"
 def print_point(name: str, point: Point) -> None:
     """Print a point of a running program to stderr."""
     line = f"{name:11} {point.evaluations:4} evaluations {point.seconds:8.1f} s  loss {point.loss:.5g}"
-    Console(stderr=True, soft_wrap=True, highlight=False).print(line)
+    print_line(line, stderr=True)
 
 
 def print_results(run: TimeToQualityRun) -> None:
     """Print the table of results, at least `TABLE_WIDTH` characters wide."""
-    console = Console(highlight=False)
-    console.width = max(console.width, TABLE_WIDTH)
-    console.print(results_table(run))
+    print_table(results_table(run), TABLE_WIDTH)
 
 
 def results_table(run: TimeToQualityRun) -> Table:
@@ -27,7 +25,9 @@ def results_table(run: TimeToQualityRun) -> Table:
     settings = run.settings
     width, height = settings["size"]
     table = Table(
-        title=f"delivered loss: {settings['content']} in {settings['style']}, {width}x{height}, {settings['device']}"
+        title=cell(
+            f"delivered loss: {settings['content']} in {settings['style']}, {width}x{height}, {settings['device']}"
+        )
     )
     table.add_column("", no_wrap=True)
     for column in COLUMNS:

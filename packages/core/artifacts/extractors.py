@@ -17,7 +17,7 @@ from core.artifacts.manifest import Manifest, read_manifest
 from core.artifacts.onnx_session import open_session, provider_of, run_session
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
-from core.files import sha256_of
+from core.files import is_file, sha256_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -143,7 +143,7 @@ def without_warnings() -> Iterator[None]:
 
 def _requested_weights(manifest: Manifest, source: str) -> str:
     """Return `source`, or the manifest's name for it if both are the same file."""
-    same_file = Path(source).is_file() and sha256_of(Path(source)) == manifest.weights["sha256"]
+    same_file = is_file(source) and sha256_of(Path(source)) == manifest.weights["sha256"]
     return manifest.weights["source"] if same_file else source
 
 
@@ -154,7 +154,7 @@ def _load_torchscript(path: Path, manifest: Manifest, device: str) -> "nn.Module
         with without_warnings():
             # The TorchScript unpickler creates tensors and TorchScript types only, never Python objects.
             module: nn.Module = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
-    except (RuntimeError, ValueError) as error:
+    except Exception as error:  # a malformed archive may raise exceptions of many types
         raise UsageError(
             f"{path}, written by torch {manifest.versions.get('torch', 'unknown')}, cannot be loaded by torch "
             f"{torch.__version__}: it is damaged or newer; export it again"

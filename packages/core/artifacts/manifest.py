@@ -7,19 +7,23 @@ archive of a TorchScript (.pt) or torch.export (.pt2) file. A SHA-256 checksum f
 import json
 import os
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
+from msgspec import Meta
+
+from core import schema
 from core.artifacts.onnx_session import read_metadata
 from core.errors import UsageError
-from core.files import sha256_of
-from core.network.architecture import Pooling
+from core.files import is_file, sha256_of
+from core.network.architecture import Pooling, canonical_layer_name
 
 Kind = Literal["extractor", "objective"]
 Format = Literal["torchscript", "onnx", "pt2"]
 Precision = Literal["fp32", "fp16"]
+Tap = Annotated[str, Meta(max_length=20)]
 
 KEY = "manifest"
 """Key of the manifest in the metadata of an ONNX model."""
@@ -28,6 +32,9 @@ EXTRA_FILE = "manifest.json"
 """Name of the manifest among the extra files of a TorchScript or torch.export archive."""
 
 MANIFEST_VERSION = 1
+
+MAX_MANIFEST_BYTES = 2**20
+"""Largest manifest that is read; those of this program have a few kilobytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,21 +63,29 @@ class Manifest:
 
     kind: Kind
     format: Format
-    arch: str
-    taps: tuple[str, ...]
-    content_taps: tuple[str, ...] = ()
-    style_taps: tuple[str, ...] = ()
+    arch: Literal["vgg16", "vgg19"]
+    taps: Annotated[tuple[Tap, ...], Meta(min_length=1)]
+    content_taps: tuple[Tap, ...] = ()
+    style_taps: tuple[Tap, ...] = ()
     pooling: Pooling
     precision: Precision
     weights: Mapping[str, str]
-    preprocessing: str
-    activation_scale: float
-    opset: int | None = None
+    preprocessing: Literal["caffe", "caffe-rgb", "torchvision"]
+    activation_scale: Annotated[float, Meta(ge=1e-3, le=1e3)]
+    opset: Annotated[int, Meta(ge=1, le=1000)] | None = None
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     versions: Mapping[str, str] = field(default_factory=dict)
-    parity: Mapping[str, Any] = field(default_factory=dict)
+    parity: Mapping[str, str | Mapping[str, schema.Finite]] = field(default_factory=dict)
     version: int = MANIFEST_VERSION
+
+    def __post_init__(self) -> None:
+        """Check the names of layers, and that the weights are named."""
+        layers = (*self.taps, *self.content_taps, *self.style_taps)
+        if unknown := [tap for tap in layers if tap != canonical_layer_name(tap, self.arch)]:
+            raise UsageError(f"unknown layer {unknown[0]!r}")
+        if not {"source", "sha256"} <= self.weights.keys():
+            raise UsageError("weights lack source or sha256")
 
     def to_json(self) -> str:
         """Return the manifest as one line of JSON."""
@@ -84,46 +99,22 @@ class Manifest:
             UsageError: The text is not a JSON object, a field is missing or invalid, or the version differs.
         """
         try:
-            values = json.loads(text)
+            values = schema.parse_json(text)
         except ValueError:
             values = None
         if not isinstance(values, dict):
             raise UsageError(f"the manifest in {name} is not a JSON object: export it again")
         if values.get("version") != MANIFEST_VERSION:
             raise UsageError(
-                f"the manifest in {name} has version {values.get('version')} and this program reads version "
+                f"the manifest in {name} has version {values.get('version')!r:.20} and this program reads version "
                 f"{MANIFEST_VERSION}: export it again with this program"
             )
         if missing := [option.name for option in fields(cls) if option.name not in values]:
             raise UsageError(f"the manifest in {name} lacks {', '.join(missing)}: export it again")
-        for key, is_valid in _VALIDATORS.items():
-            if not is_valid(values[key]):
-                raise UsageError(f"the manifest in {name} has an invalid {key}, {values[key]!r}: export it again")
-        taps = {key: tuple(values[key]) for key in ("taps", "content_taps", "style_taps")}
-        return cls(**{option.name: values[option.name] for option in fields(cls)} | taps)
-
-
-def _is_list_of_strings(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-def _maps_to_strings(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
-
-
-_VALIDATORS: Mapping[str, Callable[[Any], bool]] = {
-    **{key: _is_list_of_strings for key in ("taps", "content_taps", "style_taps")},
-    **{key: _maps_to_strings for key in ("inputs", "outputs", "versions")},
-    "kind": lambda value: value in get_args(Kind),
-    "format": lambda value: value in get_args(Format),
-    "pooling": lambda value: value in get_args(Pooling),
-    "precision": lambda value: value in get_args(Precision),
-    **{key: lambda value: isinstance(value, str) for key in ("arch", "preprocessing")},
-    "weights": lambda value: _maps_to_strings(value) and {"source", "sha256"} <= value.keys(),
-    "activation_scale": lambda value: isinstance(value, float | int) and value > 0,
-    "opset": lambda value: value is None or isinstance(value, int),
-    "parity": lambda value: isinstance(value, dict),
-}
+        try:
+            return schema.check(values, cls)
+        except ValueError as error:
+            raise UsageError(f"the manifest in {name} is invalid: {error}; export it again") from error
 
 
 def read_manifest(path: str | os.PathLike[str], kind: Kind | None = None) -> Manifest:
@@ -135,7 +126,7 @@ def read_manifest(path: str | os.PathLike[str], kind: Kind | None = None) -> Man
         UsageError: The file is missing, damaged, without a manifest, or not of this `kind`.
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise UsageError(f"there is no artifact {str(path)!r}: write one with python -m export")
     check_checksum(path)
     zipped = _is_zip_archive(path)
@@ -169,7 +160,7 @@ def check_checksum(path: Path) -> None:
         UsageError: They differ.
     """
     checksum_file = checksum_path(path)
-    if not checksum_file.exists():
+    if not is_file(checksum_file):
         return
     expected = checksum_file.read_text(encoding="utf-8", errors="replace").split()
     if expected[:1] != [sha256_of(path)]:
@@ -188,7 +179,11 @@ def _extra_file(path: Path) -> bytes | None:
     """Return the manifest in a TorchScript or torch.export archive; None if it has none."""
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [name for name in archive.namelist() if name.endswith(f"/extra/{EXTRA_FILE}")]
-            return archive.read(members[0]) if members else None
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+            members = [info for info in archive.infolist() if info.filename.endswith(f"/extra/{EXTRA_FILE}")]
+            if not members:
+                return None
+            if members[0].file_size > MAX_MANIFEST_BYTES:
+                raise ValueError("the manifest is too large")
+            return archive.read(members[0])
+    except Exception as error:  # decompressors raise exceptions of many types for a damaged member
         raise UsageError(f"{path} is damaged or incomplete: export it again") from error

@@ -5,7 +5,6 @@ by arbitrary dotted names. An extractor is a straight-line program of a few ATen
 module accepts only these operators and only unpickled tensors.
 """
 
-import json
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import UsageError
+from core.schema import parse_json
 
 _OPERATORS: Mapping[str, Callable[..., Tensor]] = {
     f"torch.ops.{operator}": operator
@@ -31,8 +31,8 @@ _OPERATORS: Mapping[str, Callable[..., Tensor]] = {
     )
 }
 
-# Exceptions that reading a malformed archive may raise.
-_MALFORMED = (zipfile.BadZipFile, LookupError, ValueError, TypeError, AttributeError, RuntimeError)
+MAX_NODES = 1000
+"""Largest number of operators; the program of VGG-19 has fewer than 100."""
 
 # Values of torch._export.serde.schema.ScalarType that an extractor may use.
 _DTYPES = {6: torch.float16, 7: torch.float32}
@@ -51,11 +51,13 @@ class Program(nn.Module):
         try:
             with zipfile.ZipFile(path) as archive:
                 self._read({name.partition("/")[2]: archive.read(name) for name in archive.namelist()})
-        except _MALFORMED as error:
+        except Exception as error:  # a malformed archive may raise exceptions of many types
             raise UsageError(f"{path} does not contain the program of an extractor: export it again") from error
 
     def _read(self, members: Mapping[str, bytes]) -> None:
-        module = json.loads(members["models/model.json"])["graph_module"]
+        module = parse_json(members["models/model.json"])["graph_module"]
+        if len(module["graph"]["nodes"]) > MAX_NODES:
+            raise ValueError("the program is too long")
         self._nodes = [_Node(node) for node in module["graph"]["nodes"]]
         self._outputs = [
             spec["user_output"]["arg"]["as_tensor"]["name"] for spec in module["signature"]["output_specs"]
@@ -121,7 +123,7 @@ def _last_uses(nodes: Sequence[_Node], outputs: Sequence[str]) -> list[list[str]
 def _tensors(members: Mapping[str, bytes], folder: str, listing: str) -> dict[str, Tensor]:
     """Return the tensors in a folder of the archive, stored as raw little-endian numbers."""
     tensors = {}
-    for name, entry in json.loads(members[folder + listing])["config"].items():
+    for name, entry in parse_json(members[folder + listing])["config"].items():
         if entry["use_pickle"]:
             raise ValueError(f"{name} is pickled")
         meta = entry["tensor_meta"]

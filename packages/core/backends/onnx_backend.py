@@ -44,7 +44,7 @@ class OnnxBackend:
             StyleTransferError: The device is missing.
         """
         self.manifest = read_manifest(path, kind="objective")
-        _check_config(path, self.manifest, config)
+        check_objective(path, self.manifest, config)
         if isinstance(extract_features, OnnxExtractor | TorchExtractor):
             _check_same_network(self.manifest, extract_features.manifest)
         self.loss_weights = LossWeights.of(config, self.manifest.activation_scale)
@@ -174,7 +174,12 @@ def features_for(config: TransferConfig) -> ExtractFeatures:
     return TorchBackend(config).features
 
 
-def _check_config(path: str | os.PathLike[str], manifest: Manifest, config: TransferConfig) -> None:
+def check_objective(path: str | os.PathLike[str], manifest: Manifest, config: TransferConfig) -> None:
+    """Check that the objective at `path` can serve a run with `config`.
+
+    Raises:
+        UsageError: Its layers, its network or its loss differ.
+    """
     if not style_loss_spec(config.style_loss).exportable:
         raise UsageError(
             f"{path} does not support --style-loss {config.style_loss}: use the loss that it was exported with, or "

@@ -4,13 +4,12 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import typer
-
 from core.backends.base import Backend, default_backend
 from core.cli.errors import EXIT_INTERRUPTED, exit_with_error
 from core.cli.progress_bar import show_progress
 from core.cli.run import GracefulInterrupt
 from core.cli.sweep import BatchItem
+from core.cli.terminal import print_line
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError
 from core.runs.progress import Progress
@@ -49,8 +48,8 @@ class BatchRun:
         """Print the output, the content and the style of each item."""
         for item in self._items:
             note = " (finished)" if self._is_finished(item) else ""
-            typer.echo(f"{item.output}: {item.content} in the style of {item.style}{note}")
-        typer.echo(f"{len(self._items)} images; nothing was written")
+            print_line(f"{item.output}: {item.content} in the style of {item.style}{note}")
+        print_line(f"{len(self._items)} images; nothing was written")
 
     def run(self) -> None:
         """Run all items; stop at an interrupt and continue after a failure."""
@@ -109,9 +108,9 @@ class BatchRun:
     def _report(self, number: int, status: str, item: BatchItem) -> None:
         if self._progress == "json":
             line = {"item": number, "items": len(self._items), "output": str(item.output), "status": status}
-            typer.echo(json.dumps(line))
+            print_line(json.dumps(line))
         elif not self._quiet:
-            typer.echo(f"{number} of {len(self._items)}: {item.output} {status}", err=True)
+            print_line(f"{number} of {len(self._items)}: {item.output} {status}", stderr=True)
 
 
 class BackendFactory:

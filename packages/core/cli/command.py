@@ -1,11 +1,14 @@
-"""The command class of the command lines."""
+"""The classes of the command lines."""
 
 import os
+import sys
 from typing import Any
 
+import typer
 from typer.core import TyperCommand
 
 from core.cli.errors import report_errors
+from core.cli.terminal import escape_unencodable
 from core.distributed import SINGLE_PROCESS, ProcessGroup, process_group
 from core.errors import UsageError
 
@@ -17,6 +20,18 @@ FORMER_NAMES = {
     "--film-fps": "--video-fps",
 }
 """Former option names, which are still accepted but not listed in the help, and the present ones."""
+
+
+class App(typer.Typer):
+    """A program that prints what the encoding of the terminal lacks as escape sequences."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(add_completion=False, pretty_exceptions_enable=False, **options)
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Run the program on the arguments of the command line."""
+        escape_unencodable(sys.stdout, sys.stderr)
+        return super().__call__(*args, **options)
 
 
 class Command(TyperCommand):

@@ -1,25 +1,41 @@
 """The configuration of a run from flags, a preset, an effort, and a file: TOML, a run record, or an image with one."""
 
-import json
-import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
+from core import schema
 from core.config.presets import EVALUATIONS_PER_EPOCH, effort_options, preset_options
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.files import reason
 from core.image.embedded_record import read_record
-from core.runs.record import upgraded
+from core.runs.record import RecordedStyle, RunRecord
 from core.styles import Style, assign_regions
 
-PATH_KEYS = ("content", "style", "output")
-"""Keys of a `--config` file that name images.
+CHECKSUMS = "checksums"
+"""Key of the result of `read_options` for the SHA-256 of the files that a run record names, by their paths."""
 
-The other keys are `preset`, `effort`, `region` and those of `TransferConfig`.
-"""
+PATH_KEYS = ("content", "style", "output", CHECKSUMS)
+"""Keys of the result of `read_options` that are not options of `TransferConfig`."""
+
+
+class OtherOptions(Struct, frozen=True, kw_only=True):
+    """The keys of a `--config` file that are not options of `TransferConfig`.
+
+    A style is written as on the command line; a table has the weight of each style by its path.
+    """
+
+    content: str | None = None
+    style: str | tuple[str, ...] | dict[str, schema.Positive] = ()
+    region: str | tuple[str, ...] = ()
+    output: str | None = None
+    preset: str | None = None
+    effort: str | None = None
 
 
 def resolve_config(
@@ -78,16 +94,35 @@ def read_options(
     Raises:
         UsageError: The file cannot be read or parsed, or an option in it is unknown or invalid.
     """
-    options = {} if path is None else _parse(Path(path))
-    if isinstance(options.get("config"), dict):
-        options = options["config"] | _paths_in_record(options)
-    options = {key.replace("-", "_"): value for key, value in options.items()}
-    own_preset, own_effort = options.pop("preset", None), options.pop("effort", None)
-    if "style" in options or "region" in options:
-        options["style"] = _parse_styles(options.pop("style", ()), options.pop("region", ()))
-    own = _named_options((own_preset,), own_effort) | options
-    TransferConfig.from_options({key: value for key, value in own.items() if key not in PATH_KEYS})
-    return _named_options((preset, own_preset), own_effort if effort is None else effort) | options
+    file = _File() if path is None else _read(Path(path))
+    TransferConfig.from_options(_named_options((file.preset,), file.effort) | file.options)
+    named = _named_options((preset, file.preset), file.effort if effort is None else effort)
+    return named | file.options | file.paths
+
+
+@dataclass(frozen=True)
+class _File:
+    """The content of a `--config` file: its options of `TransferConfig`, and its values of `PATH_KEYS`."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    paths: Mapping[str, Any] = field(default_factory=dict)
+    preset: str | None = None
+    effort: str | None = None
+
+
+def _read(path: Path) -> _File:
+    values = _parse(path)
+    try:
+        if isinstance(values.get("config"), dict):
+            record = RunRecord.of(values)
+            return _File(record.config, _paths_in_record(record))
+        options = {key.replace("-", "_"): value for key, value in values.items()}
+        other = schema.check(options, OtherOptions)
+    except ValueError as error:
+        raise UsageError(f"--config {path} has an invalid value: {error}") from error
+    options = {key: value for key, value in options.items() if key not in OtherOptions.__struct_fields__}
+    paths = {"content": other.content, "style": _parse_styles(other), "output": other.output}
+    return _File(options, {key: value for key, value in paths.items() if value}, other.preset, other.effort)
 
 
 def _named_options(presets: Sequence[str | None], effort: str | None) -> dict[str, Any]:
@@ -100,13 +135,14 @@ def _named_options(presets: Sequence[str | None], effort: str | None) -> dict[st
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        data = path.read_bytes()
         if path.suffix.lower() == ".toml":
-            return tomllib.loads(data.decode())
-        text = data.decode() if path.suffix.lower() == ".json" else read_record(path)
-        options = json.loads(text or "null")
+            return schema.parse_toml(schema.decode_text(path.read_bytes()))
+        text = path.read_bytes() if path.suffix.lower() == ".json" else read_record(path)
+        options = schema.parse_json(text or "null")
     except OSError as error:
         raise UsageError(f"cannot read --config {path}: {reason(error)}") from error
+    except UsageError:
+        raise
     except ValueError as error:
         raise UsageError(f"cannot parse --config {path}: {error}") from error
     if not isinstance(options, dict):
@@ -116,27 +152,28 @@ def _parse(path: Path) -> dict[str, Any]:
     return options
 
 
-def _paths_in_record(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content image and the styles of a run record; an image that was not a file has no path there."""
-    record = upgraded(record)
-    content = record.get("content", {}).get("path")
-    styles = [
-        Style(
-            tuple(image["path"] for image in style["images"]),
-            style["weight"],
-            style["region"] and style["region"]["path"],
-            style["crop"] and tuple(style["crop"]),
-        )
-        for style in record.get("styles", ())
-        if all(image["path"] for image in style["images"])
-    ]
-    return ({"content": content} if content else {}) | ({"style": styles} if styles else {})
+def _paths_in_record(record: RunRecord) -> dict[str, Any]:
+    """Return the content image, the styles and the checksums of a run record.
+
+    An image that was not a file has no path there.
+    """
+    styles = [_style_of(style) for style in record.styles if all(image.path for image in style.images)]
+    found = {"content": record.content.path, "style": tuple(styles), CHECKSUMS: record.checksums}
+    return {key: value for key, value in found.items() if value}
 
 
-def _parse_styles(styles: Any, regions: Any) -> tuple[Style, ...]:
-    """Parse one value or several, written as on the command line; values that are a `Style` stay as they are."""
-    styles, regions = ([value] if isinstance(value, str) else value for value in (styles, regions))
-    parsed = [style if isinstance(style, Style) else Style.parse(str(style)) for style in styles]
+def _style_of(recorded: RecordedStyle) -> Style:
+    images = tuple(image.path for image in recorded.images if image.path)
+    return Style(images, recorded.weight, recorded.region and recorded.region.path, recorded.crop)
+
+
+def _parse_styles(other: OtherOptions) -> tuple[Style, ...]:
+    """Parse the styles and regions of a TOML file."""
+    regions = [other.region] if isinstance(other.region, str) else other.region
+    if isinstance(other.style, dict):
+        parsed = [replace(Style.parse(path), weight=weight) for path, weight in other.style.items()]
+    else:
+        parsed = [Style.parse(text) for text in ([other.style] if isinstance(other.style, str) else other.style)]
     return assign_regions(parsed, regions)
 
 

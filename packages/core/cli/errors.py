@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 import typer
-from rich.console import Console
 
+from core.cli.terminal import print_line
 from core.distributed import ReportedByOtherRank
 from core.errors import StyleTransferError
 
@@ -34,7 +34,12 @@ def report_errors() -> Iterator[None]:
         exit_with_error("interrupted: nothing was written", EXIT_INTERRUPTED)
 
 
+def warn(sentence: str) -> None:
+    """Print a warning on stderr."""
+    print_line(f"Warning: {sentence}", stderr=True)
+
+
 def exit_with_error(sentence: str, status: int = 1) -> NoReturn:
     """Print the sentence on stderr and raise `typer.Exit` with the status."""
-    Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(f"Error: {sentence}")
+    print_line(f"Error: {sentence}", stderr=True)
     raise typer.Exit(status)

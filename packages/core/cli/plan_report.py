@@ -2,12 +2,15 @@
 
 import math
 
-from rich.console import Console
 from rich.table import Table
 
 from core.arrays import Size
+from core.artifacts.extractors import check_matches_config
+from core.artifacts.manifest import read_manifest
+from core.backends.onnx_backend import check_objective
 from core.byte_sizes import format_size
 from core.cli.run import RunPaths
+from core.cli.terminal import make_console, print_line
 from core.config.transfer_config import TransferConfig
 from core.distributed import ProcessGroup, all_reduced_bytes
 from core.memory.plan import Memory, Plan, plan_memory
@@ -17,11 +20,13 @@ def show_plan(paths: RunPaths, config: TransferConfig, group: ProcessGroup) -> N
     """Print the network, the device, the scales with their evaluations and memory, and the output; on rank 0 only.
 
     Raises:
+        UsageError: The weights or the exported files are missing, or belong to another network.
         StyleTransferError: The device is not available, or the ranks cannot share such a run.
     """
     from core.backends.device import choose_device, choose_precision, memory_for
 
     group.check_supports(config)
+    check_network(config)
     scales = paths.build_schedule(config)
     device = choose_device(config.device, group)
     memory = Memory(math.inf) if config.objective else memory_for(device, config, group)
@@ -34,15 +39,30 @@ def show_plan(paths: RunPaths, config: TransferConfig, group: ProcessGroup) -> N
         sizes = (_format_sides(scale.size), _format_sides(scale.style_size))
         row = (f"{number}/{len(scales)}", *sizes, str(scale.evaluations), _format_memory(plan))
         table.add_row(*row, _format_computation(plan, config))
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(
+    print_line(
         f"{config.arch} ({config.weights}), {config.optimizer}, initial image: {config.init}, "
         f"device: {device}{_format_processes(group)}"
     )
-    console.print(table)
+    make_console().print(table)
     for insufficient_memory in filter(None, (plan.insufficient_memory for plan in plans)):
-        console.print(f"this run would fail: {insufficient_memory}")
-    console.print(f"output: {paths.output} (not written: this is a dry run)")
+        print_line(f"this run would fail: {insufficient_memory}")
+    print_line(f"output: {paths.output} (not written: this is a dry run)")
+
+
+def check_network(config: TransferConfig) -> None:
+    """Check that the weights and the exported files of a run are there and fit its options, without loading weights.
+
+    Raises:
+        UsageError: A file is missing, damaged or of another network.
+    """
+    from core.network.weight_sources import check_source
+
+    if config.extractor is None:
+        check_source(config.weights, config.arch)
+    else:
+        check_matches_config(config.extractor, read_manifest(config.extractor, kind="extractor"), config)
+    if config.objective is not None:
+        check_objective(config.objective, read_manifest(config.objective, kind="objective"), config)
 
 
 def _format_processes(group: ProcessGroup) -> str:

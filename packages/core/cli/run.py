@@ -10,8 +10,11 @@ from typing import Any, Self
 import typer
 
 from core.cli.errors import EXIT_INTERRUPTED
+from core.cli.input_files import check_readable, files_of_options
 from core.cli.interval import EvaluationInterval
 from core.cli.progress_bar import show_progress
+from core.cli.snapshots import check_snapshots, snapshot_path
+from core.cli.terminal import print_line
 from core.cli.video import Video
 from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
@@ -36,11 +39,14 @@ class RunPaths:
     output: Path
     record: Path | None = None
     checkpoint: Path | None = None
+    others: tuple[Path, ...] = ()
+    """Files that the run reads and that are no images of it: see `files_of_options`."""
 
     @property
     def inputs(self) -> tuple[ImageSource | None, ...]:
-        """The content image, the style images and the region masks; None for a style without a region."""
-        return self.content, *(source for style in self.styles for source in (*style.images, style.region))
+        """All files that the run reads, and None for a style without a region."""
+        images = (source for style in self.styles for source in (*style.images, style.region))
+        return self.content, *images, *self.others
 
     @property
     def files(self) -> tuple[ImageSource | None, ...]:
@@ -63,11 +69,12 @@ def resolve_paths(
     *,
     record: Path | None = None,
     checkpoint: Path | None = None,
+    config_file: Path | None = None,
 ) -> RunPaths:
     """Return the paths of a run, and check that it can use them.
 
-    `--content`, `--style` and `--output` override the `--config` file. The regions of the command line are assigned to
-    the chosen styles. Record and checkpoint come from the command line only.
+    `--content` and `--style` override the `--config` file. The regions of the command line are assigned to the chosen
+    styles. All files to write come from the command line only: a file that somebody else made must not choose them.
 
     Args:
         content: The flag `--content`.
@@ -78,9 +85,11 @@ def resolve_paths(
         config: Decides the size and the bit depth of the output.
         record: The flag `--record`.
         checkpoint: The flag `--checkpoint`.
+        config_file: The flag `--config`.
 
     Raises:
-        UsageError: An image is missing, unreadable or too small, or a file cannot be written.
+        UsageError: An image is missing, unreadable or too small, a file cannot be written, or one would replace
+            another file of the run.
     """
     content = content or from_file.get("content")
     if content is None:
@@ -91,14 +100,21 @@ def resolve_paths(
     )
     if not chosen:
         raise UsageError("no style image is given: add --style FILE")
-    output = output or Path(from_file.get("output", f"{content.stem}-{'-'.join(style.name for style in chosen)}.png"))
-    paths = RunPaths(content, chosen, output, record, checkpoint)
+    if output is None and "output" in from_file:
+        raise UsageError(
+            f"--config {config_file} names the output {from_file['output']}, but such a file does not choose where to "
+            "write: add --output"
+        )
+    output = output or Path(f"{content.stem}-{'-'.join(style.name for style in chosen)}.png")
+    paths = RunPaths(content, chosen, output, record, checkpoint, files_of_options(config, config_file))
     size = paths.build_schedule(config)[-1].size
+    check_readable(chosen, config)
     check_output(output, bit_depth=config.bit_depth, inputs=paths.inputs, size=size)
     if record:
         check_writable(record, inputs=[*paths.inputs, output])
     if checkpoint:
         check_writable(checkpoint, inputs=[*paths.inputs, output, record])
+    check_snapshots(output, config, paths.files)
     return paths
 
 
@@ -109,6 +125,7 @@ def open_video(path: Path, paths: RunPaths, config: TransferConfig, fps: float) 
         UsageError: See `Video`.
     """
     size = paths.build_schedule(config)[-1].size
+    check_snapshots(paths.output, config, [path])
     return Video(path, size, fps=fps, every=config.save_every, inputs=paths.files)
 
 
@@ -163,7 +180,7 @@ def run_to_files(
 
         def after_step(step: Progress) -> bool:
             if checkpoint and step.resumed and not silent:
-                typer.echo(f"resuming from {checkpoint.path} at evaluation {step.evaluations}", err=True)
+                print_line(f"resuming from {checkpoint.path} at evaluation {step.evaluations}", stderr=True)
             show(step)
             write_snapshot(step)
             if video:
@@ -179,7 +196,7 @@ def run_to_files(
     if checkpoint and not result.record["stopped"]:
         checkpoint.remove()
     if not silent:
-        typer.echo(_summary(paths.output, result))
+        print_line(_summary(paths.output, result))
     if interrupt.requested or result.record["stopped"]:
         raise typer.Exit(EXIT_INTERRUPTED)
 
@@ -201,7 +218,7 @@ def _run_worker(paths: RunPaths, config: TransferConfig, checkpoint: Checkpoint 
 
 
 class _SnapshotWriter:
-    """Callback that writes the current image every `--save-every` evaluations, as NAME-0050.png beside NAME.png."""
+    """Callback that writes the current image every `--save-every` evaluations."""
 
     def __init__(self, output: Path, config: TransferConfig) -> None:
         self._output, self._config = output, config
@@ -210,7 +227,7 @@ class _SnapshotWriter:
     def __call__(self, step: Progress) -> None:
         if self._due is None or not self._due(step):
             return
-        path = self._output.with_stem(f"{self._output.stem}-{step.evaluations:04d}")
+        path = snapshot_path(self._output, step.evaluations)
         write_image(path, step.pixels, bit_depth=self._config.bit_depth, quality=self._config.quality)
 
 

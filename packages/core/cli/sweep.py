@@ -2,7 +2,6 @@
 
 import glob
 import itertools
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -10,10 +9,11 @@ from pathlib import Path
 
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
-from core.files import check_writable
+from core.files import check_distinct, check_writable, exists, is_file, is_folder
 from core.image.embedded_record import read_record
 from core.image.reading import list_images, read_image
-from core.runs.record import describe_inputs, differences
+from core.runs.record import describe_files, describe_inputs, differences
+from core.schema import parse_json
 from core.styles import Style, read_style
 
 
@@ -40,16 +40,17 @@ class BatchItem:
         Raises:
             UsageError: The content or the style image cannot be read.
         """
-        if not self.output.is_file():
+        if not is_file(self.output):
             return False
         style = Style((self.style,))
         content = read_image(self.content, name="content").pixels
         inputs = describe_inputs(self.content, content, [style], [read_style(style)])
+        inputs |= describe_files(self.variant.config)
         try:
             read_image(self.output)
-            record = json.loads(read_record(self.output) or "{}")
-            return not record["stopped"] and not differences(self.variant.config, inputs, record)
-        except (ValueError, KeyError, TypeError):  # a damaged image, or no record or another kind of record in it
+            record = parse_json(read_record(self.output) or "null")
+            return not differences(self.variant.config, inputs, record) and not record["stopped"]
+        except (ValueError, KeyError):  # a damaged image, or no record or another kind of record in it
             return False
 
 
@@ -70,13 +71,15 @@ def find_images(names: Sequence[str], kind: str) -> list[Path]:
 
 def _expand(name: str, kind: str) -> list[Path]:
     path = Path(name)
-    if path.is_dir():
+    if not name.strip():  # an unset variable of a shell; `Path` would take it for the current folder
+        raise UsageError(f"--{kind} is empty: expected a file, a directory of images, or a glob")
+    if is_folder(path):
         found = list_images(path)
-    elif path.exists():
+    elif exists(path):
         found = [path]
     else:
         matches = glob.glob(name, recursive=True)  # noqa: PTH207 - Path.glob refuses absolute patterns
-        found = sorted(entry for match in matches if (entry := Path(match)).is_file())
+        found = sorted(entry for match in matches if is_file(entry := Path(match)))
     if not found:
         raise UsageError(f"--{kind} {name} matches no image: expected a file, a directory of images, or a glob")
     return found
@@ -118,12 +121,17 @@ def _parse(sweep: str) -> tuple[str, list[str]]:
 
 
 def plan_batch(
-    contents: Sequence[Path], styles: Sequence[Path], variants: Sequence[Variant], directory: Path
+    contents: Sequence[Path],
+    styles: Sequence[Path],
+    variants: Sequence[Variant],
+    directory: Path,
+    others: Sequence[Path] = (),
 ) -> list[BatchItem]:
     """Return one item per variant, content and style, in this order, with unique output names in the directory.
 
     Raises:
-        UsageError: The directory cannot be written to, or an output would overwrite an input.
+        UsageError: The directory cannot be written to, or an output would overwrite an image or another file that the
+            batch reads.
     """
     combinations = [(variant, content, style) for variant in variants for content in contents for style in styles]
     names = _unique(_output_name(content, style, variant) for variant, content, style in combinations)
@@ -132,10 +140,7 @@ def plan_batch(
         for (variant, content, style), name in zip(combinations, names, strict=True)
     ]
     check_writable(items[0].output)
-    inputs = {path.resolve() for path in (*contents, *styles)}
-    for item in items:
-        if item.output.resolve() in inputs:
-            raise UsageError(f"output {item.output} would overwrite an input image: choose another --output directory")
+    check_distinct([item.output for item in items], (*contents, *styles, *others))
     return items
 
 

@@ -5,15 +5,17 @@ option, and the arguments of `option` give the rest; `options_of` returns both a
 """
 
 import math
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
+from os import PathLike, fspath
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from core.byte_sizes import parse_size
 from core.errors import UsageError
 
-Kind = Literal["int", "float", "str", "choice", "size"]
+Kind = Literal["int", "float", "str", "file", "choice", "size"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,13 +24,15 @@ class Option:
 
     Attributes:
         name: Name of the field, and key in configuration files.
-        kind: Kind of the value, or of each item if `multiple`. A "size" is a number of bytes.
+        kind: Kind of the value, or of each item if `multiple`. A "size" is a number of bytes, a "file" a path or one
+            of `names`.
         group: Heading of the option in help texts and forms.
         help: Description in at most two lines.
         default: Value if the option is not given.
         multiple: Whether the value is a tuple, written as a comma-separated list.
         optional: Whether the value may be None.
         choices: Accepted values of a "choice", without None.
+        names: Values of a "file" that are not paths.
         minimum: Lower bound of an "int" or "float", inclusive.
         maximum: Upper bound of an "int" or "float", inclusive.
         metavar: Placeholder of the value in usage texts.
@@ -42,6 +46,7 @@ class Option:
     multiple: bool
     optional: bool
     choices: tuple[str, ...]
+    names: tuple[str, ...]
     minimum: float
     maximum: float
     metavar: str
@@ -64,7 +69,7 @@ class Option:
         items = [item.strip() for item in value.split(",")] if isinstance(value, str) else value
         items = items if isinstance(items, Sequence) else (items,)
         if not items or "" in items:
-            raise UsageError(f"{self.flag} is {value!r}: expected one value, or several separated by commas")
+            raise UsageError(f"{self.flag} is {_shown(value)}: expected one value, or several separated by commas")
         return tuple(self._parse_item(item) for item in items)
 
     def format(self, value: Any) -> str:
@@ -73,8 +78,8 @@ class Option:
 
     def _parse_item(self, value: Any) -> Any:
         match self.kind:
-            case "str":
-                return str(value).strip()
+            case "str" | "file":
+                return self._parse_text(value)
             case "choice":
                 return self._parse_choice(value)
             case "size":
@@ -82,28 +87,37 @@ class Option:
             case _:
                 return self._parse_number(value)
 
+    def _parse_text(self, value: Any) -> str:
+        text = fspath(value) if isinstance(value, str | PathLike) else None
+        if not isinstance(text, str) or not text.strip():
+            expected = "a text" if self.kind == "str" else ", ".join((*self.names, "or a file")).removeprefix("or ")
+            raise UsageError(f"{self.flag} is {_shown(value)}: expected {expected}")
+        return text.strip()
+
     def _parse_choice(self, value: Any) -> Any:
-        if value not in self.choices:
-            raise UsageError(f"{self.flag} is {value!r}: expected one of {', '.join(self.choices)}")
+        if not isinstance(value, str) or value not in self.choices:
+            raise UsageError(f"{self.flag} is {_shown(value)}: expected one of {', '.join(self.choices)}")
         return value
 
     def _parse_size(self, value: Any) -> int:
         try:
             return parse_size(value)
         except ValueError as error:
-            raise UsageError(f"{self.flag} is {value}: expected a size such as 6GB or 500MB, or 0") from error
+            raise UsageError(
+                f"{self.flag} is {_unquoted(value)}: expected a size such as 6GB or 500MB, or 0"
+            ) from error
 
     def _parse_number(self, value: Any) -> float:
         number = _integer(value) if self.kind == "int" else _real(value)
         if number is None or not self.minimum <= number <= self.maximum:
             whole = "whole " if self.kind == "int" else ""
-            raise UsageError(f"{self.flag} is {value}: expected a {whole}number {self._bounds()}")
+            raise UsageError(f"{self.flag} is {_unquoted(value)}: expected a {whole}number {self._bounds()}")
         return number
 
     def _bounds(self) -> str:
         if math.isinf(self.maximum):
-            return f"of at least {self.minimum:g}"
-        return f"from {self.minimum:g} to {self.maximum:g}"
+            return f"of at least {self.minimum}"
+        return f"from {self.minimum} to {self.maximum}"
 
 
 def option(
@@ -115,6 +129,7 @@ def option(
     maximum: float = math.inf,
     choices: Callable[[], Sequence[str]] | None = None,
     size: bool = False,
+    file_or: Sequence[str] | None = None,
     metavar: str = "",
 ) -> Any:
     """Return a dataclass field with its default and the description of its option.
@@ -127,6 +142,7 @@ def option(
         maximum: Upper bound of a number.
         choices: Function that returns the accepted values of a text; an annotation `Literal[...]` needs none.
         size: Whether an integer is a number of bytes, which may be given with a unit.
+        file_or: If a text is the path of a file, its values that are no paths.
         metavar: Placeholder of one value; by default it follows from the kind.
     """
     described = {
@@ -136,6 +152,7 @@ def option(
         "maximum": maximum,
         "choices": choices,
         "size": size,
+        "file_or": file_or,
         "metavar": metavar,
     }
     return field(default=default, metadata=described)
@@ -158,8 +175,11 @@ def _describe(described: Field[Any]) -> Option:
     metadata = described.metadata
     annotation, multiple, optional = _unwrapped(described.type)
     choices = tuple(metadata["choices"]()) if metadata["choices"] else _literals(annotation)
-    kind: Kind = "size" if metadata["size"] else "choice" if choices else annotation.__name__
-    metavar = metadata["metavar"] or ("|".join(choices) if choices else "TEXT" if kind == "str" else kind.upper())
+    is_file = metadata["file_or"] is not None
+    kind: Kind = "size" if metadata["size"] else "file" if is_file else "choice" if choices else annotation.__name__
+    names = tuple(metadata["file_or"] or ())
+    placeholder = {"str": "TEXT", "choice": "|".join(choices), "file": "NAME|FILE" if names else "FILE"}
+    metavar = metadata["metavar"] or placeholder.get(kind, kind.upper())
     text = metadata["help"]
     return Option(
         name=described.name,
@@ -170,6 +190,7 @@ def _describe(described: Field[Any]) -> Option:
         multiple=multiple,
         optional=optional,
         choices=choices,
+        names=names,
         minimum=metadata["minimum"],
         maximum=metadata["maximum"],
         metavar=f"{metavar}[,…]" if multiple else metavar,
@@ -208,3 +229,15 @@ def _integer(value: Any) -> int | None:
         return int(value) if whole else None
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def _shown(value: Any) -> str:
+    """Return the start of the `repr` of a value, which may be long or nested deeply."""
+    shortener = reprlib.Repr()
+    shortener.maxstring = shortener.maxother = shortener.maxlong = 100
+    return shortener.repr(value)
+
+
+def _unquoted(value: Any) -> str:
+    """Return the start of a value as text."""
+    return f"{value:.100}" if isinstance(value, str) else _shown(value)

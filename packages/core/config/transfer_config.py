@@ -4,17 +4,22 @@ The fields of `TransferConfig` are the options of the command lines and the keys
 not import PyTorch.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from core.config.options import flag_of, option, options_of
 from core.config.presets import effort_options, preset_options
 from core.config.style_losses import STYLE_LOSSES, style_loss_help, style_loss_names, style_loss_spec
 from core.errors import UsageError
-from core.network.architecture import MIN_SIDE, Pooling, canonical_layer_name, channels_of
+from core.network.architecture import MIN_SIDE, WEIGHT_SOURCES, Pooling, canonical_layer_name, channels_of
 
 DEFAULT_STRENGTH = 0.5
+
+INITIAL_IMAGES = ("matched", "content", "noise", "blend")
+"""Values of `init` that are not files."""
 
 WITHOUT_EFFECT_ON_RESULT = ("save_every", "device", "max_memory", "tile_size")
 """Options that do not change the output image, up to rounding."""
@@ -101,6 +106,7 @@ class TransferConfig:
         "oxford",
         "Network",
         "Network weights: 'oxford' (installed), 'torchvision' or 'torchvision-features' (downloaded), or a file.",
+        file_or=WEIGHT_SOURCES,
     )
     weights_preprocessing: Literal["caffe", "caffe-rgb", "torchvision"] | None = option(
         None, "Network", "Input preprocessing of a weights file that does not specify it."
@@ -110,10 +116,10 @@ class TransferConfig:
         None,
         "Network",
         "Exported feature extractor. ONNX files compute the features of the targets only, other files all features.",
-        metavar="FILE",
+        file_or=(),
     )
     objective: str | None = option(
-        None, "Network", "Exported objective that computes loss and gradient in place of PyTorch.", metavar="FILE"
+        None, "Network", "Exported objective that computes loss and gradient in place of PyTorch.", file_or=()
     )
 
     optimizer: Literal["lbfgs", "adam"] = option("lbfgs", "Optimiser", "Optimisation algorithm.")
@@ -134,6 +140,7 @@ class TransferConfig:
         "Optimiser",
         "Initial image: 'content', 'matched' (content with the colours of the style), 'noise', 'blend' "
         "(content and noise), or an image file.",
+        file_or=INITIAL_IMAGES,
     )
     blend: float = option(0.5, "Optimiser", "Fraction of noise in --init blend.", minimum=0, maximum=1)
     seed: int = option(0, "Optimiser", "Random seed of the noise.", minimum=0, maximum=2**63 - 1)
@@ -214,8 +221,6 @@ class TransferConfig:
     def _check_combinations(self) -> None:
         if self.bit_depth not in (8, 16):
             raise UsageError(f"--bit-depth is {self.bit_depth}: expected 8 or 16")
-        if not self.init:
-            raise UsageError("--init is '': expected content, matched, noise, blend, or an image file")
         if self.tile_size and not self.tileable:
             tileable = " or ".join(name for name, spec in STYLE_LOSSES.items() if spec.tileable)
             raise UsageError(
@@ -301,9 +306,20 @@ class TransferConfig:
         names = sorted((own.keys() | recorded.keys()) - set(WITHOUT_EFFECT_ON_RESULT))
         return [flag_of(name) for name in names if own.get(name) != recorded.get(name)]
 
+    @property
+    def files(self) -> dict[str, Path]:
+        """The files that options name, by the names of the options."""
+        described = (one for one in options_of(self).values() if one.kind == "file")
+        values = {one.name: (getattr(self, one.name), one.names) for one in described}
+        return {name: Path(value) for name, (value, names) in values.items() if value and value not in names}
+
     def to_dict(self) -> dict[str, Any]:
-        """Return all options as JSON values, from which `from_options` restores the configuration."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        """Return all options as JSON values, from which `from_options` restores the configuration.
+
+        Files have absolute paths, so that the values mean the same in another folder.
+        """
+        values = asdict(self) | {name: os.path.realpath(path) for name, path in self.files.items()}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def _per_layer(layers: Sequence[str], weights: Sequence[float]) -> dict[str, float]:

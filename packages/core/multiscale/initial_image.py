@@ -1,13 +1,13 @@
 """The image that the optimisation of a scale starts from."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from core.arrays import Pixels, size_of
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
+from core.files import is_file
 from core.image.color import match_colors
 from core.image.reading import read_image
 from core.image.resize import resize
@@ -46,7 +46,7 @@ def initial_image(content: Pixels, exemplars: Sequence[StyleExemplar], config: T
         noise = np.random.default_rng(config.seed).random(content.shape, dtype=np.float32)
         share = 1.0 if config.init == "noise" else config.blend
         return (1 - share) * content + share * noise
-    if not Path(config.init).is_file():
+    if not is_file(config.init):
         raise UsageError(
             f"--init is {config.init!r}, and there is no such file: expected content, matched, noise, blend, or an "
             "image file"

@@ -47,6 +47,11 @@ class Parametrization:
         return cls(content_image, luminance_only, None if everywhere else np.maximum.reduce(present), padding)
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the parameters."""
+        return (1, 1 if self.luminance_only else 3, *self.content_image.shape[2:])
+
+    @property
     def content(self) -> Pixels:
         """The content image (1, 3, H, W) as it is compared with the styles."""
         return self.to_compared(self.content_image)

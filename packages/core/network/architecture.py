@@ -22,6 +22,9 @@ ARCHITECTURES: dict[str, tuple[tuple[int, int], ...]] = {
 Pooling = Literal["max", "average"]
 """What the network does at the end of a block: the maximum, as it was trained, or the mean of 2x2 values."""
 
+WEIGHT_SOURCES = ("oxford", "torchvision", "torchvision-features")
+"""Names of the sources of weights that are not files."""
+
 MIN_SIDE = 16
 """Smallest height and width of an image: relu5_1 is behind four poolings that halve it."""
 

@@ -31,17 +31,21 @@ def read_weight_file(path: Path, arch: str) -> StoredWeights:
         UsageError: The format is unknown.
         StyleTransferError: The file is damaged.
     """
-    suffix = path.suffix.lower()
-    if suffix not in _READERS:
-        raise UsageError(f"unknown format of weight file {path}: use one of {', '.join(FORMATS)}")
+    check_format(path)
     try:
-        tensors, preprocessing = _READERS[suffix](path, arch)
+        tensors, preprocessing = _READERS[path.suffix.lower()](path, arch)
     except Exception as error:  # parsers raise exceptions of any type for a damaged file
         raise StyleTransferError(
             f"cannot read weight file {path}: it is damaged or its suffix does not match its format "
             f"({first_line(error)})"
         ) from error
     return StoredWeights(tensors, preprocessing, sha256_of(path))
+
+
+def check_format(path: Path) -> None:
+    """Raise UsageError if the suffix of a weight file names no known format."""
+    if path.suffix.lower() not in _READERS:
+        raise UsageError(f"unknown format of weight file {path}: use one of {', '.join(FORMATS)}")
 
 
 _Read = tuple[Mapping[str, Any], str | None]

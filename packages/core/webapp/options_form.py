@@ -33,11 +33,6 @@ SERVER_FILE_OPTIONS = ("save_every", "extractor", "objective")
 """Options that the page omits because they write or read files on the server."""
 MAIN_OPTIONS = ("image_size", "strength", "preserve_color")
 """Options outside the expert section."""
-CHOICES = {
-    "weights": ("oxford", "torchvision", "torchvision-features"),
-    "init": ("matched", "content", "noise", "blend"),
-}
-"""Values of options that would otherwise accept paths of files on the server."""
 LABELS = {
     "iterations": "Evaluations",
     "tv_weight": "Total variation weight",
@@ -168,7 +163,7 @@ def _widget(
 
 
 def _choices(option: Option) -> tuple[str | None, ...]:
-    choices = CHOICES.get(option.name, option.choices)
+    choices = option.choices or option.names  # the page accepts no paths of files on the server
     return (*choices, None) if choices and option.optional else choices
 
 

@@ -1,6 +1,5 @@
 """The folder of a written page: recognise it, and replace it as a whole."""
 
-import json
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -8,11 +7,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from core.errors import StyleTransferError, UsageError
 from core.files import reason
+from core.schema import check, parse_json
 
 SETTINGS_FILE = "page.json"
 """The settings that the page's scripts read; also identifies a folder as a page that may be replaced."""
+
+
+class PageSettings(Struct):
+    """The part of the settings by which a page is recognised: `files` has the checksums of its files by their paths."""
+
+    objective: dict[str, Any]
+    files: dict[str, str]
 
 
 def size_of(folder: Path) -> str:
@@ -27,11 +36,10 @@ def read_settings(folder: Path) -> Any:
         UsageError: The folder does not contain a page.
     """
     try:
-        settings = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        settings = None
-    if not isinstance(settings, dict) or not {"objective", "files"} <= settings.keys():
-        raise UsageError(f"{folder} is not a page written by python -m export web: choose another folder")
+        settings = parse_json((folder / SETTINGS_FILE).read_bytes())
+        check(settings, PageSettings)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder} is not a page written by python -m export web: choose another folder") from error
     return settings
 
 

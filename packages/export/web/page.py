@@ -14,6 +14,7 @@ from typing import Any
 
 from core.artifacts.manifest import read_manifest
 from core.config.transfer_config import TransferConfig
+from core.errors import UsageError
 from core.files import sha256_of
 from export.web.examples import copy_examples
 from export.web.folder import SETTINGS_FILE, check_replaceable, replacing_folder
@@ -37,10 +38,13 @@ def write_page(
         examples: Folder with the folders `content` and `style`, whose images the page offers. None offers none.
 
     Raises:
-        UsageError: `folder` contains other files, or an input is missing or damaged.
+        UsageError: `folder` contains other files or an input, or an input is missing or damaged.
         StyleTransferError: npm is missing or fails, or the page cannot be written. `folder` is unchanged.
     """
     check_replaceable(folder)
+    for source in (objective, runtime, examples):
+        if source is not None and folder.resolve() in (source.resolve(), *source.resolve().parents):
+            raise UsageError(f"refusing to replace {folder}, which contains the input {source}: choose another folder")
     with _existing_or_exported(objective) as artifact, replacing_folder(folder) as temporary:
         manifest = read_manifest(artifact, kind="objective")
         copy_runtime(temporary, runtime)

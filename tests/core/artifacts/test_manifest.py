@@ -12,7 +12,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from core.artifacts.manifest import Manifest, checksum_path, metadata_props, read_manifest
+from core.artifacts.manifest import MAX_MANIFEST_BYTES, Manifest, checksum_path, metadata_props, read_manifest
 from core.errors import UsageError
 from core.files import sha256_of
 
@@ -171,6 +171,24 @@ def test_read_manifest_refuses_a_manifest_of_another_format(tmp_path: Path) -> N
     assert refusal(path) == "FILE is not a file of the format in its manifest, onnx: export it again"
 
 
+def test_read_manifest_refuses_a_manifest_of_gigabytes(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "file", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("name/extra/manifest.json", b" " * (MAX_MANIFEST_BYTES + 1))
+    assert refusal(tmp_path / "file") == "FILE is damaged or incomplete: export it again"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_read_manifest_refuses_a_damaged_member(method: int, tmp_path: Path) -> None:
+    path, member = tmp_path / "file", "name/extra/manifest.json"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr(member, MANIFEST.to_json())
+    data = bytearray(path.read_bytes())
+    start = 30 + len(member)
+    data[start : start + 40] = b"\xff" * 40
+    path.write_bytes(data)
+    assert refusal(path) == "FILE is damaged or incomplete: export it again"
+
+
 def changed(**values: object) -> str:
     return json.dumps(asdict(MANIFEST) | values)
 
@@ -184,11 +202,25 @@ def changed(**values: object) -> str:
             changed(version=2),
             "the manifest in FILE has version 2 and this program reads version 1: export it again with this program",
         ),
-        (changed(kind="web"), "the manifest in FILE has an invalid kind, 'web': export it again"),
-        (changed(taps="relu1_1"), "the manifest in FILE has an invalid taps, 'relu1_1': export it again"),
-        (changed(weights={}), "the manifest in FILE has an invalid weights, {}: export it again"),
-        (changed(activation_scale=0), "the manifest in FILE has an invalid activation_scale, 0: export it again"),
-        (changed(pooling=["max"]), "the manifest in FILE has an invalid pooling, ['max']: export it again"),
+        (
+            changed(kind="web"),
+            "the manifest in FILE is invalid: Invalid enum value 'web' - at `$.kind`; export it again",
+        ),
+        (changed(arch="vgg11"), "the manifest in FILE is invalid: Invalid enum value 'vgg11' - at `$.arch`"),
+        (changed(taps="relu1_1"), "the manifest in FILE is invalid: Expected `array`, got `str` - at `$.taps`"),
+        (changed(taps=[]), "the manifest in FILE is invalid: Expected `array` of length >= 1 - at `$.taps`"),
+        (changed(taps=["relu9_1"]), "the manifest in FILE is invalid: there is no layer 'relu9_1' in vgg19"),
+        (changed(taps=["r" * 10**6]), "the manifest in FILE is invalid: Expected `str` of length <= 20"),
+        (changed(weights={}), "the manifest in FILE is invalid: weights lack source or sha256; export it again"),
+        (changed(weights={"source": 5}), "the manifest in FILE is invalid: Expected `str`, got `int` - at `$.weights"),
+        (changed(activation_scale=0), "the manifest in FILE is invalid: Expected `float` >= 0.001"),
+        (changed(activation_scale=1e300), "the manifest in FILE is invalid: Expected `float` <= 1000.0"),
+        (changed(activation_scale=float("nan")), "the manifest in FILE is invalid: Expected `float` >= 0.001"),
+        (changed(opset=True), "the manifest in FILE is invalid: Expected `int | null`, got `bool`"),
+        (changed(parity={"features": {"max_abs": []}}), "the manifest in FILE is invalid: Expected `float`"),
+        (changed(pooling=["max"]), "the manifest in FILE is invalid: Expected `str`, got `array` - at `$.pooling`"),
+        ("[" * 100_000, "the manifest in FILE is not a JSON object: export it again"),
+        (changed(version="9" * 1000), "the manifest in FILE has version '9999999999999999999 and this program reads"),
         ('{"version": 1, "kind": "extractor"}', "the manifest in FILE lacks format, arch, taps, "),
     ],
 )

@@ -51,16 +51,60 @@ def test_read_options_reads_a_run_record(tmp_path: Path) -> None:
     config = TransferConfig(image_size=99)
     night = {"pictures": [{"path": "/n.jpg"}], "weight": 2.0, "region": {"path": "/m.png"}, "crop": [1, 2, 3, 4]}
     array = {"pictures": [{"path": None}], "weight": 1.0, "region": None, "crop": None}
-    record = {"config": config.to_dict(), "content": {"path": "/a.jpg", "sha256": ""}, "styles": [night, array]}
+    record = {"config": config.to_dict(), "content": {"path": "/a.jpg", "sha256": "12ab"}, "styles": [night, array]}
     options = read_options(write(tmp_path / "run.json", json.dumps(record)))
     assert options.pop("content") == "/a.jpg"
     assert options.pop("style") == (Style(("/n.jpg",), 2.0, "/m.png", (1, 2, 3, 4)),)
+    assert options.pop("checksums") == {"/a.jpg": "12ab"}
     assert TransferConfig.from_options(options) == config
+
+
+def test_read_options_reads_the_weights_of_a_table_of_styles(tmp_path: Path) -> None:
+    file = write(tmp_path / "run.toml", 'region = "mask.png=b.jpg"\n[style]\n"a.jpg" = 2\n"b.jpg" = 0.5\n')
+    assert read_options(file) == {"style": (Style(("a.jpg",), 2.0), Style(("b.jpg",), 0.5, "mask.png"))}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(("name", "text"), [("run.toml", 'content = "é.jpg"'), ("run.json", '{"content": "é.jpg"}')])
+def test_read_options_reads_the_encodings_of_windows(name: str, text: str, encoding: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(text.encode(encoding))
+    assert read_options(tmp_path / name) == {"content": "é.jpg"}
+
+
+IMAGE = '{"path": "a.jpg", "sha256": "", "size": [9, 9]}'
 
 
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
+        ("run.toml", "content = 5", r"invalid value: Expected .*str.*, got .int. - at .\$\.content"),
+        ("run.toml", "region = 5", r"at .\$\.region"),
+        ("run.toml", "region = [5]", r"at .\$\.region\[0\]"),
+        ("run.toml", 'style = [["a.jpg"]]', r"at .\$\.style\[0\]"),
+        ("run.toml", '[style]\n"a.jpg" = "much"', r"at .\$\.style\[\.\.\.\]"),
+        ("run.toml", '[style]\n"a.jpg" = nan', r"at .\$\.style\[\.\.\.\]"),
+        ("run.toml", '[[style]]\npath = "a.jpg"', r"at .\$\.style\[0\]"),
+        ("run.toml", 'style = ""', "a style is empty"),
+        ("run.toml", 'preset = ["x"]', r"at .\$\.preset"),
+        ("run.toml", "checksums = 5", "unknown option 'checksums'"),
+        ("run.toml", "weights = 5", "--weights is 5: expected oxford, torchvision, torchvision-features, or a file"),
+        ("run.toml", "init = 1979-05-27", "--init is datetime.date"),
+        ("run.toml", "iterations = 1e400", "--iterations is inf"),
+        ("run.toml", "image-size = " + "9" * 5000, "cannot parse --config"),
+        ("run.toml", "a = " + "[" * 10_000, "nested too deeply"),
+        ("run.toml", "a" + ".a" * 10_000 + " = 1", "nested too deeply"),
+        ("run.json", '{"a": ' + "[" * 10_000 + "]" * 10_000 + "}", "nested too deeply"),
+        ("run.json", "[" * 100_000, "nested too deeply"),
+        ("run.json", '{"config": {"output": "/tmp/a.png"}}', "unknown option 'output'"),
+        ("run.json", '{"config": {"content": 5}}', "unknown option 'content'"),
+        ("run.json", '{"config": {}, "content": "a.jpg"}', r"at .\$\.content"),
+        ("run.json", '{"config": {}, "content": {"path": 5}}', r"at .\$\.content\.path"),
+        ("run.json", '{"config": {}, "styles": [5]}', r"at .\$\.styles\[0\]"),
+        ("run.json", '{"config": {}, "styles": [{"images": [], "weight": 1}]}', r"at .\$\.styles\[0\]\.images"),
+        ("run.json", f'{{"config": {{}}, "styles": [{{"images": [{IMAGE}], "weight": NaN}}]}}', r"styles\[0\]\.weight"),
+        ("run.json", f'{{"config": {{}}, "styles": [{{"images": [{IMAGE}]}}]}}', "missing required field `weight`"),
+        ("run.json", f'{{"config": {{}}, "styles": [{{"images": [{IMAGE}], "weight": 1, "crop": [1]}}]}}', r"\.crop"),
+        ("run.json", '{"config": {}, "engine": 5, "files": 5}', r"at .\$\.files"),
         ("run.toml", "image_size = = 3", "cannot parse --config"),
         ("run.toml", "color = 3", "unknown option 'color'"),
         ("run.toml", "image_size = 3", "--image-size is 3"),

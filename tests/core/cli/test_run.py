@@ -117,8 +117,12 @@ def test_resolve_paths_prefers_flags_to_the_file(
     flags = resolve_paths(content_path, [f"{style_path}:2"], None, tmp_path / "flag.png", in_file, CONFIG)
     assert (flags.content, flags.output) == (content_path, tmp_path / "flag.png")
     assert flags.styles == (Style((str(style_path),), 2.0),)
-    file = resolve_paths(None, None, None, None, in_file, CONFIG)
-    assert (file.content, file.styles, file.output) == (gradient, in_file["style"], tmp_path / "file.png")
+    file = resolve_paths(None, None, None, tmp_path / "flag.png", in_file, CONFIG)
+    assert (file.content, file.styles) == (gradient, in_file["style"])
+    with pytest.raises(
+        UsageError, match=r"names the output .*file\.png, but such a file does not choose where to write"
+    ):
+        resolve_paths(None, None, None, None, in_file, CONFIG)
 
 
 def test_resolve_paths_names_the_output_after_the_images(
@@ -145,6 +149,105 @@ def test_files_of_a_run_do_not_overwrite_each_other(
     if overwritten in files:
         with pytest.raises(UsageError, match="refusing to overwrite"):
             resolve_paths(content_path, [style], [f"{mask}=1"], output, {}, CONFIG, record=file)
+
+
+@pytest.mark.parametrize("role", ["config", "init", "weights", "extractor", "objective", "checksum"])
+def test_files_that_options_name_are_not_overwritten(
+    role: str, content_path: Path, style_path: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / ("file.png.sha256" if role == "checksum" else "file.png")
+    file.write_bytes(style_path.read_bytes())
+    option = "objective" if role == "checksum" else role
+    config = CONFIG if role == "config" else CONFIG.with_options(**{option: tmp_path / "file.png"})
+    (tmp_path / "file.png").write_bytes(style_path.read_bytes())
+    config_file = file if role == "config" else None
+    (tmp_path / "link.json").symlink_to(file)
+    for written in ({"record": file}, {"checkpoint": file}, {"record": tmp_path / "link.json"}):
+        with pytest.raises(UsageError, match="refusing to overwrite"):
+            resolve_paths(
+                content_path,
+                [str(style_path)],
+                None,
+                tmp_path / "o.png",
+                {},
+                config,
+                config_file=config_file,
+                **written,
+            )
+    paths = resolve_paths(
+        content_path, [str(style_path)], None, tmp_path / "o.png", {}, config, config_file=config_file
+    )
+    with pytest.raises(UsageError, match="refusing to overwrite"):
+        open_video(file, paths, config, 12)
+
+
+def test_the_default_output_does_not_replace_the_painting_that_is_repeated(
+    content_path: Path, style_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("-c", content_path, "-s", style_path).exit_code == 0
+    (painting,) = tmp_path.iterdir()
+    before = painting.read_bytes()
+    ran = run("--config", painting)
+    assert (ran.exit_code, painting.read_bytes()) == (2, before)
+    assert "refusing to overwrite" in ran.stderr
+
+
+def test_intermediate_images_do_not_replace_the_content_image(
+    content_path: Path, style_path: Path, tmp_path: Path
+) -> None:
+    photograph = tmp_path / "o-0002.png"
+    photograph.write_bytes(content_path.read_bytes())
+    ran = run("-c", photograph, "-s", style_path, "-o", tmp_path / "o.png", "--save-every", 2)
+    assert ran.exit_code == 2
+    assert "refusing to overwrite" in ran.stderr
+    assert photograph.read_bytes() == content_path.read_bytes()
+
+
+def test_a_run_is_repeated_with_its_initial_image_in_another_folder(
+    content_path: Path, style_path: Path, gradient: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = run("-c", content_path, "-s", style_path, "-o", "first.png", "--init", gradient.name)
+    assert ran.exit_code == 0, ran.stderr
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again = run("--config", tmp_path / "first.png", "-o", "again.png")
+    assert (again.exit_code, "Warning" in again.stderr) == (0, False), again.stderr
+    np.testing.assert_array_equal(pixels_of("again.png"), pixels_of(tmp_path / "first.png"))
+    Image.new("RGB", (30, 30), "red").save(gradient)
+    changed = run("--config", tmp_path / "first.png", "-o", "changed.png")
+    assert changed.exit_code == 0
+    assert f"Warning: {gradient} has changed since the run that --config records" in changed.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("--region nowhere.png=1", "region mask nowhere.png does not exist"),
+        ("--init nowhere.png", "--init nowhere.png does not exist"),
+        ("--weights nowhere.pth", "no weights 'nowhere.pth'"),
+        ("--weights CONTENT", "unknown format of weight file"),
+        ("--arch vgg16", "the Oxford weights are a vgg19, not a vgg16"),
+        ("--weights torchvision-features", "torchvision-features has no vgg19"),
+        ("--extractor nowhere.onnx", "there is no artifact 'nowhere.onnx'"),
+        ("--objective nowhere.onnx", "there is no artifact 'nowhere.onnx'"),
+    ],
+)
+def test_a_dry_run_names_a_file_that_the_run_would_miss(
+    option: str, sentence: str, content_path: Path, style_path: Path, tmp_path: Path
+) -> None:
+    options = option.replace("CONTENT", str(content_path)).split()
+    ran = run("-c", content_path, "-s", style_path, "-o", tmp_path / "o.png", "--dry-run", *options)
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert sentence in ran.stderr
+
+
+def test_names_are_printed_as_they_are(content_path: Path, style_path: Path, tmp_path: Path) -> None:
+    output = tmp_path / "[/b] [red]:cat:\x1b[31m.png"
+    ran = run("-c", content_path, "-s", style_path, "-o", output, "--dry-run")
+    assert ran.exit_code == 0, ran.output
+    assert f"output: {tmp_path}/[/b] [red]:cat:\\x1b[31m.png (not written" in ran.stdout
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_from_options_restores_to_dict() -> None:
             {"content_layers": ""},
             "--content-layers is '': expected one value, or several separated by commas",
         ),
-        ({"init": ""}, "--init is '': expected content, matched, noise, blend, or an image file"),
+        ({"init": ""}, "--init is '': expected matched, content, noise, blend, or a file"),
         (
             {"style_layers": "relu1_1,relu2_1", "style_weight": "1,2,3"},
             "--style-weight has 3 values for 2 layers (relu1_1, relu2_1): give one for all, or one for each",

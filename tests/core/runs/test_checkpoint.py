@@ -1,15 +1,19 @@
 """A resumed run gives the result of an uninterrupted one, bit for bit."""
 
+import hashlib
 import json
 import signal
 import subprocess
 import sys
 import time
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors import safe_open
+from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 from core import Checkpoint, Progress, TransferConfig, UsageError, stylize
@@ -162,20 +166,79 @@ def test_a_damaged_checkpoint_is_refused(
 
 
 def test_the_tensors_of_a_network_are_refused(content_path: Path, style_path: Path, tmp_path: Path) -> None:
-    from safetensors.numpy import save_file
-
     save_file({"weight": np.zeros(3, np.float32)}, tmp_path / "network.safetensors")
     with pytest.raises(UsageError, match="is not a checkpoint of this program"):
         stylize(content_path, style_path, QUICK, checkpoint=Checkpoint(tmp_path / "network.safetensors"))
 
 
 def test_a_checkpoint_of_an_older_format_is_refused(content_path: Path, style_path: Path, tmp_path: Path) -> None:
-    from safetensors.numpy import save_file
-
     metadata = {"format": "style-transfer checkpoint 3", "kept": "{}"}
     save_file({"image": np.zeros((1, 3, 2, 2), np.float32)}, tmp_path / "run", metadata)
-    with pytest.raises(UsageError, match="has format 3, and this version of the program reads format 4"):
+    with pytest.raises(UsageError, match="has format 3, and this version of the program reads format 5"):
         stylize(content_path, style_path, QUICK, checkpoint=Checkpoint(tmp_path / "run"))
+
+
+def forged(data: bytes, path: Path, change: Callable[[dict, dict], None], *, signed: bool = True) -> Path:
+    """Write a checkpoint with its state and arrays changed, with checksums that fit unless not `signed`."""
+    path.write_bytes(data)
+    with safe_open(path, framework="numpy") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        metadata = dict(file.metadata())
+    state = json.loads(metadata["state"])
+    change(state, arrays)
+    state["crc32"] = {name: zlib.crc32(np.ascontiguousarray(array).data) for name, array in arrays.items()}
+    metadata["state"] = json.dumps(state)
+    if signed:
+        metadata["sha256"] = hashlib.sha256(metadata["state"].encode()).hexdigest()
+    save_file(arrays, path, metadata)
+    return path
+
+
+def test_a_checkpoint_whose_state_was_edited_is_refused(
+    left: bytes, content_path: Path, style_path: Path, tmp_path: Path
+) -> None:
+    path = forged(left, tmp_path / "run", lambda state, arrays: state["step"].update(loss=0.0), signed=False)
+    with pytest.raises(UsageError, match="is damaged: remove it, or choose another file"):
+        stylize(content_path, style_path, QUICK, checkpoint=Checkpoint(path))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state, arrays: state.pop("scale"),
+        lambda state, arrays: state.update(scale=3),
+        lambda state, arrays: state.update(scale=0),
+        lambda state, arrays: state.update(evaluations=10**6),
+        lambda state, arrays: state.update(evaluations=1),
+        lambda state, arrays: state.update(seconds=float("nan")),
+        lambda state, arrays: state.update(seconds="long"),
+        lambda state, arrays: state.update(losses=5),
+        lambda state, arrays: state.update(losses=[{"loss": []}]),
+        lambda state, arrays: state.update(about=[]),
+        lambda state, arrays: state["about"].pop("config"),
+        lambda state, arrays: state["about"].update(styles=[5]),
+        lambda state, arrays: state["about"].update(backend=5),
+        lambda state, arrays: state["step"].update(loss=float("inf")),
+        lambda state, arrays: state["step"].update(numbers={}),
+        lambda state, arrays: state["step"].update(parts={"content": None}),
+        lambda state, arrays: state["step"]["numbers"].update(slots=[7]),
+        lambda state, arrays: state["step"]["numbers"].update(slots=[0, 0]),
+        lambda state, arrays: state["step"]["numbers"].update(StY=[[1.0]]),
+        lambda state, arrays: state["step"]["numbers"]["StY"][0].__setitem__(0, float("nan")),
+        lambda state, arrays: arrays.pop("image"),
+        lambda state, arrays: arrays.pop("gradient"),
+        lambda state, arrays: arrays.pop("s 0"),
+        lambda state, arrays: arrays.update(image=arrays["image"][..., :-1]),
+        lambda state, arrays: arrays.update(image=arrays["image"].astype(np.float64)),
+        lambda state, arrays: arrays.update(gradient=np.full_like(arrays["gradient"], np.nan)),
+    ],
+)
+def test_a_forged_checkpoint_is_refused(
+    change: Callable[[dict, dict], None], left: bytes, content_path: Path, style_path: Path, tmp_path: Path
+) -> None:
+    path = forged(left, tmp_path / "run", change)
+    with pytest.raises(UsageError, match="remove it, or choose another file"):
+        stylize(content_path, style_path, QUICK, checkpoint=Checkpoint(path))
 
 
 @pytest.mark.parametrize("every", [-1, float("nan")])

@@ -38,6 +38,7 @@ def test_paths_are_not_compared() -> None:
     [
         ({"content": IMAGE | {"sha256": "3"}}, "the content image"),
         ({"styles": []}, "the styles"),
+        ({"files": {"init": {"path": "/i.png", "sha256": "4"}}}, "files of options"),
         ({"backend": RECORD["backend"] | {"name": "onnxruntime"}}, "the backend"),
         ({"backend": RECORD["backend"] | {"weights": {}}}, "the weights"),
     ],

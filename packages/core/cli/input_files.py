@@ -1,0 +1,49 @@
+"""The files that a run reads besides its content and style images, and how they differ from those of a run record."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from core.artifacts.manifest import checksum_path
+from core.cli.config_file import CHECKSUMS
+from core.cli.errors import warn
+from core.config.transfer_config import TransferConfig
+from core.files import is_file, sha256_of
+from core.image.reading import describe_source, open_image, read_size
+from core.styles import Style
+
+
+def files_of_options(config: TransferConfig, config_file: Path | None) -> tuple[Path, ...]:
+    """Return the files that options name, those beside artifacts included, and the `--config` file if there is one."""
+    named = config.files
+    artifacts = [named[option] for option in ("extractor", "objective") if option in named]
+    beside = [checksum_path(path) for path in artifacts]
+    return *named.values(), *beside, *((config_file,) if config_file else ())
+
+
+def check_readable(styles: Sequence[Style], config: TransferConfig) -> None:
+    """Check the headers of the region masks and of the initial image.
+
+    Raises:
+        UsageError: A file is missing or not an image.
+    """
+    for mask in (style.region for style in styles):
+        if isinstance(mask, str | PathLike):
+            with open_image(mask, describe_source(mask, "region mask")):
+                pass
+    if "init" in config.files:
+        read_size(config.files["init"], name="--init")
+
+
+def warn_of_changes(from_file: Mapping[str, Any], inputs: Iterable[object]) -> None:
+    """Warn of each input that has changed since the run whose record is repeated.
+
+    Args:
+        from_file: The values of `core.cli.config_file.PATH_KEYS` in the `--config` file.
+        inputs: The files that the run reads; elements that are not paths are ignored.
+    """
+    recorded = from_file.get(CHECKSUMS, {})
+    for path in dict.fromkeys(str(source) for source in inputs if isinstance(source, str | PathLike)):
+        if path in recorded and is_file(path) and sha256_of(Path(path)) != recorded[path]:
+            warn(f"{path} has changed since the run that --config records, so the result will differ")
