@@ -19,7 +19,7 @@ from support.objectives import OPTIONS, exported_objective
 
 Exported = Callable[..., Path]
 
-# Simulates an environment with NumPy, Pillow, ONNX Runtime and Typer only.
+# Simulates an environment with NumPy, Pillow, ONNX Runtime, Typer and msgspec only.
 WITHOUT_TORCH = """
 import sys
 
@@ -78,7 +78,7 @@ def test_run_works_in_an_environment_without_torch(
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
     runtime = next(name for name in ("onnxruntime-gpu", "onnxruntime") if is_installed(name))
-    needs = [f"{name}=={version(name)}" for name in ("numpy", "pillow", "typer", runtime)]
+    needs = [f"{name}=={version(name)}" for name in ("numpy", "pillow", "typer", "msgspec", runtime)]
     installed = subprocess.run([python, "-m", "pip", "install", "-q", *needs], capture_output=True, check=False)
     if installed.returncode:
         pytest.skip("the package index is out of reach")
