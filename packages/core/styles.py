@@ -169,18 +169,50 @@ def assign_regions(styles: Sequence[Style], regions: Sequence[str]) -> tuple[Sty
     """
     assigned = list(styles)
     for region in regions:
-        mask, equals, name = region.partition("=")
-        if not (mask and equals and name):
-            raise UsageError(f"--region is {region!r}: expected MASK=STYLE, such as sky.png=starry.jpg")
-        number = next((index for index in range(len(assigned)) if name == str(index + 1)), None)
-        images = None if number is not None else Style.parse(name).images
-        matching = (index for index, style in enumerate(assigned) if number == index or style.images == images)
-        at = next((index for index in matching if assigned[index].region is None), None)
+        mask, name = _split_assignment(region, "--region")
+        at = next((index for index in _named(assigned, name) if assigned[index].region is None), None)
         if at is None:
             assigned.append(replace(Style.parse(name), region=mask))
         else:
             assigned[at] = replace(assigned[at], region=mask)
     return tuple(assigned)
+
+
+def assign_style_masks(styles: Sequence[Style], masks: Sequence[str]) -> tuple[Style, ...]:
+    """Return the styles with the style masks of `--style-mask MASK=STYLE`.
+
+    STYLE is the path of a style or its position, counted from 1; styles that only a region names come last.
+
+    Raises:
+        UsageError: A style mask is not of the form MASK=STYLE, STYLE is no style without a mask, or it has several
+            images.
+    """
+    assigned = list(styles)
+    for text in masks:
+        mask, name = _split_assignment(text, "--style-mask")
+        at = next((index for index in _named(assigned, name) if assigned[index].mask is None), None)
+        if at is None:
+            raise UsageError(
+                f"--style-mask is {text!r}, but no style without a style mask is called {name!r}: expected the path of "
+                "a style or its number, such as sky.png=1"
+            )
+        assigned[at] = replace(assigned[at], mask=mask)
+    return tuple(assigned)
+
+
+def _split_assignment(text: str, flag: str) -> tuple[str, str]:
+    mask, equals, name = text.partition("=")
+    if not (mask and equals and name):
+        raise UsageError(f"{flag} is {text!r}: expected MASK=STYLE, such as sky.png=starry.jpg")
+    return mask, name
+
+
+def _named(styles: Sequence[Style], name: str) -> list[int]:
+    """Return the indices of the styles that `name` means: a position counted from 1, or a path."""
+    if name in map(str, range(1, len(styles) + 1)):
+        return [int(name) - 1]
+    images = Style.parse(name).images
+    return [index for index, style in enumerate(styles) if style.images == images]
 
 
 def _parse_weight(text: str) -> float:

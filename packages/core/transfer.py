@@ -24,6 +24,7 @@ def transfer(
     style: flags.StylePaths = None,
     output: flags.OutputPath = None,
     region: flags.Regions = None,
+    style_mask: flags.StyleMasks = None,
     preset: flags.Preset = None,
     effort: flags.Effort = None,
     config: flags.ConfigFile = None,
@@ -49,7 +50,16 @@ def transfer(
             options, preset=preset, effort=effort, config_file=config, epochs=epochs, cuda=cuda
         )
         paths = resolve_paths(
-            content, style, region, output, in_file, resolved, record=record, checkpoint=checkpoint, config_file=config
+            content,
+            style,
+            region,
+            output,
+            in_file,
+            resolved,
+            style_masks=style_mask,
+            record=record,
+            checkpoint=checkpoint,
+            config_file=config,
         )
         if group.is_main and not quiet:
             warn_of_changes(in_file, paths.inputs)

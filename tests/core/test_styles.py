@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from core.errors import UsageError
-from core.styles import Style, StyleExemplar, as_styles, assign_regions, read_style, style_sizes
+from core.styles import Style, StyleExemplar, as_styles, assign_regions, assign_style_masks, read_style, style_sizes
 
 
 @pytest.fixture
@@ -64,6 +64,29 @@ def test_assign_regions_by_path_or_position(folder: Path) -> None:
 def test_assign_regions_accepts_two_regions_of_one_style(folder: Path) -> None:
     styles = assign_regions([Style.parse("a.png")], ["left.png=a.png", "right.png=a.png"])
     assert [style.region for style in styles] == ["left.png", "right.png"]
+
+
+def test_assign_style_masks_by_path_or_position(folder: Path) -> None:
+    styles = (Style.parse("a.png:0.7"), Style.parse("b.png"))
+    by_name = assign_style_masks(styles, ["sky.png=b.png"])
+    assert [style.mask for style in by_name] == [None, "sky.png"]
+    assert assign_style_masks(styles, ["sky.png=2"]) == by_name
+    twice = assign_regions((), ["left.png=a.png", "right.png=a.png"])
+    masked = assign_style_masks(twice, ["sky.png=a.png", "sea.png=a.png"])
+    assert [(style.region, style.mask) for style in masked] == [("left.png", "sky.png"), ("right.png", "sea.png")]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sky.png", "--style-mask is 'sky.png': expected MASK=STYLE"),
+        ("sky.png=c.png", "no style without a style mask is called 'c.png'"),
+        ("sky.png=3", "no style without a style mask is called '3'"),
+    ],
+)
+def test_assign_style_masks_refuses_other_text(text: str, message: str, folder: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        assign_style_masks([Style.parse("a.png"), Style.parse("b.png")], [text])
 
 
 def test_as_styles_accepts_every_style_source() -> None:

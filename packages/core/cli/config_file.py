@@ -15,7 +15,7 @@ from core.errors import UsageError
 from core.files import reason
 from core.image.embedded_record import read_record
 from core.runs.record import RecordedStyle, RunRecord
-from core.styles import Style, assign_regions
+from core.styles import Style, assign_regions, assign_style_masks
 
 CHECKSUMS = "checksums"
 """Key of the result of `read_options` for the SHA-256 of the files that a run record names, by their paths."""
@@ -33,6 +33,7 @@ class OtherOptions(Struct, frozen=True, kw_only=True):
     content: str | None = None
     style: str | tuple[str, ...] | dict[str, schema.Positive] = ()
     region: str | tuple[str, ...] = ()
+    style_mask: str | tuple[str, ...] = ()
     output: str | None = None
     preset: str | None = None
     effort: str | None = None
@@ -89,7 +90,7 @@ def read_options(
 
     Returns:
         Values by the names of `TransferConfig` and `PATH_KEYS`. Presets and efforts are replaced by their options, and
-        "style" is a tuple of `core.styles.Style` with their regions.
+        "style" is a tuple of `core.styles.Style` with their regions and style masks.
 
     Raises:
         UsageError: The file cannot be read or parsed, or an option in it is unknown or invalid.
@@ -164,17 +165,18 @@ def _paths_in_record(record: RunRecord) -> dict[str, Any]:
 
 def _style_of(recorded: RecordedStyle) -> Style:
     images = tuple(image.path for image in recorded.images if image.path)
-    return Style(images, recorded.weight, recorded.region and recorded.region.path, recorded.crop)
+    region, mask = (file and file.path for file in (recorded.region, recorded.mask))
+    return Style(images, recorded.weight, region, recorded.crop, mask)
 
 
 def _parse_styles(other: OtherOptions) -> tuple[Style, ...]:
-    """Parse the styles and regions of a TOML file."""
-    regions = [other.region] if isinstance(other.region, str) else other.region
+    """Parse the styles, regions and style masks of a TOML file."""
+    regions, masks = ([values] if isinstance(values, str) else values for values in (other.region, other.style_mask))
     if isinstance(other.style, dict):
         parsed = [replace(Style.parse(path), weight=weight) for path, weight in other.style.items()]
     else:
         parsed = [Style.parse(text) for text in ([other.style] if isinstance(other.style, str) else other.style)]
-    return assign_regions(parsed, regions)
+    return assign_style_masks(assign_regions(parsed, regions), masks)
 
 
 def _require_absent(flags: Mapping[str, Any], name: str, other_flag: str) -> None:

@@ -23,14 +23,15 @@ def files_of_options(config: TransferConfig, config_file: Path | None) -> tuple[
 
 
 def check_readable(styles: Sequence[Style], config: TransferConfig) -> None:
-    """Check the headers of the region masks and of the initial image.
+    """Check the headers of the masks and of the initial image.
 
     Raises:
         UsageError: A file is missing or not an image.
     """
-    for mask in (style.region for style in styles):
+    masks = [(mask, kind) for style in styles for mask, kind in ((style.region, "region"), (style.mask, "style"))]
+    for mask, kind in masks:
         if isinstance(mask, str | PathLike):
-            with open_image(mask, describe_source(mask, "region mask")):
+            with open_image(mask, describe_source(mask, f"{kind} mask")):
                 pass
     if "init" in config.files:
         read_size(config.files["init"], name="--init")

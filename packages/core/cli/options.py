@@ -41,6 +41,15 @@ Regions = Annotated[
         show_default=False,
     ),
 ]
+StyleMasks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--style-mask",
+        metavar="MASK=STYLE",
+        help="Use only the part of STYLE, a file or the number of a --style, where MASK is white. Repeatable.",
+        show_default=False,
+    ),
+]
 OutputPath = Annotated[
     Path | None,
     typer.Option(

@@ -27,7 +27,7 @@ from core.runs.checkpoint import Checkpoint
 from core.runs.progress import Progress, Result
 from core.runs.record import write_record
 from core.style_transfer import stylize
-from core.styles import Style, assign_regions, style_sizes
+from core.styles import Style, assign_regions, assign_style_masks, style_sizes
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class RunPaths:
 
     @property
     def inputs(self) -> tuple[ImageSource | None, ...]:
-        """All files that the run reads, and None for a style without a region."""
-        images = (source for style in self.styles for source in (*style.images, style.region))
+        """All files that the run reads, and None for a style without a region or without a style mask."""
+        images = (source for style in self.styles for source in (*style.images, style.region, style.mask))
         return self.content, *images, *self.others
 
     @property
@@ -67,14 +67,16 @@ def resolve_paths(
     from_file: Mapping[str, Any],
     config: TransferConfig,
     *,
+    style_masks: Sequence[str] | None = None,
     record: Path | None = None,
     checkpoint: Path | None = None,
     config_file: Path | None = None,
 ) -> RunPaths:
     """Return the paths of a run, and check that it can use them.
 
-    `--content` and `--style` override the `--config` file. The regions of the command line are assigned to the chosen
-    styles. All files to write come from the command line only: a file that somebody else made must not choose them.
+    `--content` and `--style` override the `--config` file. The regions and style masks of the command line are
+    assigned to the chosen styles. All files to write come from the command line only: a file that somebody else made
+    must not choose them.
 
     Args:
         content: The flag `--content`.
@@ -83,6 +85,7 @@ def resolve_paths(
         output: The flag `--output`.
         from_file: The paths in the `--config` file.
         config: Decides the size and the bit depth of the output.
+        style_masks: The flags `--style-mask`, each MASK=STYLE.
         record: The flag `--record`.
         checkpoint: The flag `--checkpoint`.
         config_file: The flag `--config`.
@@ -95,9 +98,8 @@ def resolve_paths(
     if content is None:
         raise UsageError("no content image is given: add --content FILE")
     content = Path(content)
-    chosen = assign_regions(
-        [Style.parse(text) for text in styles] if styles else from_file.get("style", ()), regions or ()
-    )
+    given = [Style.parse(text) for text in styles] if styles else from_file.get("style", ())
+    chosen = assign_style_masks(assign_regions(given, regions or ()), style_masks or ())
     if not chosen:
         raise UsageError("no style image is given: add --style FILE")
     if output is None and "output" in from_file:

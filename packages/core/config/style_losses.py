@@ -116,7 +116,7 @@ register_style_loss(
     StyleLossSpec(
         name="wasserstein",
         implementation="core.objective.wasserstein:WassersteinLoss",
-        help="Wasserstein distance of the means and covariances",
+        help="Wasserstein distance of means and covariances",
         tileable=True,
         activation_power=2,
         statistic_size=lambda channels: channels * (channels + 1),
@@ -126,7 +126,7 @@ register_style_loss(
     StyleLossSpec(
         name="sliced-wasserstein",
         implementation="core.objective.sliced_wasserstein:SlicedWassersteinLoss",
-        help="sliced Wasserstein distance of the full distributions, slower",
+        help="that of full distributions, slower",
         tileable=False,
         activation_power=2,
     )
@@ -135,7 +135,7 @@ register_style_loss(
     StyleLossSpec(
         name="nearest",
         implementation="core.objective.nearest:NearestLoss",
-        help="the features that are nearest in the style",
+        help="nearest features of the style",
         tileable=True,
         activation_power=2,
         layer_weight=lambda channels: 16,

@@ -222,9 +222,10 @@ class TransferConfig:
         if self.bit_depth not in (8, 16):
             raise UsageError(f"--bit-depth is {self.bit_depth}: expected 8 or 16")
         if self.tile_size and not self.tileable:
-            tileable = " or ".join(name for name, spec in STYLE_LOSSES.items() if spec.tileable)
+            *others, last = (name for name, spec in STYLE_LOSSES.items() if spec.tileable)
             raise UsageError(
-                f"--style-loss {self.style_loss} needs the whole image at once: remove --tile-size, or use {tileable}"
+                f"--style-loss {self.style_loss} needs the whole image at once: remove --tile-size, or use "
+                f"{', '.join(others)} or {last}"
             )
         if 0 < self.tile_size < MIN_SIDE:
             raise UsageError(f"--tile-size is {self.tile_size}: expected at least {MIN_SIDE}, or 0 for automatic")

@@ -49,12 +49,13 @@ class RecordedStyle(Struct, frozen=True, kw_only=True):
     weight: schema.Positive
     region: RecordedFile | None = None
     crop: tuple[schema.Count, schema.Count, schema.Count, schema.Count] | None = None
+    mask: RecordedFile | None = None
 
     @property
     def identity(self) -> object:
         """What is equal for two styles of the same images."""
-        region = self.region and self.region.identity
-        return [image.identity for image in self.images], self.weight, region, self.crop
+        region, mask = (file and file.identity for file in (self.region, self.mask))
+        return [image.identity for image in self.images], self.weight, region, self.crop, mask
 
 
 class RecordedBackend(Struct, frozen=True, kw_only=True):
@@ -95,7 +96,7 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     @property
     def checksums(self) -> dict[str, str]:
         """The SHA-256 of each file that the run read, by its path."""
-        images = [image for style in self.styles for image in (*style.images, style.region)]
+        images = [image for style in self.styles for image in (*style.images, style.region, style.mask)]
         files = [file for file in (self.content, *images, *self.files.values()) if file is not None]
         return {file.path: file.sha256 for file in files if file.path and file.sha256}
 
@@ -225,16 +226,17 @@ def _describe_image(source: ImageSource, pixels: Pixels) -> dict[str, Any]:
 
 
 def _describe_style(style: Style, exemplar: StyleExemplar) -> dict[str, Any]:
-    region = None
-    if style.region is not None and exemplar.mask is not None:
-        region = _describe_image(style.region, exemplar.mask)
+    masks = {"region": (style.region, exemplar.mask), "mask": (style.mask, exemplar.style_mask)}
     return {
         "images": [
             _describe_image(source, pixels) for source, pixels in zip(style.images, exemplar.images, strict=True)
         ],
         "weight": style.weight,
-        "region": region,
         "crop": style.crop,
+        **{
+            name: None if source is None or pixels is None else _describe_image(source, pixels)
+            for name, (source, pixels) in masks.items()
+        },
     }
 
 

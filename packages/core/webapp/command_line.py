@@ -10,11 +10,12 @@ from core.config.transfer_config import TransferConfig
 
 @dataclass(frozen=True)
 class StyleFile:
-    """File name of a style image, its weight, and the file name of its region mask."""
+    """File name of a style image, its weight, and the file names of its region mask and of its style mask."""
 
     name: str
     weight: float = 1.0
     mask: str | None = None
+    style_mask: str | None = None
 
 
 def command_line(content: str, styles: Sequence[StyleFile], config: TransferConfig, output: str) -> str:
@@ -26,6 +27,7 @@ def command_line(content: str, styles: Sequence[StyleFile], config: TransferConf
         words += ["--style", f"{style.name}:{style.weight!r}" if weighted else style.name]
     for style in styles:
         words += ["--region", f"{style.mask}={style.name}"] if style.mask else []
+        words += ["--style-mask", f"{style.style_mask}={style.name}"] if style.style_mask else []
     for option in options_of(config).values():
         value = getattr(config, option.name)
         if value != option.default:

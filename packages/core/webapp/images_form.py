@@ -1,4 +1,4 @@
-"""Widgets for the input images: content image, style images, and the region masks of the styles."""
+"""Widgets for the input images: content image, style images, and the masks of the styles."""
 
 import hashlib
 import re
@@ -41,7 +41,7 @@ def choose_content(session: SessionDir) -> UploadedImage | None:
 
 
 def choose_styles(session: SessionDir, content: UploadedImage | None) -> list[StyleChoice]:
-    """Show the widgets for the style images; return the readable ones with their weights and region masks."""
+    """Show the widgets for the style images; return the readable ones with their weights and masks."""
     st.subheader("Style images", anchor=False)
     uploads = st.file_uploader(
         "Upload style images", type="image", key="styles", label_visibility="collapsed", accept_multiple_files=True
@@ -89,30 +89,36 @@ def _thumbnail(sample: Path) -> str:
 def _choose_style_settings(
     session: SessionDir, content: UploadedImage | None, image: UploadedImage, *, only: bool
 ) -> StyleChoice:
-    """Show a style image with its region mask and, unless it is the `only` one, its weight."""
+    """Show a style image with its masks and, unless it is the `only` one, its weight."""
     with st.container(border=not only):
         st.image(image.display_image, width=CHOSEN_WIDTH if only else CHOSEN_WIDTH // 2, alt=image.name)
         weight = 1.0
         if not only:
             weight = st.slider(f"Weight of {image.path.name}", 0.05, 1.0, 1.0, 0.05, key=f"weight {image.path}")
-        if content is None:
-            return StyleChoice(image, weight, None)
-        with st.expander("Restrict to a region of the content image"):
-            return StyleChoice(image, weight, _choose_mask(session, content, image))
+        mask = None
+        if content is not None:
+            with st.expander("Restrict to a region of the content image"):
+                mask = _choose_mask(session, "region", content, image, "Region mask, white where the style applies")
+        with st.expander("Use only a part of the style image"):
+            style_mask = _choose_mask(session, "style", image, image, "Style mask, white where the style image counts")
+        return StyleChoice(image, weight, mask, style_mask)
 
 
-def _choose_mask(session: SessionDir, content: UploadedImage, style: UploadedImage) -> UploadedImage | None:
-    key, kind = f"mask {content.path} {style.path}", "region mask"
-    upload = st.file_uploader("Region mask, white where the style applies", type="image", key=f"{key} file")
+def _choose_mask(
+    session: SessionDir, kind: Literal["region", "style"], masked: UploadedImage, style: UploadedImage, label: str
+) -> UploadedImage | None:
+    """Show an upload and a canvas for a mask of the image `masked`, which belongs to a style; return the mask."""
+    key = f"{kind} mask {masked.path} {style.path}"
+    upload = st.file_uploader(label, type="image", key=f"{key} file")
     try:
         if upload:
-            mask = session.add(f"{key} {upload.file_id}", upload.name, upload.getvalue, kind)
+            mask = session.add(f"{key} {upload.file_id}", upload.name, upload.getvalue, f"{kind} mask")
             st.image(mask.display_image, width=CHOSEN_WIDTH, alt=mask.name)
             return mask
-        st.caption("or draw the region with mouse or finger")
-        if drawn := draw_mask(content.display_image, key=key):
+        st.caption("or draw it with mouse or finger")
+        if drawn := draw_mask(masked.display_image, key=key):
             checksum = hashlib.sha256(drawn).hexdigest()
-            return session.add(f"{key} {checksum}", f"{style.path.stem}-region.png", lambda: drawn, kind)
+            return session.add(f"{key} {checksum}", f"{style.path.stem}-{kind}.png", lambda: drawn, f"{kind} mask")
     except UsageError as error:
         st.error(str(error))
     return None

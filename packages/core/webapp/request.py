@@ -25,11 +25,17 @@ MAX_OUTPUT_SIDE = 4096
 
 @dataclass(frozen=True, eq=False)
 class StyleChoice:
-    """A style image, its weight relative to the other styles, and its region mask."""
+    """A style image, its weight relative to the other styles, its region mask, and its style mask."""
 
     image: UploadedImage
     weight: float
     mask: UploadedImage | None
+    style_mask: UploadedImage | None = None
+
+    @property
+    def masks(self) -> tuple[UploadedImage, ...]:
+        """The masks that the style has."""
+        return tuple(mask for mask in (self.mask, self.style_mask) if mask)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +63,13 @@ class TransferRequest:
     def command(self, suffix: str) -> str:
         """Return the command line that computes the same result."""
         styles = [
-            StyleFile(style.image.name, style.weight, style.mask.name if style.mask else None) for style in self.styles
+            StyleFile(
+                style.image.name,
+                style.weight,
+                style.mask.name if style.mask else None,
+                style.style_mask.name if style.style_mask else None,
+            )
+            for style in self.styles
         ]
         return command_line(self.content.name, styles, self.config, f"{self.stem}.{suffix}")
 
@@ -80,9 +92,17 @@ def submit_request(
         StyleTransferError: The queue is full.
     """
     _check_output_size(content, config)
-    masks = [style.mask for style in styles if style.mask]
+    masks = [mask for style in styles for mask in style.masks]
     names = _names_by_path([content, *(style.image for style in styles), *masks])
-    sources = [Style((style.image.path,), style.weight, style.mask.path if style.mask else None) for style in styles]
+    sources = [
+        Style(
+            (style.image.path,),
+            style.weight,
+            style.mask.path if style.mask else None,
+            mask=style.style_mask.path if style.style_mask else None,
+        )
+        for style in styles
+    ]
 
     def task(callback: Callback, _session: SessionDir = session) -> Result:  # the reference preserves the image files
         result = stylize(content.path, sources, config, callback=callback)

@@ -112,7 +112,7 @@ def _show_downloads(request: TransferRequest, record: Mapping[str, Any]) -> None
         )  # fmt: skip
         record_json = json.dumps(record, indent=1) + "\n"
         st.download_button("Download run record", record_json, f"{request.stem}.json", on_click="ignore")
-        for mask in (style.mask for style in request.styles if style.mask):
+        for mask in (mask for style in request.styles for mask in style.masks):
             st.download_button(f"Download {mask.name}", mask.path.read_bytes(), mask.name, on_click="ignore")
     with st.expander("Command line for the same result"):
         st.code(request.command(suffix), language="bash", wrap_lines=True)

@@ -45,13 +45,14 @@ def test_run_is_repeated_from_the_record_in_its_output(
 ) -> None:
     output, again = tmp_path / "output.png", tmp_path / "again.png"
     styles = ("--style", f"{style_path}:0.7", "--style", f"{gradient}@5,5,40,30:0.3", "--region", f"{mask}=2")
+    styles += ("--style-mask", f"{mask}=1", "--style-mask", f"{gradient}=2")
     options = ("--strength", "0.4", "--style-scale", "1.5", "--preserve-color", "match")
     first = run("--content", content_path, *styles, *options, "-o", output)
     assert first.exit_code == 0, first.stderr
     recorded = read_options(output)
     assert recorded["style"] == (
-        Style((str(style_path),), 0.7),
-        Style((str(gradient),), 0.3, str(mask), (5, 5, 40, 30)),
+        Style((str(style_path),), 0.7, mask=str(mask)),
+        Style((str(gradient),), 0.3, str(mask), (5, 5, 40, 30), str(gradient)),
     )
     assert (recorded["strength"], recorded["style_scale"], recorded["preserve_color"]) == (0.4, 1.5, "match")
     assert run("--config", output, "-o", again).exit_code == 0
@@ -74,10 +75,11 @@ def test_run_takes_styles_and_a_region_from_a_file(
 ) -> None:
     (tmp_path / "run.toml").write_text(
         f'content = "{content_path}"\nstyle = ["{style_path}:2", "{gradient}"]\nregion = "{mask}={gradient}"\n'
+        f'style_mask = ["{mask}=1"]\n'
     )
     assert run("--config", tmp_path / "run.toml", "-o", tmp_path / "output.png").exit_code == 0
     assert read_options(tmp_path / "output.png")["style"] == (
-        Style((str(style_path),), 2.0),
+        Style((str(style_path),), 2.0, mask=str(mask)),
         Style((str(gradient),), 1.0, str(mask)),
     )
 
@@ -225,6 +227,7 @@ def test_a_run_is_repeated_with_its_initial_image_in_another_folder(
     ("option", "sentence"),
     [
         ("--region nowhere.png=1", "region mask nowhere.png does not exist"),
+        ("--style-mask nowhere.png=1", "style mask nowhere.png does not exist"),
         ("--init nowhere.png", "--init nowhere.png does not exist"),
         ("--weights nowhere.pth", "no weights 'nowhere.pth'"),
         ("--weights CONTENT", "unknown format of weight file"),
@@ -258,6 +261,8 @@ def test_names_are_printed_as_they_are(content_path: Path, style_path: Path, tmp
         ("-s STYLE@0,0,999,10", "999"),
         ("-s STYLE --region MASK", "expected MASK=STYLE"),
         ("-s STYLE --region nowhere.png=STYLE", "nowhere.png does not exist"),
+        ("-s STYLE --style-mask nowhere.png=STYLE", "nowhere.png does not exist"),
+        ("-s STYLE --style-mask nowhere.png=other.png", "no style without a style mask is called 'other.png'"),
         ("-s STYLE --strength 2", "--strength is 2: expected a number from 0 to 1"),
         ("-s STYLE --preserve-color hue", "expected one of none, luminance, match"),
         ("", "no style image is given: add --style FILE"),

@@ -28,7 +28,7 @@ def test_a_registered_loss_is_an_option(registry: dict[str, StyleLossSpec]) -> N
     config = TransferConfig(style_loss="toy")
     assert not config.tileable
     described = options_of(TransferConfig)["style_loss"]
-    assert described.choices == ("gram", "wasserstein", "sliced-wasserstein", "toy")
+    assert described.choices == ("gram", "wasserstein", "sliced-wasserstein", "nearest", "toy")
     assert "'toy' (mean activations)" in described.help
     with pytest.raises(UsageError, match="--style-loss toy needs the whole image at once: remove --tile-size"):
         config.with_options(tile_size=64)

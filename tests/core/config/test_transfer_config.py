@@ -40,10 +40,13 @@ def test_from_options_restores_to_dict() -> None:
         ({"tile_size": 8}, "--tile-size is 8: expected at least 16, or 0 for automatic"),
         (
             {"style_loss": "sliced-wasserstein", "tile_size": 64},
-            "--style-loss sliced-wasserstein needs the whole image at once: remove --tile-size, or use gram or "
-            "wasserstein",
+            "--style-loss sliced-wasserstein needs the whole image at once: remove --tile-size, or use gram, "
+            "wasserstein or nearest",
         ),
-        ({"style_loss": "mean"}, "--style-loss is 'mean': expected one of gram, wasserstein, sliced-wasserstein"),
+        (
+            {"style_loss": "mean"},
+            "--style-loss is 'mean': expected one of gram, wasserstein, sliced-wasserstein, nearest",
+        ),
         (
             {"objective": "a.onnx", "max_memory": "1GB"},
             "--objective computes the whole image at once: remove --tile-size and --max-memory, or --objective",

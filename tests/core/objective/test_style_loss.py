@@ -115,9 +115,11 @@ def test_position_targets_are_computed_anew_at_every_scale(
     seen = []
     position_targets = NearestLoss.position_targets
 
-    def recorded(self: NearestLoss, styles: list, content: LayerFeatures, image: LayerFeatures) -> LayerFeatures:
+    def recorded(
+        self: NearestLoss, styles: list, content: LayerFeatures, image: LayerFeatures, style_mask: None
+    ) -> LayerFeatures:
         seen.append((content["relu1_1"], image["relu1_1"]))
-        return position_targets(self, styles, content, image)
+        return position_targets(self, styles, content, image, style_mask)
 
     monkeypatch.setattr(NearestLoss, "position_targets", recorded)
     config = TransferConfig(style_loss="nearest", scales=2, init="content", **SMALL)

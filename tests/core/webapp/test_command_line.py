@@ -35,11 +35,12 @@ def test_command_line_contains_every_option_exactly(preset: str, tmp_path: Path)
 
 
 def test_command_line_is_quoted_and_names_every_image() -> None:
-    styles = [StyleFile("o'er.png", 0.5), StyleFile("b c.jpg", 1 / 3, "b region.png")]
+    styles = [StyleFile("o'er.png", 0.5), StyleFile("b c.jpg", 1 / 3, "b region.png", "b part.png")]
     line = command_line("$HOME.jpg", styles, TransferConfig(), "out.png")
     assert shlex.split(line) == [
         "python", "-m", "core.transfer", "--content", "$HOME.jpg", "--style", "o'er.png:0.5",
-        "--style", "b c.jpg:0.3333333333333333", "--region", "b region.png=b c.jpg", "--output", "out.png",
+        "--style", "b c.jpg:0.3333333333333333", "--region", "b region.png=b c.jpg",
+        "--style-mask", "b part.png=b c.jpg", "--output", "out.png",
     ]  # fmt: skip
     printed = subprocess.run(["sh", "-c", f"printf '%s\\n' {line}"], capture_output=True, text=True, check=True)
     assert printed.stdout.splitlines() == shlex.split(line)

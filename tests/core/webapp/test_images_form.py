@@ -122,10 +122,21 @@ def test_styles_beyond_the_limit_are_reported_and_left_out(test: Any) -> None:
 
 def test_region_masks_need_a_content_image(test: Any) -> None:
     upload(test, "styles", ("red.png", png("red")))
-    assert not test.expander
+    assert [expander.label for expander in test.expander] == ["Use only a part of the style image"]
     upload(test, "content", ("gray.png", png("gray")))
-    assert [expander.label for expander in test.expander] == ["Restrict to a region of the content image"]
+    assert [expander.label for expander in test.expander] == [
+        "Restrict to a region of the content image",
+        "Use only a part of the style image",
+    ]
     mask_uploader = next(uploader for uploader in test.file_uploader if uploader.label.startswith("Region mask"))
     upload(test, mask_uploader.key, ("mask.png", png("white")))
     (style,) = test.session_state["chosen"][1]
-    assert (style.mask.name, style.mask.size) == ("mask.png", (40, 30))
+    assert (style.mask.name, style.mask.size, style.style_mask) == ("mask.png", (40, 30), None)
+
+
+def test_a_style_mask_is_a_part_of_the_style_image(test: Any) -> None:
+    upload(test, "styles", ("red.png", png("red")))
+    mask_uploader = next(uploader for uploader in test.file_uploader if uploader.label.startswith("Style mask"))
+    upload(test, mask_uploader.key, ("part.png", png("white")))
+    (style,) = test.session_state["chosen"][1]
+    assert (style.mask, style.style_mask.name) == (None, "part.png")

@@ -22,10 +22,17 @@ def add(session: SessionDir, path: Path, name: str = "") -> UploadedImage:
     return session.add(name or path.name, name or path.name, path.read_bytes, "image")
 
 
-def submit(content: Path, style: Path, mask: Path | None = None, config: TransferConfig = SHORT) -> TransferRequest:
+def submit(
+    content: Path,
+    style: Path,
+    mask: Path | None = None,
+    config: TransferConfig = SHORT,
+    style_mask: Path | None = None,
+) -> TransferRequest:
     """Submit a request and run its job."""
     queue, session = JobQueue(), SessionDir()
-    choice = StyleChoice(add(session, style), 1.0, add(session, mask) if mask else None)
+    region, part = (add(session, path) if path else None for path in (mask, style_mask))
+    choice = StyleChoice(add(session, style), 1.0, region, part)
     request = submit_request(queue, session, add(session, content), [choice], config)
     queue.run_next()
     assert request.job.state == "finished", request.job.error
@@ -71,13 +78,15 @@ def test_comparison_shows_both_images_at_the_size_of_the_result(
     assert before.size == after.size == (32, 21)
 
 
-def test_command_names_the_images_the_mask_and_the_output(
+def test_command_names_the_images_the_masks_and_the_output(
     tiny_vgg: None, content_path: Path, style_path: Path, mask_path: Path
 ) -> None:
-    command = submit(content_path, style_path, mask_path).command("jpg")
+    part = mask_path.with_name("part.png")
+    part.write_bytes(mask_path.read_bytes())
+    command = submit(content_path, style_path, mask_path, style_mask=part).command("jpg")
     assert command == (
-        "python -m core.transfer --content cup.png --style night.jpg --region left.png=night.jpg --image-size 32 "
-        "--strength 0.5 --iterations 2 --output cup-night.jpg"
+        "python -m core.transfer --content cup.png --style night.jpg --region left.png=night.jpg "
+        "--style-mask part.png=night.jpg --image-size 32 --strength 0.5 --iterations 2 --output cup-night.jpg"
     )
 
 
