@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.network.weights import load_weights
-from export.command_line import format_of, manifest_table
+from export.command_line import check_outputs, format_of, manifest_table
 from export.io_spec import extractor_inputs, extractor_outputs, flatten
 from export.manifests import new_manifest
 
@@ -24,6 +25,15 @@ def test_format_of_refuses_other_suffixes() -> None:
     assert str(caught.value) == (
         "cannot infer the format from the name e.model: add --format, or end it in .pt, .onnx, .pt2"
     )
+
+
+@pytest.mark.parametrize("weights", ["e.onnx", "e.onnx.sha256"])
+def test_check_outputs_protects_the_weights_from_the_artifact_and_its_checksum(weights: str, tmp_path: Path) -> None:
+    (tmp_path / weights).touch()
+    config = TransferConfig(weights=tmp_path / weights)
+    with pytest.raises(UsageError, match=rf"refusing to overwrite .*{weights}"):
+        check_outputs(tmp_path / "e.onnx", config)
+    check_outputs(tmp_path / "other.onnx", config)
 
 
 def test_manifest_table_omits_empty_fields(tiny_vgg: None) -> None:

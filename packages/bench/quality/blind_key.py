@@ -25,7 +25,7 @@ class Key:
         """Write a header with the programs, and a line for each sheet with their letters, separated by tabs."""
         rows = [(SHEET, *self.programs), *((sheet, letter, other(letter)) for sheet, letter in self.letters.items())]
         with replacing(path) as temporary:
-            temporary.write_text("".join("\t".join(row) + "\n" for row in rows))
+            temporary.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> "Key":

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from core.errors import UsageError
 from core.files import reason
+from core.schema import decode_text
 
 
 def read_lines(path: Path, what: str, hint: str = "") -> list[str]:
@@ -13,7 +14,7 @@ def read_lines(path: Path, what: str, hint: str = "") -> list[str]:
         UsageError: The file cannot be read, or is not a text file.
     """
     try:
-        return path.read_text().splitlines()
+        return decode_text(path.read_bytes()).splitlines()
     except OSError as error:
         raise UsageError(f"cannot read {what} {path}: {reason(error)}") from error
     except UnicodeDecodeError as error:

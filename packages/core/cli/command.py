@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperCommand
 
 from core.cli.errors import report_errors
-from core.cli.terminal import escape_unencodable
+from core.cli.terminal import escape_unencodable, plain
 from core.distributed import SINGLE_PROCESS, ProcessGroup, process_group
 from core.errors import UsageError
 
@@ -49,6 +49,8 @@ class Command(TyperCommand):
         try:
             return super().make_context(*args, **kwargs)
         except Exception as error:  # a Click error, which Typer's own copy of Click has under another name
+            if hasattr(error, "message"):
+                error.message = plain(error.message)  # names that a pattern of the shell matched
             if ProcessGroup.of(os.environ) == SINGLE_PROCESS or not hasattr(error, "format_message"):
                 raise
             with report_errors(), process_group():

@@ -43,6 +43,16 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("name", ["sheets", "blind"])
+def test_run_quality_refuses_inputs_that_its_sheets_would_replace(name: str, inputs: Path, tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    shrunk(inputs / "photos" / "cat.png", tmp_path / name / "cat.png")
+    before = (tmp_path / name / "cat.png").read_bytes()
+    with pytest.raises(UsageError, match=r"refusing to overwrite .*cat\.png, an input in the folder of the results"):
+        run_quality(tmp_path / name, inputs / "paintings", tmp_path, size=SIZE, transfer=Transfers())
+    assert (tmp_path / name / "cat.png").read_bytes() == before
+
+
 @pytest.fixture(scope="module")
 def run_in(inputs: Path) -> Callable[..., QualityRun]:
     def run(folder: Path, transfers: Transfers, **options: object) -> QualityRun:

@@ -101,3 +101,28 @@ def test_cleared_pairs_have_no_influence() -> None:
 @pytest.mark.parametrize(("shape", "channels"), [((1, 3, 4, 5), 3), ((1, 1, 4, 5), 1), ((50,), 1), ((1, 3), 1)])
 def test_color_channels(shape: tuple[int, ...], channels: int) -> None:
     assert color_channels(shape) == channels
+
+
+@pytest.mark.parametrize("count", [2, 3, 6])
+@pytest.mark.parametrize("size", [1, 2, 4, 7])
+def test_a_history_is_restored_with_another_size_from_its_newest_pairs(size: int, count: int) -> None:
+    """A run may resume with less memory, or with more, and so with another number of pairs."""
+    stored, expected = LBFGSHistory(4), LBFGSHistory(size)
+    pairs = curvature_pairs(count)
+    for s, y in pairs:
+        stored.add(s, y)
+    for s, y in pairs[-min(size, 4) :]:
+        expected.add(s, y)
+    restored = LBFGSHistory(size)
+    restored.restore({name: array.copy() for name, array in stored.arrays().items()}, stored.numbers())
+    gradient, free = pairs[0][0], np.ones(SHAPE, bool)
+    assert len(restored) == len(expected)
+    np.testing.assert_allclose(
+        restored.inverse_hessian_product(gradient, free), expected.inverse_hessian_product(gradient, free), rtol=1e-10
+    )
+    extra = curvature_pairs(count + 1)[-1]
+    for history in (restored, expected):
+        history.add(*extra)
+    np.testing.assert_allclose(
+        restored.inverse_hessian_product(gradient, free), expected.inverse_hessian_product(gradient, free), rtol=1e-10
+    )

@@ -178,28 +178,32 @@ def test_a_checkpoint_of_an_older_format_is_refused(content_path: Path, style_pa
         stylize(content_path, style_path, QUICK, checkpoint=Checkpoint(tmp_path / "run"))
 
 
-def forged(data: bytes, path: Path, change: Callable[[dict, dict], None], *, signed: bool = True) -> Path:
-    """Write a checkpoint with its state and arrays changed, with checksums that fit unless not `signed`."""
+def resume_forged(data: bytes, path: Path, change: Callable[[dict, dict], object], *, signed: bool = True) -> None:
+    """Resume a run from its checkpoint with the state and the arrays changed, with checksums that fit if `signed`."""
     path.write_bytes(data)
     with safe_open(path, framework="numpy") as file:
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
         metadata = dict(file.metadata())
     state = json.loads(metadata["state"])
+    about, shape = dict(state["about"]), arrays["image"].shape
     change(state, arrays)
     state["crc32"] = {name: zlib.crc32(np.ascontiguousarray(array).data) for name, array in arrays.items()}
     metadata["state"] = json.dumps(state)
     if signed:
         metadata["sha256"] = hashlib.sha256(metadata["state"].encode()).hexdigest()
     save_file(arrays, path, metadata)
-    return path
+    saved = Checkpoint(path).open(QUICK, {name: about[name] for name in ("content", "styles", "files", "backend")}, 2)
+    assert saved is not None
+    saved.read_step(shape)
 
 
-def test_a_checkpoint_whose_state_was_edited_is_refused(
-    left: bytes, content_path: Path, style_path: Path, tmp_path: Path
-) -> None:
-    path = forged(left, tmp_path / "run", lambda state, arrays: state["step"].update(loss=0.0), signed=False)
+def test_a_checkpoint_without_changes_is_accepted(left: bytes, tmp_path: Path) -> None:
+    resume_forged(left, tmp_path / "run", lambda state, arrays: None)
+
+
+def test_a_checkpoint_whose_state_was_edited_is_refused(left: bytes, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is damaged: remove it, or choose another file"):
-        stylize(content_path, style_path, QUICK, checkpoint=Checkpoint(path))
+        resume_forged(left, tmp_path / "run", lambda state, arrays: state["step"].update(loss=0.0), signed=False)
 
 
 @pytest.mark.parametrize(
@@ -233,12 +237,9 @@ def test_a_checkpoint_whose_state_was_edited_is_refused(
         lambda state, arrays: arrays.update(gradient=np.full_like(arrays["gradient"], np.nan)),
     ],
 )
-def test_a_forged_checkpoint_is_refused(
-    change: Callable[[dict, dict], None], left: bytes, content_path: Path, style_path: Path, tmp_path: Path
-) -> None:
-    path = forged(left, tmp_path / "run", change)
+def test_a_forged_checkpoint_is_refused(change: Callable[[dict, dict], object], left: bytes, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="remove it, or choose another file"):
-        stylize(content_path, style_path, QUICK, checkpoint=Checkpoint(path))
+        resume_forged(left, tmp_path / "run", change)
 
 
 @pytest.mark.parametrize("every", [-1, float("nan")])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.config.transfer_config import TransferConfig
+from core.errors import UsageError
 from core.files import sha256_of
 from core.network.weights import Weights
 from export.web import runtime
@@ -73,6 +74,12 @@ def test_write_page_leaves_a_page_unchanged_if_it_fails(
     assert message.startswith(f"{empty} does not contain ort.wasm.min.mjs")
     assert files_in(folder) == files_in(page_folder)
     assert set(tmp_path.iterdir()) == {folder, empty}
+
+
+@pytest.mark.parametrize("argument", ["objective", "runtime", "examples"])
+def test_write_page_refuses_an_input_in_the_folder_that_it_replaces(argument: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"refusing to replace .*page, which contains the input"):
+        write_page(tmp_path / "page", **{argument: tmp_path / "page" / "examples"})
 
 
 def test_web_command_names_the_page(tmp_path: Path, shallow_objective: Path, runtime_stub: Path) -> None:
