@@ -1,5 +1,6 @@
 """Option types and console output that the commands of `python -m export` share."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,7 +9,7 @@ import typer
 from rich.table import Table
 
 from core.artifacts.manifest import Format, Manifest, checksum_path
-from core.cli.terminal import cell, make_console, print_line
+from core.cli.terminal import cell, make_console, plain, print_line
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.files import check_writable, sha256_of
@@ -53,7 +54,7 @@ def print_written(path: Path, manifest: Manifest, sha256: bool) -> None:
     errors = ", ".join(
         f"{quantity} {metrics['relative_l2']:.1e}"
         for quantity, metrics in manifest.parity.items()
-        if quantity != "against"
+        if isinstance(metrics, Mapping)
     )
     artifact = f"{manifest.kind}, {manifest.format} {manifest.precision}, {size:.1f} MB"
     print_line(f"{path}: {artifact}; relative error against float64: {errors}")
@@ -69,7 +70,7 @@ def print_table(table: Table) -> None:
 
 def manifest_table(path: Path, manifest: Manifest) -> Table:
     """Return the non-empty fields of a manifest as a table."""
-    table = Table("", cell(path))
+    table = Table("", plain(path))
     for name, value in asdict(manifest).items():
         if value not in ((), {}, None):
             table.add_row(name, cell(_format_value(value)))

@@ -31,14 +31,14 @@ def new_manifest(
     return Manifest(
         kind=kind,
         format=format,
-        arch=weights.arch,
+        arch=weights.arch,  # type: ignore[arg-type]  # `load_weights` accepts only the architectures of a manifest
         taps=taps,
         content_taps=content_taps,
         style_taps=style_taps,
         pooling=pooling,
         precision=precision,
         weights={"source": weights.source, "sha256": weights.sha256},
-        preprocessing=weights.preprocessing.name,
+        preprocessing=weights.preprocessing.name,  # type: ignore[arg-type]  # one of `PREPROCESSINGS`
         activation_scale=weights.preprocessing.activation_scale,
         opset=OPSET if onnx else None,
         inputs={spec.name: spec.describe() for spec in inputs},

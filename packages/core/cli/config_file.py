@@ -105,8 +105,8 @@ def read_options(
 class _File:
     """The content of a `--config` file: its options of `TransferConfig`, and its values of `PATH_KEYS`."""
 
-    options: Mapping[str, Any] = field(default_factory=dict)
-    paths: Mapping[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    paths: dict[str, Any] = field(default_factory=dict)
     preset: str | None = None
     effort: str | None = None
 
@@ -165,7 +165,7 @@ def _paths_in_record(record: RunRecord) -> dict[str, Any]:
 
 def _style_of(recorded: RecordedStyle) -> Style:
     images = tuple(image.path for image in recorded.images if image.path)
-    region, mask = (file and file.path for file in (recorded.region, recorded.mask))
+    region, mask = (file.path if file else None for file in (recorded.region, recorded.mask))
     return Style(images, recorded.weight, region, recorded.crop, mask)
 
 

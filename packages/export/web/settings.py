@@ -29,7 +29,7 @@ def page_settings(
         examples: Paths of example images by role.
         checksums: SHA-256 checksums of the page's files by path.
     """
-    config = TransferConfig(arch=manifest.arch, content_layers=manifest.content_taps, style_layers=manifest.style_taps)  # type: ignore[arg-type]
+    config = TransferConfig(arch=manifest.arch, content_layers=manifest.content_taps, style_layers=manifest.style_taps)
     weights = LossWeights.of(config, manifest.activation_scale)
     return {
         "objective": asdict(manifest),
