@@ -6,12 +6,12 @@ archive of a TorchScript (.pt) or torch.export (.pt2) file. A SHA-256 checksum f
 
 import json
 import os
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
+from core.archives import read_members
 from core.artifacts.onnx_session import read_metadata
 from core.errors import UsageError
 from core.files import sha256_of
@@ -43,7 +43,7 @@ class Manifest:
         style_taps: Layers of the style loss; empty for an extractor.
         pooling: Pooling of the network.
         precision: Number type of the stored weights.
-        weights: `source` and `sha256` of `core.network.weights.Weights`.
+        weights: `source`, without folders, and `sha256` of `core.network.weights.Weights`.
         preprocessing: Name of the `core.network.weights.Preprocessing`, which the artifact contains.
         activation_scale: `activation_scale` of that preprocessing.
         opset: ONNX opset; None for the other formats.
@@ -186,9 +186,5 @@ def _is_zip_archive(path: Path) -> bool:
 
 def _extra_file(path: Path) -> bytes | None:
     """Return the manifest in a TorchScript or torch.export archive; None if it has none."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [name for name in archive.namelist() if name.endswith(f"/extra/{EXTRA_FILE}")]
-            return archive.read(members[0]) if members else None
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise UsageError(f"{path} is damaged or incomplete: export it again") from error
+    name = f"extra/{EXTRA_FILE}"
+    return read_members(path, lambda member: member == name).get(name)
