@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.config.presets import EVALUATIONS_PER_EPOCH, effort_options, preset_options
-from core.config.transfer_config import TransferConfig
+from core.config.transfer_config import FILE_OPTIONS, TransferConfig
 from core.errors import UsageError
 from core.files import reason
 from core.image.embedded_record import read_record
@@ -80,7 +80,9 @@ def read_options(
     """
     options = {} if path is None else _parse(Path(path))
     if isinstance(options.get("config"), dict):
-        options = options["config"] | _paths_in_record(options)
+        folder = Path(path or "").parent
+        files = {name: _find(options["config"].get(name), folder) for name in FILE_OPTIONS if name in options["config"]}
+        options = options["config"] | files | _paths_in_record(options, folder)
     options = {key.replace("-", "_"): value for key, value in options.items()}
     own_preset, own_effort = options.pop("preset", None), options.pop("effort", None)
     if "style" in options or "region" in options:
@@ -116,21 +118,34 @@ def _parse(path: Path) -> dict[str, Any]:
     return options
 
 
-def _paths_in_record(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content image and the styles of a run record; an image that was not a file has no path there."""
+def _paths_in_record(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the content image and the styles of a run record in `folder`.
+
+    An image that was not a file has no path.
+    """
     record = upgraded(record)
-    content = record.get("content", {}).get("path")
+    content = _find(record.get("content", {}).get("path"), folder)
     styles = [
         Style(
-            tuple(image["path"] for image in style["images"]),
+            tuple(_find(image["path"], folder) for image in style["images"]),
             style["weight"],
-            style["region"] and style["region"]["path"],
+            style["region"] and _find(style["region"]["path"], folder),
             style["crop"] and tuple(style["crop"]),
         )
         for style in record.get("styles", ())
         if all(image["path"] for image in style["images"])
     ]
     return ({"content": content} if content else {}) | ({"style": styles} if styles else {})
+
+
+def _find(path: Any, folder: Path) -> Any:
+    """Return the path of a file that a record in `folder` names; other values are returned as they are.
+
+    The record inside an image has only the names of files. They are looked up beside the image, else in the current
+    folder.
+    """
+    beside = folder / str(path)
+    return str(beside) if beside.name == path and beside.is_file() else path
 
 
 def _parse_styles(styles: Any, regions: Any) -> tuple[Style, ...]:

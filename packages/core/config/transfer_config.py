@@ -6,6 +6,7 @@ not import PyTorch.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import PurePath
 from typing import Any, Literal, Self
 
 from core.config.options import flag_of, option, options_of
@@ -24,6 +25,9 @@ DEFAULT_STRENGTH = 0.5
 
 WITHOUT_EFFECT_ON_RESULT = ("save_every", "device", "max_memory", "tile_size")
 """Options that do not change the output image, up to rounding."""
+
+FILE_OPTIONS = ("weights", "init", "extractor", "objective")
+"""Options whose value may be the path of a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +137,7 @@ class TransferConfig:
         minimum=0,
         maximum=0.99999,
     )
-    history: int = option(20, "Optimiser", "L-BFGS history size (number of curvature pairs).", minimum=1)
+    history: int = option(20, "Optimiser", "L-BFGS history size (number of curvature pairs).", minimum=1, maximum=1000)
     init: str = option(
         "matched",
         "Optimiser",
@@ -299,9 +303,13 @@ class TransferConfig:
         """Return the flags of the options by which this configuration gives another result than a recorded one.
 
         Args:
-            recorded: All options as returned by `to_dict`, possibly of another version of this program.
+            recorded: All options as returned by `to_dict`, possibly of another version of this program. The record in
+                an image has file names without folders, which are compared with file names.
         """
         own = self.to_dict()
+        for name in FILE_OPTIONS:
+            if own[name] is not None and recorded.get(name) == PurePath(own[name]).name:
+                own[name] = recorded[name]
         names = sorted((own.keys() | recorded.keys()) - set(WITHOUT_EFFECT_ON_RESULT))
         return [flag_of(name) for name in names if own.get(name) != recorded.get(name)]
 
