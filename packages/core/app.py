@@ -7,18 +7,37 @@ import typer
 
 from core.cli.command import App
 from core.cli.errors import report_errors
+from core.config.options import options_of
+from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError
-from core.webapp.server import LOOPBACK, check_address, streamlit_arguments
+from core.network.architecture import MIN_SIDE
+from core.webapp.limits import Limits, set_limits
+from core.webapp.server import LOOPBACK, check_address, serve
 
 app = App()
 
 
 @app.command(context_settings={"help_option_names": ["-h", "--help"]})
-def serve(
+def page(
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 accepts connections from other machines.")
     ] = LOOPBACK,
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Name under which browsers may request the page, besides IP addresses, localhost and the name of this "
+            "machine (repeatable).",
+        ),
+    ] = None,
+    max_image_size: Annotated[
+        int,
+        typer.Option(min=MIN_SIDE, help="Largest side of a square result in pixels; others have as many pixels."),
+    ] = Limits.image_size,
+    max_memory: Annotated[
+        str, typer.Option(metavar="SIZE", help="Memory limit of a transfer, e.g. 6GB; 0 for all free memory.")
+    ] = "0",
 ) -> None:
     """Serve a web page that runs style transfers; press Ctrl-C to stop it.
 
@@ -28,9 +47,8 @@ def serve(
         if find_spec("streamlit") is None:
             raise StyleTransferError("the page needs Streamlit, which is not installed: run pip install '.[app]'")
         check_address(host, port)
-    from streamlit.web.cli import main
-
-    main(streamlit_arguments(host, port))
+        set_limits(Limits(max_image_size, options_of(TransferConfig)["max_memory"].parse(max_memory)))
+        serve(host, port, allowed_host or ())
 
 
 if __name__ == "__main__":

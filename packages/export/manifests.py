@@ -4,6 +4,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import PurePath
 
 from core.artifacts.manifest import Format, Kind, Manifest, Precision
 from core.network.architecture import Pooling
@@ -37,7 +38,8 @@ def new_manifest(
         style_taps=style_taps,
         pooling=pooling,
         precision=precision,
-        weights={"source": weights.source, "sha256": weights.sha256},
+        # Artifacts are deployed, and the names of folders contain those of users.
+        weights={"source": PurePath(weights.source).name, "sha256": weights.sha256},
         preprocessing=weights.preprocessing.name,  # type: ignore[arg-type]  # one of `PREPROCESSINGS`
         activation_scale=weights.preprocessing.activation_scale,
         opset=OPSET if onnx else None,

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from core.app import app
+from core.webapp.limits import Limits, page_limits
 from core.webapp.server import LOOPBACK
 
 
@@ -44,3 +45,23 @@ def test_serve_reports_missing_streamlit(monkeypatch: pytest.MonkeyPatch) -> Non
     ran = CliRunner().invoke(app, [])
     assert ran.exit_code == 1
     assert ran.stderr == "Error: the page needs Streamlit, which is not installed: run pip install '.[app]'\n"
+
+
+def test_serve_rejects_an_invalid_memory_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.app.check_address", lambda *_: None)
+    monkeypatch.setattr("core.app.serve", lambda *_: pytest.fail("the page was served"))
+    ran = CliRunner().invoke(app, ["--max-memory", "lots"])
+    assert ran.exit_code == 2
+    assert ran.stderr == "Error: --max-memory is lots: expected a size such as 6GB or 500MB, or 0\n"
+
+
+def test_limits_and_names_reach_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    served = []
+    monkeypatch.setattr("core.webapp.limits._current", Limits())
+    monkeypatch.setattr("core.app.check_address", lambda *_: None)
+    monkeypatch.setattr("core.app.serve", lambda *arguments: served.append(arguments))
+    options = ["--allowed-host", "a.example", "--allowed-host", "b.example", "--max-image-size", "512"]
+    ran = CliRunner().invoke(app, [*options, "--max-memory", "2GB"])
+    assert ran.exit_code == 0, ran.output
+    assert served == [(LOOPBACK, 8501, ["a.example", "b.example"])]
+    assert page_limits() == Limits(512, 2 * 10**9)

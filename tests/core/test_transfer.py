@@ -55,7 +55,8 @@ def test_transfer_repeats_a_run_from_its_output(content_path: Path, style_path: 
     first, second = tmp_path / "first.png", tmp_path / "second.png"
     options = ["--init", "noise", "--seed", 7, "--pooling", "average", *SMALL]
     assert transfer("-c", content_path, "-s", style_path, "-o", first, *options).exit_code == 0
-    assert transfer("--config", first, "-o", second).exit_code == 0
+    again = transfer("--config", first, "-c", content_path, "-s", style_path, "-o", second)
+    assert again.exit_code == 0, again.output
     np.testing.assert_array_equal(pixels_of(first), pixels_of(second))
 
 
@@ -221,7 +222,7 @@ def test_exported_extractor_gives_the_same_result(
     records = [json.loads(path.read_text()) for path in (eager, deployed)]
     assert records[0]["delivered"] == pytest.approx(records[1]["delivered"], rel=1e-3)
     assert records[1]["backend"]["extractor_runs_on"]
-    assert transfer("--config", tmp_path / "b.png", "-o", tmp_path / "again.png").exit_code == 0
+    assert transfer("--config", deployed, "-o", tmp_path / "again.png").exit_code == 0
     np.testing.assert_array_equal(pixels_of(tmp_path / "b.png"), pixels_of(tmp_path / "again.png"))
 
 

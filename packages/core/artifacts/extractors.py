@@ -16,11 +16,18 @@ import numpy as np
 from core.artifacts.manifest import Manifest, read_manifest
 from core.artifacts.onnx_session import open_session, provider_of, run_session
 from core.config.transfer_config import TransferConfig
-from core.errors import UsageError
+from core.errors import StyleTransferError, UsageError
 from core.files import is_file, sha256_of
+from core.network.architecture import truncated
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+_TRIAL = (1, 3, 32, 48)
+"""Shape of the image that is tried when an extractor is opened."""
+
+_FAILURES = (StyleTransferError, RuntimeError, LookupError, TypeError, ValueError, AttributeError)
+"""Exceptions of a program whose operations do not fit together."""
 
 
 class OnnxExtractor:
@@ -100,8 +107,10 @@ def open_extractor(path: str | os.PathLike[str], device: str = "auto") -> OnnxEx
     """
     path = Path(path)
     manifest = read_manifest(path, kind="extractor")
-    extractor = OnnxExtractor if manifest.format == "onnx" else TorchExtractor
-    return extractor(path, manifest, device)
+    reader = OnnxExtractor if manifest.format == "onnx" else TorchExtractor
+    extractor = reader(path, manifest, device)
+    _check_features(path, extractor)
+    return extractor
 
 
 def check_matches_config(path: str | os.PathLike[str], manifest: Manifest, config: TransferConfig) -> None:
@@ -141,6 +150,22 @@ def without_warnings() -> Iterator[None]:
         yield
 
 
+def _check_features(path: Path, extractor: OnnxExtractor | TorchExtractor) -> None:
+    """Raise UsageError unless the features of a small image have the shapes that the manifest promises."""
+    taps = extractor.manifest.taps
+    shapes = {
+        layer.name: (1, layer.out_channels, _TRIAL[2] // layer.stride, _TRIAL[3] // layer.stride)
+        for layer in truncated(extractor.manifest.arch, taps)
+        if layer.name in taps
+    }
+    try:
+        found = {tap: values.shape for tap, values in extractor(np.zeros(_TRIAL, np.float32)).items()}
+    except _FAILURES as error:
+        raise UsageError(f"{path} does not compute the layers of its manifest: export it again") from error
+    if found != shapes:
+        raise UsageError(f"{path} computes {found} and its manifest promises {shapes}: export it again")
+
+
 def _requested_weights(manifest: Manifest, source: str) -> str:
     """Return `source`, or the manifest's name for it if both are the same file."""
     same_file = is_file(source) and sha256_of(Path(source)) == manifest.weights["sha256"]
@@ -150,16 +175,16 @@ def _requested_weights(manifest: Manifest, source: str) -> str:
 def _load_torchscript(path: Path, manifest: Manifest, device: str) -> "nn.Module":
     import torch
 
+    from core.artifacts.torchscript import load_checked
+
     try:
         with without_warnings():
-            # The TorchScript unpickler creates tensors and TorchScript types only, never Python objects.
-            module: nn.Module = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
-    except Exception as error:  # a malformed archive may raise exceptions of many types
+            return load_checked(path, device).eval()
+    except RuntimeError as error:
         raise UsageError(
             f"{path}, written by torch {manifest.versions.get('torch', 'unknown')}, cannot be loaded by torch "
             f"{torch.__version__}: it is damaged or newer; export it again"
         ) from error
-    return module.eval()
 
 
 def _load_pt2(path: Path, manifest: Manifest, device: str) -> "nn.Module":

@@ -6,7 +6,6 @@ archive of a TorchScript (.pt) or torch.export (.pt2) file. A SHA-256 checksum f
 
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Annotated, Literal, Self
 from msgspec import Meta
 
 from core import schema
+from core.archives import read_members
 from core.artifacts.onnx_session import read_metadata
 from core.errors import UsageError
 from core.files import is_file, sha256_of
@@ -50,7 +50,7 @@ class Manifest:
         style_taps: Layers of the style loss; empty for an extractor.
         pooling: Pooling of the network.
         precision: Number type of the stored weights.
-        weights: `source` and `sha256` of `core.network.weights.Weights`.
+        weights: `source`, without folders, and `sha256` of `core.network.weights.Weights`.
         preprocessing: Name of the `core.network.weights.Preprocessing`, which the artifact contains.
         activation_scale: `activation_scale` of that preprocessing.
         opset: ONNX opset; None for the other formats.
@@ -177,13 +177,8 @@ def _is_zip_archive(path: Path) -> bool:
 
 def _extra_file(path: Path) -> bytes | None:
     """Return the manifest in a TorchScript or torch.export archive; None if it has none."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [info for info in archive.infolist() if info.filename.endswith(f"/extra/{EXTRA_FILE}")]
-            if not members:
-                return None
-            if members[0].file_size > MAX_MANIFEST_BYTES:
-                raise ValueError("the manifest is too large")
-            return archive.read(members[0])
-    except Exception as error:  # decompressors raise exceptions of many types for a damaged member
-        raise UsageError(f"{path} is damaged or incomplete: export it again") from error
+    name = f"extra/{EXTRA_FILE}"
+    content = read_members(path, lambda member: member == name).get(name)
+    if content is not None and len(content) > MAX_MANIFEST_BYTES:
+        raise UsageError(f"{path} has a manifest of {len(content)} bytes: expected at most {MAX_MANIFEST_BYTES}")
+    return content

@@ -9,6 +9,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from core.errors import StyleTransferError, UsageError
@@ -101,12 +102,15 @@ def _import_onnxruntime() -> Any:
 def _session_options(ort: Any) -> Any:
     options = ort.SessionOptions()
     options.log_severity_level = _LOG_FATAL
+    # A model may store weights in other files of any folder below this one. The null device is no folder.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     return options
 
 
 def _create(ort: Any, path: str | os.PathLike[str], providers: list[Any], options: Any) -> Any:
-    # The fallback of ONNX Runtime prints; `open_session` has its own.
-    return ort.InferenceSession(os.fspath(path), options, providers=providers, enable_fallback=0)
+    # The fallback of ONNX Runtime prints; `open_session` has its own. Given a path, ONNX Runtime would read other files
+    # of the same folder if the model names them.
+    return ort.InferenceSession(Path(path).read_bytes(), options, providers=providers, enable_fallback=0)
 
 
 def _create_on_cpu(ort: Any, path: str | os.PathLike[str], options: Any) -> Any:
@@ -141,6 +145,8 @@ def _load_error(path: str | os.PathLike[str], error: Exception, ort: Any) -> Usa
             f"{os.fspath(path)} needs a newer ONNX opset than onnxruntime {ort.__version__} supports: "
             "update onnxruntime, or export it again"
         )
+    if "External data" in str(error):
+        return UsageError(f"{os.fspath(path)} stores weights in other files, which are not read: export it again")
     return UsageError(
         f"{os.fspath(path)} cannot be loaded by onnxruntime {ort.__version__}: it is damaged or not an ONNX model; "
         "export it again"

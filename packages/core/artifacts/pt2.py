@@ -2,10 +2,9 @@
 
 `torch.export.load` is unsafe for untrusted files: it unpickles objects, evaluates expressions and looks up operators
 by arbitrary dotted names. An extractor is a straight-line program of a few ATen operators over raw tensors. This
-module accepts only these operators and only unpickled tensors.
+module accepts only these operators and only tensors that are not pickled.
 """
 
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from core.archives import read_members
+from core.artifacts.bounds import MAX_OPERATIONS, check_view, is_small_integer
 from core.errors import UsageError
 from core.schema import parse_json
 
@@ -31,8 +32,14 @@ _OPERATORS: Mapping[str, Callable[..., Tensor]] = {
     )
 }
 
-MAX_NODES = 1000
-"""Largest number of operators; the program of VGG-19 has fewer than 100."""
+# Exceptions that a malformed program may raise.
+_MALFORMED = (LookupError, ValueError, TypeError, AttributeError, RuntimeError)
+
+MAX_JSON = 2**22
+"""Limit on the bytes of a program; one that computes all layers of VGG-19 has less than a tenth."""
+
+_READ = ("models/model.json", "data/weights/", "data/constants/")
+"""Beginnings of the members that are read."""
 
 # Values of torch._export.serde.schema.ScalarType that an extractor may use.
 _DTYPES = {6: torch.float16, 7: torch.float32}
@@ -48,17 +55,18 @@ class Program(nn.Module):
             UsageError: The archive is damaged, or its program is not that of an extractor.
         """
         super().__init__()
+        members = read_members(path, lambda name: name.startswith(_READ))
         try:
-            with zipfile.ZipFile(path) as archive:
-                self._read({name.partition("/")[2]: archive.read(name) for name in archive.namelist()})
-        except Exception as error:  # a malformed archive may raise exceptions of many types
+            self._read(members)
+        except _MALFORMED as error:
             raise UsageError(f"{path} does not contain the program of an extractor: export it again") from error
 
     def _read(self, members: Mapping[str, bytes]) -> None:
-        module = parse_json(members["models/model.json"])["graph_module"]
-        if len(module["graph"]["nodes"]) > MAX_NODES:
-            raise ValueError("the program is too long")
-        self._nodes = [_Node(node) for node in module["graph"]["nodes"]]
+        module = _parse(members["models/model.json"])["graph_module"]
+        nodes = module["graph"]["nodes"]
+        if len(nodes) > MAX_OPERATIONS:
+            raise ValueError(f"{len(nodes)} operations")
+        self._nodes = [_Node(node) for node in nodes]
         self._outputs = [
             spec["user_output"]["arg"]["as_tensor"]["name"] for spec in module["signature"]["output_specs"]
         ]
@@ -97,7 +105,11 @@ class _Node:
                 self._tensors[argument["name"]] = value["name"]
             elif kind == "as_scalar_type":
                 self._constants[argument["name"]] = _DTYPES[value]
-            elif kind in ("as_int", "as_ints", "as_float", "as_bool"):
+            elif kind in ("as_int", "as_ints"):
+                if not all(map(is_small_integer, value if kind == "as_ints" else [value])):
+                    raise ValueError(f"argument {value}")
+                self._constants[argument["name"]] = value
+            elif kind in ("as_float", "as_bool"):
                 self._constants[argument["name"]] = value
             else:
                 raise ValueError(f"unsupported argument type {kind}")
@@ -108,6 +120,12 @@ class _Node:
     def __call__(self, values: Mapping[str, Tensor]) -> Tensor:
         tensors = {argument: values[name] for argument, name in self._tensors.items()}
         return self._operator(**tensors, **self._constants)
+
+
+def _parse(content: bytes) -> Any:
+    if len(content) > MAX_JSON:
+        raise ValueError(f"{len(content)} bytes of JSON")
+    return parse_json(content)
 
 
 def _last_uses(nodes: Sequence[_Node], outputs: Sequence[str]) -> list[list[str]]:
@@ -123,11 +141,12 @@ def _last_uses(nodes: Sequence[_Node], outputs: Sequence[str]) -> list[list[str]
 def _tensors(members: Mapping[str, bytes], folder: str, listing: str) -> dict[str, Tensor]:
     """Return the tensors in a folder of the archive, stored as raw little-endian numbers."""
     tensors = {}
-    for name, entry in parse_json(members[folder + listing])["config"].items():
+    for name, entry in _parse(members[folder + listing])["config"].items():
         if entry["use_pickle"]:
             raise ValueError(f"{name} is pickled")
         meta = entry["tensor_meta"]
         flat = torch.frombuffer(bytearray(members[folder + entry["path_name"]]), dtype=_DTYPES[meta["dtype"]])
         size, stride = ([length["as_int"] for length in meta[key]] for key in ("sizes", "strides"))
+        check_view(size, stride, 0, len(flat))
         tensors[name] = flat.as_strided(size, stride)
     return tensors

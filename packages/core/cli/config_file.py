@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from core import schema
 from core.config.presets import EVALUATIONS_PER_EPOCH, effort_options, preset_options
-from core.config.transfer_config import TransferConfig
+from core.config.transfer_config import FILE_OPTIONS, TransferConfig
 from core.errors import UsageError
-from core.files import reason
+from core.files import is_file, reason
 from core.image.embedded_record import read_record
 from core.runs.record import RecordedStyle, RunRecord
 from core.styles import Style, assign_regions, assign_style_masks
@@ -116,7 +116,8 @@ def _read(path: Path) -> _File:
     try:
         if isinstance(values.get("config"), dict):
             record = RunRecord.of(values)
-            return _File(record.config, _paths_in_record(record))
+            files = {name: _find(value, path.parent) for name, value in record.config.items() if name in FILE_OPTIONS}
+            return _File(record.config | files, _paths_in_record(record, path.parent))
         options = {key.replace("-", "_"): value for key, value in values.items()}
         other = schema.check(options, OtherOptions)
     except ValueError as error:
@@ -153,20 +154,31 @@ def _parse(path: Path) -> dict[str, Any]:
     return options
 
 
-def _paths_in_record(record: RunRecord) -> dict[str, Any]:
-    """Return the content image, the styles and the checksums of a run record.
+def _paths_in_record(record: RunRecord, folder: Path) -> dict[str, Any]:
+    """Return the content image, the styles and the checksums of a run record in `folder`.
 
-    An image that was not a file has no path there.
+    An image that was not a file has no path.
     """
-    styles = [_style_of(style) for style in record.styles if all(image.path for image in style.images)]
-    found = {"content": record.content.path, "style": tuple(styles), CHECKSUMS: record.checksums}
+    styles = [_style_of(style, folder) for style in record.styles if all(image.path for image in style.images)]
+    checksums = {_find(path, folder): checksum for path, checksum in record.checksums.items()}
+    found = {"content": _find(record.content.path, folder), "style": tuple(styles), CHECKSUMS: checksums}
     return {key: value for key, value in found.items() if value}
 
 
-def _style_of(recorded: RecordedStyle) -> Style:
-    images = tuple(image.path for image in recorded.images if image.path)
-    region, mask = (file.path if file else None for file in (recorded.region, recorded.mask))
+def _style_of(recorded: RecordedStyle, folder: Path) -> Style:
+    images = tuple(_find(image.path, folder) for image in recorded.images)
+    region, mask = (_find(file.path, folder) if file else None for file in (recorded.region, recorded.mask))
     return Style(images, recorded.weight, region, recorded.crop, mask)
+
+
+def _find(path: Any, folder: Path) -> Any:
+    """Return the path of a file that a record in `folder` names; other values are returned as they are.
+
+    The record inside an image has only the names of files. They are looked up beside the image, else in the current
+    folder.
+    """
+    beside = folder / str(path)
+    return str(beside) if beside.name == path and is_file(beside) else path
 
 
 def _parse_styles(other: OtherOptions) -> tuple[Style, ...]:

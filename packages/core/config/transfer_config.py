@@ -7,7 +7,7 @@ not import PyTorch.
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal, Self
 
 from core.config.options import flag_of, option, options_of
@@ -134,7 +134,7 @@ class TransferConfig:
         minimum=0,
         maximum=0.99999,
     )
-    history: int = option(20, "Optimiser", "L-BFGS history size (number of curvature pairs).", minimum=1)
+    history: int = option(20, "Optimiser", "L-BFGS history size (number of curvature pairs).", minimum=1, maximum=1000)
     init: str = option(
         "matched",
         "Optimiser",
@@ -301,17 +301,20 @@ class TransferConfig:
         """Return the flags of the options by which this configuration gives another result than a recorded one.
 
         Args:
-            recorded: All options as returned by `to_dict`, possibly of another version of this program.
+            recorded: All options as returned by `to_dict`, possibly of another version of this program. The record in
+                an image has file names without folders, which are compared with file names.
         """
         own = self.to_dict()
+        for name in FILE_OPTIONS:
+            if own[name] is not None and recorded.get(name) == PurePath(own[name]).name:
+                own[name] = recorded[name]
         names = sorted((own.keys() | recorded.keys()) - set(WITHOUT_EFFECT_ON_RESULT))
         return [flag_of(name) for name in names if own.get(name) != recorded.get(name)]
 
     @property
     def files(self) -> dict[str, Path]:
         """The files that options name, by the names of the options."""
-        described = (one for one in options_of(self).values() if one.kind == "file")
-        values = {one.name: (getattr(self, one.name), one.names) for one in described}
+        values = {name: (getattr(self, name), options_of(self)[name].names) for name in FILE_OPTIONS}
         return {name: Path(value) for name, (value, names) in values.items() if value and value not in names}
 
     def to_dict(self) -> dict[str, Any]:
@@ -321,6 +324,10 @@ class TransferConfig:
         """
         values = asdict(self) | {name: os.path.realpath(path) for name, path in self.files.items()}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+FILE_OPTIONS = tuple(name for name, described in options_of(TransferConfig).items() if described.kind == "file")
+"""Options whose value may be the path of a file."""
 
 
 def _per_layer(layers: Sequence[str], weights: Sequence[float]) -> dict[str, float]:

@@ -7,9 +7,13 @@ from zipfile import is_zipfile
 
 import torch
 
+from core.archives import check_archive
 from core.errors import StyleTransferError, UsageError, first_line
 from core.files import sha256_of
 from core.network.architecture import convolutions
+
+MAX_EXPANSION = 10
+"""Limit on the bytes of a tensor of a Keras file for each byte that is stored; weights hardly compress at all."""
 
 
 class StoredWeights(NamedTuple):
@@ -25,15 +29,17 @@ class StoredWeights(NamedTuple):
 
 
 def read_weight_file(path: Path, arch: str) -> StoredWeights:
-    """Read a .safetensors, .pth, .pt, .onnx or .h5 file without executing code from it.
+    """Read a .safetensors, .pth, .pt, .onnx or .h5 file without executing code from it, and no other file.
 
     Raises:
-        UsageError: The format is unknown.
+        UsageError: The format is unknown, or the file refers to other files or is compressed beyond measure.
         StyleTransferError: The file is damaged.
     """
     check_format(path)
     try:
         tensors, preprocessing = _READERS[path.suffix.lower()](path, arch)
+    except UsageError:
+        raise
     except Exception as error:  # parsers raise exceptions of any type for a damaged file
         raise StyleTransferError(
             f"cannot read weight file {path}: it is damaged or its suffix does not match its format "
@@ -60,9 +66,12 @@ def _read_safetensors(path: Path, arch: str) -> _Read:
 
 
 def _read_torch(path: Path, arch: str) -> _Read:
+    mapped = is_zipfile(path)
+    if mapped:
+        check_archive(path)
     # With mmap the classifier, most of a complete VGG file, is never read. Files written before torch 1.6 are no zip
     # files and cannot be mapped.
-    stored = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
+    stored = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     return dict(stored.get("state_dict", stored)), None
 
 
@@ -70,8 +79,10 @@ def _read_onnx(path: Path, arch: str) -> _Read:
     """Read the convolutions in graph order: exporters rename initializers, but VGG is a chain of layers."""
     import onnx
 
-    model = onnx.load(path)
+    model = onnx.load(path, load_external_data=False)
     initializers = {stored.name: stored for stored in model.graph.initializer}
+    if any(map(onnx.external_data_helper.uses_external_data, initializers.values())):
+        raise _refers_to_other_files(path)
     nodes = [node for node in model.graph.node if node.op_type == "Conv" and node.input[1] in initializers]
     tensors = {}
     for conv, node in zip(convolutions(arch), nodes, strict=False):
@@ -84,16 +95,32 @@ def _read_keras(path: Path, arch: str) -> _Read:
     """Read a model saved by Keras, whose VGG networks are the Oxford networks with Caffe preprocessing."""
     import h5py
 
-    tensors: dict[str, torch.Tensor] = {}
+    def is_other_link(name: str, link: Any) -> bool | None:
+        return None if isinstance(link, h5py.HardLink) else True  # a visit ends at the first value that is not None
+
+    datasets: dict[str, Any] = {}
 
     def collect(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and "conv" in name:
-            tensors[name] = torch.tensor(item[()])
+            datasets[name] = item
 
     with h5py.File(path) as stored:
+        if stored.visititems_links(is_other_link):
+            raise _refers_to_other_files(path)
         # A complete model also stores the moments of the training optimizer under the same names, in another group.
         stored.get("model_weights", stored).visititems(collect)
-    return tensors, "caffe"
+        for name, dataset in datasets.items():
+            if dataset.is_virtual or dataset.external:
+                raise _refers_to_other_files(path)
+            if dataset.nbytes > MAX_EXPANSION * dataset.id.get_storage_size():
+                raise UsageError(f"{path} stores almost nothing of {name}: use the file that Keras wrote")
+        return {name: torch.tensor(dataset[()]) for name, dataset in datasets.items()}, "caffe"
+
+
+def _refers_to_other_files(path: Path) -> UsageError:
+    return UsageError(
+        f"{path} refers to data in other files or under other names: use a file that contains its weights"
+    )
 
 
 _READERS: dict[str, Callable[[Path, str], _Read]] = {

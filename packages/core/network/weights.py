@@ -87,46 +87,60 @@ def load_weights(
     if preprocessing is not None and preprocessing not in PREPROCESSINGS:
         raise UsageError(f"unknown preprocessing {preprocessing!r}: use {' or '.join(PREPROCESSINGS)}")
     stored = read_source(source, arch, progress=progress)
-    state = _validated(_canonical(stored.tensors, arch), arch, source)
+    state = _validated(_canonical(stored.tensors, arch, source), arch, source)
     return Weights(
         arch, source, stored.sha256, _choose_preprocessing(stored.preprocessing, preprocessing, source), state
     )
 
 
-def _canonical(tensors: Mapping[str, Any], arch: str) -> dict[str, torch.Tensor]:
-    """Return the tensors of convolutions under canonical names, copied to contiguous float32 OIHW."""
+def _canonical(tensors: Mapping[str, Any], arch: str, source: str) -> dict[str, torch.Tensor]:
+    """Return the tensors of convolutions under canonical names, copied to contiguous float32 OIHW.
+
+    A tensor is copied only if it has the shape of its layer: a file may describe a tensor larger than the memory by a
+    few numbers that it repeats.
+    """
     state = {}
+    shapes = _shapes(arch)
     for name, stored in tensors.items():
         layer = layer_of_parameter(name, arch)
         if layer is None or not isinstance(stored, torch.Tensor):
             continue
+        if not (stored.is_floating_point() and stored.layout is torch.strided and stored.device.type == "cpu"):
+            raise UsageError(f"{source} has {name} of type {stored.dtype}, {stored.layout}: expected plain floats")
         # HWIO (Keras) starts with the 3x3 of the kernel; OIHW does not, since no layer has three outputs.
         hwio = stored.ndim == 4 and stored.shape[:2] == (3, 3)
         tensor = stored.detach().permute(3, 2, 0, 1) if hwio else stored.detach()
         key = f"{layer}.{'bias' if tensor.ndim == 1 else 'weight'}"
+        if (shape := tuple(tensor.shape)) != shapes[key]:
+            raise UsageError(f"{source} has {key} of shape {shape}, expected {shapes[key]}: check that it is a {arch}")
         state[key] = tensor.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
     return state
 
 
+def _shapes(arch: str) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the weights of `arch` by canonical name, in network order."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for conv in convolutions(arch):
+        shapes[f"{conv.name}.weight"] = (conv.out_channels, conv.in_channels, 3, 3)
+        shapes[f"{conv.name}.bias"] = (conv.out_channels,)
+    return shapes
+
+
 def _validated(state: Mapping[str, torch.Tensor], arch: str, source: str) -> dict[str, torch.Tensor]:
-    """Return the weights in network order; raise for a missing tensor, a wrong shape or a value that is not finite."""
-    validated = {}
+    """Return the weights in network order; raise for a missing tensor or a value that is not finite."""
     found = [position for position, conv in enumerate(convolutions(arch)) if f"{conv.name}.weight" in state]
     if not found:
         raise UsageError(
             f"{source} contains no convolution of {arch}: expected names such as features.0.weight, "
             "block1_conv1 or conv1_1.weight"
         )
-    for conv in convolutions(arch)[: found[-1] + 1]:
-        shapes = {"weight": (conv.out_channels, conv.in_channels, 3, 3), "bias": (conv.out_channels,)}
-        for key, expected in ((f"{conv.name}.{kind}", shape) for kind, shape in shapes.items()):
-            if key not in state:
-                raise UsageError(f"{source} lacks {key} of {arch}: check that it is a {arch}")
-            if (shape := tuple(state[key].shape)) != expected:
-                raise UsageError(f"{source} has {key} of shape {shape}, expected {expected}: check that it is a {arch}")
-            if not state[key].isfinite().all():
-                raise StyleTransferError(f"{source} has non-finite values in {key}: download it again")
-            validated[key] = state[key]
+    validated = {}
+    for key in list(_shapes(arch))[: 2 * (found[-1] + 1)]:
+        if key not in state:
+            raise UsageError(f"{source} lacks {key} of {arch}: check that it is a {arch}")
+        if not state[key].isfinite().all():
+            raise StyleTransferError(f"{source} has non-finite values in {key}: download it again")
+        validated[key] = state[key]
     return validated
 
 

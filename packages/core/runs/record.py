@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 from core import schema
 from core.arrays import Pixels, size_of
 from core.config.options import flag_of
-from core.config.transfer_config import TransferConfig
+from core.config.transfer_config import FILE_OPTIONS, TransferConfig
 from core.errors import UsageError
 from core.files import reason, replacing, sha256_of
 from core.image.reading import ImageSource
@@ -27,6 +27,9 @@ from core.optim.types import Evaluation
 from core.styles import Style, StyleExemplar
 
 DISTRIBUTION = "style-transfer-toolkit"
+
+_PATH_ENTRIES = ("path", "source", *FILE_OPTIONS)
+"""Entries of a record that may be paths."""
 
 
 class RecordedFile(Struct, frozen=True, kw_only=True):
@@ -177,7 +180,7 @@ def differences(config: TransferConfig, about: Mapping[str, Any], record: Mappin
             found.append(what)
     if "backend" in about:
         for name, what in (("name", "the backend"), ("weights", "the weights")):
-            if getattr(own.backend, name) != getattr(other.backend, name):
+            if without_folders(getattr(own.backend, name)) != without_folders(getattr(other.backend, name)):
                 found.append(what)
     return found
 
@@ -205,8 +208,21 @@ def _upgraded_style(style: Any) -> Any:
 
 
 def record_for_embedding(record: Mapping[str, Any]) -> str:
-    """Return the record as JSON for an image file, without the losses of every step."""
-    return json.dumps({key: value for key, value in record.items() if key != "losses"})
+    """Return the record as JSON for an image file, without the losses of every step and without folders.
+
+    An image is published more readily than a record, and the names of folders contain those of users.
+    """
+    return json.dumps(without_folders({key: value for key, value in record.items() if key != "losses"}))
+
+
+def without_folders(value: Any) -> Any:
+    """Return a record, or a part of one, in which file names replace the paths of files."""
+    if isinstance(value, Mapping):
+        return {
+            key: PurePath(item).name if key in _PATH_ENTRIES and isinstance(item, str) else without_folders(item)
+            for key, item in value.items()
+        }
+    return [without_folders(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def write_record(path: str | PathLike[str], record: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from core.config.transfer_config import DEFAULT_STRENGTH, TransferConfig
 from core.errors import UsageError
 from core.network.architecture import layers
 from core.webapp.durations import DurationEstimate, duration_text
-from core.webapp.request import MAX_OUTPUT_SIDE
+from core.webapp.limits import page_limits
 
 TOOLKIT_DEFAULTS = "toolkit"
 """Name of the defaults of `TransferConfig` in the list of presets."""
@@ -29,8 +29,8 @@ EFFORT_OPTIONS = frozenset(name for options in EFFORTS.values() for name in opti
 POLL_INTERVAL = 1.0
 """Seconds between two looks for the speed of this machine while it is measured."""
 
-SERVER_FILE_OPTIONS = ("save_every", "extractor", "objective")
-"""Options that the page omits because they write or read files on the server."""
+SERVER_OPTIONS = ("save_every", "extractor", "objective", "max_memory")
+"""Options that the page omits because they use files or the memory of the server."""
 MAIN_OPTIONS = ("image_size", "strength", "preserve_color")
 """Options outside the expert section."""
 LABELS = {
@@ -40,7 +40,6 @@ LABELS = {
     "optimizer": "Optimiser",
     "init": "Initial image",
     "min_scale_size": "Minimum scale size",
-    "max_memory": "Maximum memory",
 }
 """Labels of options whose names do not read as labels; the others follow from the names."""
 MAX_SAFE_INTEGER = 2**53 - 1
@@ -69,7 +68,7 @@ def choose_options(estimate: DurationEstimate | None = None) -> dict[str, Any]:
     values = start | effort_options(effort)
     keys = {name: f"{preset} {effort} {name}" if name in EFFORT_OPTIONS else f"{preset} {name}" for name in table}
     with size:
-        values["image_size"] = _widget(table["image_size"], values, keys, maximum=MAX_OUTPUT_SIDE)
+        values["image_size"] = _widget(table["image_size"], values, keys, maximum=page_limits().image_size)
     strength = st.container()  # filled after a toggle further down
     preserve_color = table["preserve_color"]
     values["preserve_color"] = st.segmented_control(
@@ -123,7 +122,7 @@ def _percent(strength: float | None) -> int:
 def _expert_widgets(table: Mapping[str, Option], values: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
     """Show the remaining options in two columns under the headings of their groups; return the chosen values."""
     chosen = {}
-    expert = [option for name, option in table.items() if name not in (*SERVER_FILE_OPTIONS, *MAIN_OPTIONS)]
+    expert = [option for name, option in table.items() if name not in (*SERVER_OPTIONS, *MAIN_OPTIONS)]
     for group, members in groupby(expert, key=lambda option: option.group):
         st.markdown(f"**{group}**")
         for index, option in enumerate(members):

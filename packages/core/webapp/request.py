@@ -1,5 +1,6 @@
 """A visitor's transfer request: input images, options, its job in the queue, and the files of its result."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,17 +11,21 @@ from typing import Any
 import PIL.Image
 
 from core.config.transfer_config import TransferConfig
-from core.errors import UsageError
+from core.errors import StyleTransferError, UsageError
 from core.image.resize import fit_size
 from core.runs.progress import Callback, Result
 from core.style_transfer import stylize
 from core.styles import Style
 from core.webapp.command_line import StyleFile, command_line
 from core.webapp.job_queue import Job, JobQueue
-from core.webapp.uploads import DISPLAY_SIDE, SessionDir, UploadedImage
+from core.webapp.limits import page_limits
+from core.webapp.uploads import DISPLAY_SIDE, SessionDir, UploadedImage, last_bytes
 
-MAX_OUTPUT_SIDE = 4096
-"""Limit on the output: `MAX_OUTPUT_SIDE` squared pixels."""
+MAX_STEM_BYTES = 200
+"""Limit on the name of a result in UTF-8, without its suffix; file systems allow 255 bytes for a name."""
+
+_FOLDERS = re.compile(r"(?<![\w./:])/(?:[^/\s'\":;,()]+/)+")
+"""The folders of an absolute path within a sentence."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +55,8 @@ class TransferRequest:
     @property
     def stem(self) -> str:
         """Name of the output files without suffix."""
-        return "-".join([self.content.path.stem, *(style.image.path.stem for style in self.styles)])
+        stem = "-".join([self.content.path.stem, *(style.image.path.stem for style in self.styles)])
+        return last_bytes(stem, MAX_STEM_BYTES).lstrip(".-")
 
     @cached_property
     def comparison(self) -> tuple[PIL.Image.Image, PIL.Image.Image]:
@@ -104,8 +110,13 @@ def submit_request(
         for style in styles
     ]
 
+    config = config.with_options(max_memory=page_limits().memory)
+
     def task(callback: Callback, _session: SessionDir = session) -> Result:  # the reference preserves the image files
-        result = stylize(content.path, sources, config, callback=callback)
+        try:
+            result = stylize(content.path, sources, config, callback=callback)
+        except StyleTransferError as error:
+            raise StyleTransferError(_FOLDERS.sub("", str(error))) from error
         return replace(result, record=_replace_paths(result.record, names))
 
     return TransferRequest(queue.submit(task), content, tuple(styles), config)
@@ -113,10 +124,11 @@ def submit_request(
 
 def _check_output_size(content: UploadedImage, config: TransferConfig) -> None:
     width, height = fit_size(content.size, config.image_size, config.image_size_side)
-    if width * height > MAX_OUTPUT_SIDE**2:
+    limit = page_limits().image_size
+    if width * height > limit**2:
         raise UsageError(
-            f"the output would have {width}x{height} px, more than this page's limit of "
-            f"{MAX_OUTPUT_SIDE}x{MAX_OUTPUT_SIDE} px: choose a smaller image size"
+            f"the output would have {width}x{height} px, more than this page's limit of {limit}x{limit} px: choose a "
+            "smaller image size"
         )
 
 

@@ -1,10 +1,15 @@
-"""Address check and Streamlit arguments for serving the page."""
+"""Serve the page: address check, settings of Streamlit, and the application."""
 
+import signal
 import socket
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from core.errors import UsageError
 from core.files import reason
+from core.webapp.access import AccessControl
 from core.webapp.theme import streamlit_settings
 
 LOOPBACK = "127.0.0.1"
@@ -12,20 +17,37 @@ MAX_UPLOAD_MB = 32
 """Size limit of one uploaded file in megabytes."""
 
 _SETTINGS = {
-    "server.headless": "true",  # do not open a browser or ask for an e-mail address
+    "server.headless": True,  # do not open a browser or ask for an e-mail address
     "server.fileWatcherType": "none",
-    "server.maxUploadSize": str(MAX_UPLOAD_MB),
-    "browser.gatherUsageStats": "false",
+    "server.maxUploadSize": MAX_UPLOAD_MB,
+    "browser.gatherUsageStats": False,
     "client.showErrorDetails": "none",
     "client.toolbarMode": "minimal",
 }
 
 
-def streamlit_arguments(host: str, port: int) -> list[str]:
-    """Return the arguments of the `streamlit` command that serves the page at this address."""
-    script = Path(__file__).with_name("main.py")
-    settings = _SETTINGS | streamlit_settings() | {"server.address": host, "server.port": str(port)}
-    return ["run", str(script), *(f"--{name}={value}" for name, value in settings.items())]
+def settings(host: str, port: int) -> dict[str, Any]:
+    """Return the settings of Streamlit, by name, that serve the page at this address."""
+    return _SETTINGS | streamlit_settings() | {"server.address": host, "server.port": port}
+
+
+def serve(host: str, port: int, allowed_hosts: Sequence[str] = ()) -> None:
+    """Serve the page until Ctrl-C or SIGTERM.
+
+    Args:
+        host: Address to listen on.
+        port: Port to listen on.
+        allowed_hosts: See `AccessControl`.
+    """
+    import streamlit
+    from starlette.middleware import Middleware
+
+    names = [host, *allowed_hosts]
+    page = streamlit.App(Path(__file__).with_name("main.py"), middleware=[Middleware(AccessControl, hosts=names)])
+    # The server ends its sessions and then raises the signal again, which would end the process before its jobs.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        page.run(config=settings(host, port))
 
 
 def check_address(host: str, port: int) -> None:

@@ -14,9 +14,12 @@ from core.errors import UsageError
 from core.image.reading import list_images, read_image, read_size
 from core.image.resize import resize
 from core.image.writing import to_image
+from core.network.architecture import MIN_SIDE
 
 MAX_UPLOAD_PIXELS = 40_000_000
 """Limit on an upload. A decoded image takes 12 bytes per pixel, and decoding needs several copies."""
+MAX_NAME_BYTES = 100
+"""Limit on the name of an upload in UTF-8; file systems allow 255 bytes, and names of results join several."""
 DISPLAY_SIDE = 1024
 """Limit on the long side of an image that the page displays, in pixels."""
 
@@ -82,7 +85,9 @@ def read_upload(path: Path, name: str, kind: str) -> UploadedImage:
     except UsageError as error:
         raise UsageError(str(error).replace(str(path), name)) from error
     scale = min(1.0, DISPLAY_SIDE / max(image.size))
-    display_size = (max(1, round(image.size[0] * scale)), max(1, round(image.size[1] * scale)))
+    # Streamlit scales images down further, and fails if less than a pixel of a side would remain.
+    width, height = (max(MIN_SIDE, round(side * scale)) for side in image.size)
+    display_size = width, height
     alpha = None if image.alpha is None else resize(image.alpha, display_size)
     return UploadedImage(path, name, image.size, to_image(resize(image.pixels, display_size), alpha))
 
@@ -94,18 +99,29 @@ def read_sample(path: Path, kind: str) -> UploadedImage:
     Raises:
         UsageError: As `read_upload`.
     """
-    return read_upload(path, str(path), kind)
+    return read_upload(path, "/".join(path.parts[-3:]), kind)  # without the folders above `examples`
 
 
 def safe_name(name: str) -> str:
-    """Return a file name without directories and without the separators of `--style a.jpg:0.5 --region b.png=a.jpg`.
+    """Return a file name of at most `MAX_NAME_BYTES` without directories and control characters.
+
+    The separators of `--style a.jpg:0.5 --region b.png=a.jpg` are replaced too.
 
     >>> safe_name("../a=b:c.jpg")
     'a-b-c.jpg'
     """
     last = re.split(r"[/\\]", name)[-1]
-    cleaned = re.sub(r"[\x00-\x1f\x7f:=,]", "-", last).lstrip(".-")
-    return cleaned[-100:] or "image"
+    cleaned = re.sub(r"[\x00-\x1f\x7f-\x9f:=,]", "-", last)
+    return last_bytes(cleaned, MAX_NAME_BYTES).lstrip(".-") or "image"
+
+
+def last_bytes(text: str, limit: int) -> str:
+    """Return the end of a text that has at most `limit` bytes in UTF-8, without incomplete characters.
+
+    >>> last_bytes("猫猫.jpg", 9)
+    '猫.jpg'
+    """
+    return text.encode(errors="replace")[-limit:].decode(errors="ignore")
 
 
 def find_samples() -> Mapping[str, Mapping[str, Path]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from core.artifacts.manifest import Manifest, read_manifest
 from core.errors import UsageError
 from core.network.vgg import load_vgg_features
+from core.network.weight_sources import SOURCES
 from core.network.weights import Weights, load_weights
 from export.verify.extractor import verify_extractor
 from export.verify.objective import verify_objective
@@ -37,7 +38,13 @@ def verify_artifact(path: Path, *, against: str | None = None, preprocessing: st
 def _load_weights(path: Path, manifest: Manifest, against: str | None, preprocessing: str | None) -> Weights:
     if against is not None:
         return load_weights(manifest.arch, against, preprocessing)
-    weights = load_weights(manifest.arch, manifest.weights["source"], preprocessing or manifest.preprocessing)
+    source = manifest.weights["source"]
+    if source not in SOURCES:
+        found = [file for file in (path.with_name(source), Path(source)) if file.is_file()]
+        if not found:
+            raise UsageError(f"{path} was exported from {source}, which is not beside it: add --against FILE")
+        source = str(found[0])
+    weights = load_weights(manifest.arch, source, preprocessing or manifest.preprocessing)
     if weights.sha256 != manifest.weights["sha256"]:
         raise UsageError(
             f"the weights in {weights.source} differ from the weights that {path} was exported from "

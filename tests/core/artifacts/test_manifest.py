@@ -171,16 +171,23 @@ def test_read_manifest_refuses_a_manifest_of_another_format(tmp_path: Path) -> N
     assert refusal(path) == "FILE is not a file of the format in its manifest, onnx: export it again"
 
 
-def test_read_manifest_refuses_a_manifest_of_gigabytes(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "file", "w", zipfile.ZIP_DEFLATED) as archive:
+def test_read_manifest_refuses_a_large_manifest(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "file", "w") as archive:
         archive.writestr("name/extra/manifest.json", b" " * (MAX_MANIFEST_BYTES + 1))
-    assert refusal(tmp_path / "file") == "FILE is damaged or incomplete: export it again"
+    assert refusal(tmp_path / "file") == "FILE has a manifest of 1048577 bytes: expected at most 1048576"
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_read_manifest_refuses_a_damaged_member(method: int, tmp_path: Path) -> None:
+def test_read_manifest_refuses_a_compressed_member(method: int, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "file", "w", method) as archive:
+        archive.writestr("name/extra/manifest.json", MANIFEST.to_json())
+    sentence = "FILE has the compressed member name/extra/manifest.json: write it again without compression"
+    assert refusal(tmp_path / "file") == sentence
+
+
+def test_read_manifest_refuses_a_damaged_member(tmp_path: Path) -> None:
     path, member = tmp_path / "file", "name/extra/manifest.json"
-    with zipfile.ZipFile(path, "w", method) as archive:
+    with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(member, MANIFEST.to_json())
     data = bytearray(path.read_bytes())
     start = 30 + len(member)

@@ -65,7 +65,33 @@ def test_program_refuses_pickled_weights(exported: Exported, tmp_path: Path) -> 
     assert refusal(path) == NOT_AN_EXTRACTOR
 
 
+def test_program_refuses_more_operations_than_an_extractor_has(exported: Exported, tmp_path: Path) -> None:
+    path = change_program(exported, tmp_path / "bad.pt2", lambda graph: graph.update(nodes=graph["nodes"] * 10_000))
+    assert refusal(path) == NOT_AN_EXTRACTOR
+
+
+def test_program_refuses_a_padding_that_enlarges_the_image(exported: Exported, tmp_path: Path) -> None:
+    def pad(graph: dict) -> None:
+        node = next(node for node in graph["nodes"] if node["target"].endswith("conv2d.default"))
+        next(entry for entry in node["inputs"] if entry["name"] == "padding")["arg"]["as_ints"] = [10**6, 10**6]
+
+    assert refusal(change_program(exported, tmp_path / "bad.pt2", pad)) == NOT_AN_EXTRACTOR
+
+
+def test_program_refuses_a_tensor_that_repeats_its_numbers(exported: Exported, tmp_path: Path) -> None:
+    def repeat(name: str, content: bytes) -> bytes:
+        if not name.endswith("model_weights_config.json"):
+            return content
+        listing = json.loads(content)
+        meta = next(iter(listing["config"].values()))["tensor_meta"]
+        meta["sizes"] = [{"as_int": 512} for _ in meta["sizes"]]
+        meta["strides"] = [{"as_int": 0} for _ in meta["strides"]]
+        return json.dumps(listing).encode()
+
+    assert refusal(rewrite_archive(exported("pt2"), tmp_path / "bad.pt2", repeat)) == NOT_AN_EXTRACTOR
+
+
 def test_program_refuses_a_file_that_is_not_an_archive(tmp_path: Path) -> None:
     path = tmp_path / "bad.pt2"
     path.write_bytes(b"PK is not enough")
-    assert refusal(path) == NOT_AN_EXTRACTOR
+    assert refusal(path) == "FILE is damaged or incomplete: export it again"

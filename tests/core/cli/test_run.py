@@ -1,5 +1,6 @@
 """Runs from files to files, on a tiny network: styles and regions, outputs, and inputs that are refused."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from core.cli.config_file import read_options
 from core.cli.run import open_video, resolve_paths
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
+from core.image.embedded_record import read_record
 from core.styles import Style
 from support.core_commands import files_in, transfer
 from support.images import pixels_of
@@ -40,21 +42,35 @@ def gradient(tmp_path: Path) -> Path:
     return tmp_path / "gradient.png"
 
 
-def test_run_is_repeated_from_the_record_in_its_output(
+def test_run_is_repeated_from_its_record(
     content_path: Path, style_path: Path, gradient: Path, mask: Path, tmp_path: Path
 ) -> None:
-    output, again = tmp_path / "output.png", tmp_path / "again.png"
+    output, again, record = (tmp_path / name for name in ("output.png", "again.png", "record.json"))
     styles = ("--style", f"{style_path}:0.7", "--style", f"{gradient}@5,5,40,30:0.3", "--region", f"{mask}=2")
     styles += ("--style-mask", f"{mask}=1", "--style-mask", f"{gradient}=2")
     options = ("--strength", "0.4", "--style-scale", "1.5", "--preserve-color", "match")
-    first = run("--content", content_path, *styles, *options, "-o", output)
+    first = run("--content", content_path, *styles, *options, "-o", output, "--record", record)
     assert first.exit_code == 0, first.stderr
-    recorded = read_options(output)
+    recorded = read_options(record)
     assert recorded["style"] == (
         Style((str(style_path),), 0.7, mask=str(mask)),
         Style((str(gradient),), 0.3, str(mask), (5, 5, 40, 30), str(gradient)),
     )
     assert (recorded["strength"], recorded["style_scale"], recorded["preserve_color"]) == (0.4, 1.5, "match")
+    assert run("--config", record, "-o", again).exit_code == 0
+    np.testing.assert_array_equal(pixels_of(again), pixels_of(output))
+
+
+def test_an_output_names_files_without_folders_and_is_repeated_in_their_folder(
+    content_path: Path, style_path: Path, tmp_path: Path
+) -> None:
+    files = [tmp_path / "someone" / name for name in ("cup.png", "night.jpg", "init.png", "output.png", "again.png")]
+    content, style, init, output, again = files
+    content.parent.mkdir()
+    for target, source in ((content, content_path), (style, style_path), (init, content_path)):
+        shutil.copy(source, target)
+    assert run("-c", content, "-s", style, "--init", init, "-o", output).exit_code == 0
+    assert "someone" not in (read_record(output) or "")
     assert run("--config", output, "-o", again).exit_code == 0
     np.testing.assert_array_equal(pixels_of(again), pixels_of(output))
 
@@ -79,7 +95,7 @@ def test_run_takes_styles_and_a_region_from_a_file(
     )
     assert run("--config", tmp_path / "run.toml", "-o", tmp_path / "output.png").exit_code == 0
     assert read_options(tmp_path / "output.png")["style"] == (
-        Style((str(style_path),), 2.0, mask=str(mask)),
+        Style((style_path.name,), 2.0, mask=str(mask)),
         Style((str(gradient),), 1.0, str(mask)),
     )
 
@@ -190,7 +206,7 @@ def test_the_default_output_does_not_replace_the_painting_that_is_repeated(
     assert run("-c", content_path, "-s", style_path).exit_code == 0
     (painting,) = tmp_path.iterdir()
     before = painting.read_bytes()
-    ran = run("--config", painting)
+    ran = run("--config", painting, "-c", content_path, "-s", style_path)
     assert (ran.exit_code, painting.read_bytes()) == (2, before)
     assert "refusing to overwrite" in ran.stderr
 
@@ -210,7 +226,8 @@ def test_a_run_is_repeated_with_its_initial_image_in_another_folder(
     content_path: Path, style_path: Path, gradient: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    ran = run("-c", content_path, "-s", style_path, "-o", "first.png", "--init", gradient.name)
+    content, style = (shutil.copy(path, tmp_path / f"own-{path.name}") for path in (content_path, style_path))
+    ran = run("-c", content, "-s", style, "-o", "first.png", "--init", gradient.name)
     assert ran.exit_code == 0, ran.stderr
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")

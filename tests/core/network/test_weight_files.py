@@ -1,9 +1,11 @@
 """Every file format returns the tensors it was written from; every failure is one sentence."""
 
 import hashlib
+from zipfile import ZIP_DEFLATED
 
 import h5py
 import numpy as np
+import onnx
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -11,6 +13,7 @@ from safetensors.torch import save_file
 from core.errors import StyleTransferError, UsageError
 from core.network.weight_files import FORMATS
 from core.network.weights import PREPROCESSINGS, load_weights
+from support.archives import rewrite_archive
 from support.weight_files import assert_same_weights, first_convolutions, rename, write_keras, write_onnx
 
 
@@ -121,3 +124,74 @@ def test_pickled_model_is_not_executed(tmp_path):
     with pytest.raises(StyleTransferError, match="its suffix does not match its format") as error:
         load_weights("vgg19", str(tmp_path / "model.pth"))
     assert "\n" not in str(error.value)
+
+
+def write_hdf5_link(path, state, kind):
+    """A Keras file that takes its weights, or one of them, from another file."""
+    other = write_keras(path.with_name("other.h5"), state)
+    raw = path.with_name("raw")
+    raw.write_bytes(bytes(3 * 3 * 3 * 64 * 4))
+    if kind == "root link":
+        with h5py.File(path, "w") as file:
+            file["model_weights"] = h5py.ExternalLink(other.name, "/")
+        return
+    write_keras(path, state)
+    name = "block1_conv1/kernel:0"
+    with h5py.File(path, "a") as file:
+        del file[name]
+        if kind == "external link":
+            file[name] = h5py.ExternalLink(other.name, name)
+        elif kind == "soft link":
+            file[name] = h5py.SoftLink("/block1_conv2/kernel:0")
+        elif kind == "external storage":
+            file.create_dataset(name, (3, 3, 3, 64), "f4", external=[(str(raw), 0, h5py.h5f.UNLIMITED)])
+        else:
+            layout = h5py.VirtualLayout((3, 3, 3, 64), "f4")
+            layout[:] = h5py.VirtualSource(str(other), name, shape=(3, 3, 3, 64))
+            file.create_virtual_dataset(name, layout)
+
+
+@pytest.mark.parametrize("kind", ["root link", "external link", "soft link", "external storage", "virtual dataset"])
+def test_keras_files_with_data_elsewhere_are_refused(kind, state, tmp_path):
+    write_hdf5_link(tmp_path / "vgg.h5", state, kind)
+    with pytest.raises(UsageError, match=r"vgg\.h5 refers to data in other files or under other names: use a file"):
+        load_weights("vgg19", str(tmp_path / "vgg.h5"))
+
+
+def test_onnx_weights_in_other_files_are_refused(state, tmp_path):
+    model = onnx.load(write_onnx(tmp_path / "vgg.onnx", state))
+    onnx.save(model, tmp_path / "vgg.onnx", save_as_external_data=True, location="weights", size_threshold=0)
+    with pytest.raises(UsageError, match=r"vgg\.onnx refers to data in other files"):
+        load_weights("vgg19", str(tmp_path / "vgg.onnx"), "caffe")
+
+
+def test_a_keras_tensor_that_is_not_stored_is_refused_unread(state, tmp_path):
+    write_keras(tmp_path / "vgg.h5", state)
+    with h5py.File(tmp_path / "vgg.h5", "a") as file:
+        del file["block1_conv1/kernel:0"]
+        file.create_dataset("block1_conv1/kernel:0", (2**20, 2**20), "f4", chunks=(2**10, 2**10))
+    with pytest.raises(UsageError, match="stores almost nothing of block1_conv1/kernel:0"):
+        load_weights("vgg19", str(tmp_path / "vgg.h5"))
+
+
+def test_a_tensor_that_repeats_its_numbers_is_refused_before_it_is_copied(state, tmp_path):
+    state["conv1_1.weight"] = torch.zeros(1).as_strided((2**20, 2**20, 3, 3), (0, 0, 0, 0))
+    torch.save(state, tmp_path / "vgg.pth")
+    with pytest.raises(UsageError, match=r"has conv1_1.weight of shape \(1048576, 1048576, 3, 3\), expected"):
+        load_weights("vgg19", str(tmp_path / "vgg.pth"), "caffe")
+
+
+@pytest.mark.parametrize(
+    "tensor", [torch.zeros(64, 3, 3, 3).to_sparse(), torch.zeros((64, 3, 3, 3), dtype=torch.int32)]
+)
+def test_tensors_of_another_kind_are_refused(tensor, state, tmp_path):
+    torch.save({**state, "conv1_1.weight": tensor}, tmp_path / "vgg.pth")
+    with pytest.raises(UsageError, match=r"has conv1_1.weight of type torch\.\w+, torch\.\w+: expected plain floats"):
+        load_weights("vgg19", str(tmp_path / "vgg.pth"), "caffe")
+
+
+def test_a_compressed_archive_is_refused(state, tmp_path):
+    torch.save(state, tmp_path / "vgg.pth")
+    path = rewrite_archive(tmp_path / "vgg.pth", tmp_path / "small.pth", lambda _, content: content, ZIP_DEFLATED)
+    with pytest.raises(UsageError, match="has the compressed member"):
+        load_weights("vgg19", str(path), "caffe")

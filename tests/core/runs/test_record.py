@@ -57,9 +57,23 @@ def test_records_of_version_0_1_are_upgraded() -> None:
     assert differences(CONFIG, RECORD, OLD_RECORD) == []
 
 
-def test_an_embedded_record_has_no_losses() -> None:
-    embedded = json.loads(record_for_embedding(RECORD))
-    assert embedded == {name: value for name, value in RECORD.items() if name != "losses"}
+def test_an_embedded_record_has_no_losses_and_no_folders() -> None:
+    config = CONFIG.with_options(init="/home/someone/i.png", weights="w/vgg.pth", extractor="../e.pt")
+    backend = {"name": "torch", "weights": {"source": "w/vgg.pth", "sha256": "2"}, "extractor": "../e.pt"}
+    style = {"images": [IMAGE], "weight": 1.0, "region": IMAGE, "crop": None}
+    record = RECORD | {"config": config.to_dict(), "backend": backend, "styles": [style]}
+    embedded = json.loads(record_for_embedding(record))
+    named = IMAGE | {"path": "a.jpg"}
+    assert embedded == {
+        "config": config.to_dict()
+        | {"init": "i.png", "weights": "vgg.pth", "extractor": "e.pt"}
+        | {"content_layers": list(config.content_layers), "style_layers": list(config.style_layers)},
+        "content": named,
+        "styles": [style | {"images": [named], "region": named}],
+        "backend": {"name": "torch", "weights": {"source": "vgg.pth", "sha256": "2"}, "extractor": "e.pt"},
+    }
+    assert differences(config, record, embedded) == []
+    assert differences(config.with_options(init="other.png"), record, embedded) == ["--init"]
 
 
 def test_a_record_is_written_with_missing_directories(tmp_path: Path) -> None:

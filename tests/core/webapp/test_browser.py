@@ -18,11 +18,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import core.webapp
 from core.config.presets import EFFORTS
 from core.config.transfer_config import TransferConfig
 from core.image.embedded_record import read_record
 from core.webapp.server import LOOPBACK
 from core.webapp.theme import DARK, LIGHT
+from core.webapp.uploads import safe_name
 from support.images import CHROMIUM, pixels_of
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
@@ -306,6 +308,50 @@ def test_invalid_inputs_are_reported_without_a_traceback(
     visitor.wait_for_text("no style image was chosen: upload one or choose a sample")
     assert "Traceback" not in visitor.page.content()
     visitor.page.context.close()
+
+
+def test_long_names_and_a_very_long_image_give_a_result(
+    browser: Any, address: str, content_path: Path, tmp_path: Path
+) -> None:
+    content, style = tmp_path / ("猫" * 80 + ".png"), tmp_path / ("é" * 120 + ".png")
+    with Image.open(content_path) as image:
+        image.resize((4000, 16)).save(content)
+    shutil.copy(content_path, style)
+    visitor = Visitor(browser, address)
+    for key, path in (("content", content), ("styles", style)):
+        visitor.upload(key, path)
+        visitor.page.get_by_alt_text(safe_name(path.name), exact=True).wait_for()
+    visitor.start(size=4000, evaluations=1)
+    visitor.wait_for_text("Finished after 1 evaluations")
+    with Image.open(visitor.download("Download result", tmp_path)) as result:
+        assert result.size == (4000, 16)
+    visitor.page.context.close()
+
+
+def test_other_names_and_origins_are_refused_and_messages_contain_no_path(browser: Any, address: str) -> None:
+    own = address.removeprefix("http://").rstrip("/")
+    for host, origin, status in (
+        (own, f"http://{own}", b"101"),
+        (own, "http://localhost:3000", b"403"),
+        ("evil.example", "http://evil.example", b"403"),
+    ):
+        with socket.create_connection((LOOPBACK, int(own.rpartition(":")[2])), timeout=60) as client:
+            client.sendall(
+                f"GET /_stcore/stream HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\nUpgrade: websocket\r\n"
+                "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n".encode()
+            )
+            assert client.recv(12).split()[1] == status
+    with urllib.request.urlopen(address, timeout=60) as answer:
+        assert answer.headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+    frames: list[bytes] = []
+    page = browser.new_page()
+    page.on("websocket", lambda opened: opened.on("framereceived", lambda data: frames.append(bytes(data))))
+    page.goto(address)
+    page.get_by_role("button", name="Start transfer", exact=True).wait_for(timeout=600_000)
+    assert frames
+    assert str(Path(core.webapp.__file__).parent).encode() not in b"".join(frames)
+    page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -97,12 +97,11 @@ def test_form_returns_the_values_of_its_widgets(test: Any) -> None:
     test.slider[0].set_value(80)
     test.selectbox(key="toolkit style_loss").set_value("wasserstein")
     test.text_input(key="toolkit style_weight").set_value("1, 2, 3, 4, 5.5")
-    test.text_input(key="toolkit max_memory").set_value("6GB")
     test.number_input(key="toolkit tv_weight").set_value(0.1 + 0.2)
     test.selectbox(key="toolkit weights_preprocessing").set_value("caffe")
     test.run()
     assert chosen(test) == TransferConfig(
-        strength=0.8, style_loss="wasserstein", style_weight=(1, 2, 3, 4, 5.5), max_memory=6 * 10**9,
+        strength=0.8, style_loss="wasserstein", style_weight=(1, 2, 3, 4, 5.5),
         tv_weight=0.1 + 0.2, weights_preprocessing="caffe",
     )  # fmt: skip
 

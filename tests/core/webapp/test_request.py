@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.image.embedded_record import read_record
 from core.webapp.job_queue import JobQueue
-from core.webapp.request import MAX_OUTPUT_SIDE, StyleChoice, TransferRequest, submit_request
+from core.webapp.limits import Limits
+from core.webapp.request import StyleChoice, TransferRequest, submit_request
 from core.webapp.uploads import SessionDir, UploadedImage
 
 SHORT = TransferConfig(image_size=32, iterations=2, strength=0.5)
@@ -101,13 +103,48 @@ def test_image_files_remain_until_the_job_has_ended(tiny_vgg: None, content_path
     assert not content.path.exists()
 
 
-def test_submit_request_rejects_too_large_outputs(tmp_path: Path, style_path: Path) -> None:
+def test_long_names_give_a_result_of_a_shorter_name(
+    tiny_vgg: None, tmp_path: Path, content_path: Path, style_path: Path
+) -> None:
+    session, queue = SessionDir(), JobQueue()
+    names = ("猫" * 80 + ".png", *("é" * 120 + f"{number}.png" for number in range(4)))
+    content, *styles = (session.add(name, name, content_path.read_bytes, "image") for name in names)
+    request = submit_request(queue, session, content, [StyleChoice(style, 1.0, None) for style in styles], SHORT)
+    queue.run_next()
+    assert len(request.stem.encode()) <= 200
+    assert request.stem.endswith("é3")
+    with Image.open(BytesIO(request.result_file("png"))) as image:
+        assert image.size == (32, 21)
+
+
+def test_the_memory_limit_of_the_page_applies_and_its_error_contains_no_folder(
+    tiny_vgg: None, content_path: Path, style_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.webapp.limits._current", Limits(memory=10_000))
+    queue, session = JobQueue(), SessionDir()
+    styles = [StyleChoice(add(session, style_path), 1.0, None)]
+    config = SHORT.with_options(max_memory=10**14)
+    request = submit_request(queue, session, add(session, content_path), styles, config)
+    queue.run_next()
+    assert request.job.error.endswith("is available: reduce --image-size or raise --max-memory")
+
+    content = add(session, content_path, "other.png")
+    content.path.unlink()
+    request = submit_request(queue, session, content, styles, SHORT)
+    queue.run_next()
+    assert request.job.error == "content other.png does not exist: check the path"
+
+
+def test_submit_request_rejects_too_large_outputs(
+    tmp_path: Path, style_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "wide.png"
     Image.new("L", (400, 100)).save(path)
     session = SessionDir()
     styles = [StyleChoice(add(session, style_path), 1.0, None)]
-    config = TransferConfig(image_size=MAX_OUTPUT_SIDE, image_size_side="short")
-    message = "^the output would have 16384x4096 px, more than this page's limit of 4096x4096 px: choose a smaller"
+    monkeypatch.setattr("core.webapp.limits._current", Limits(image_size=128))
+    config = TransferConfig(image_size=128, image_size_side="short")
+    message = "^the output would have 512x128 px, more than this page's limit of 128x128 px: choose a smaller"
     with pytest.raises(UsageError, match=message):
         submit_request(JobQueue(), session, add(session, path), styles, config)
 

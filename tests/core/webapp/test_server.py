@@ -1,28 +1,22 @@
-"""Address check and Streamlit arguments."""
+"""Address check and settings of Streamlit."""
 
-import re
 import socket
 
 import pytest
 
 from core.errors import UsageError
-from core.webapp.server import LOOPBACK, check_address, streamlit_arguments
+from core.webapp.server import LOOPBACK, check_address, settings
 
 
-def test_streamlit_arguments_contain_the_given_address() -> None:
-    assert {"--server.address=127.0.0.1", "--server.port=1"} <= {*streamlit_arguments(LOOPBACK, 1)}
-    assert "--server.address=0.0.0.0" in streamlit_arguments("0.0.0.0", 1)
+def test_settings_contain_the_given_address() -> None:
+    assert settings("0.0.0.0", 1).items() >= {"server.address": "0.0.0.0", "server.port": 1}.items()
 
 
-def test_streamlit_arguments_are_settings_of_streamlit() -> None:
+def test_settings_are_those_of_streamlit() -> None:
     config = pytest.importorskip("streamlit.config")
-    command, script, *settings = streamlit_arguments(LOOPBACK, 8501)
-    assert command == "run"
-    assert script.endswith("main.py")
-    for setting in settings:
-        found = re.fullmatch(r"--([\w.]+)=(\S+)", setting)
-        assert found
-        config.get_option(found[1])  # raises if there is no such setting
+    for name, value in settings(LOOPBACK, 8501).items():
+        default = config.get_option(name)  # raises if there is no such setting
+        assert default is None or type(value) is type(default)
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536])

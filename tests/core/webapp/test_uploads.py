@@ -6,7 +6,15 @@ import pytest
 from PIL import Image
 
 from core.errors import UsageError
-from core.webapp.uploads import DISPLAY_SIDE, SessionDir, find_example, find_samples, read_upload, safe_name
+from core.webapp.uploads import (
+    DISPLAY_SIDE,
+    SessionDir,
+    find_example,
+    find_samples,
+    read_sample,
+    read_upload,
+    safe_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +27,10 @@ from core.webapp.uploads import DISPLAY_SIDE, SessionDir, find_example, find_sam
         (".png", "png"),
         ("/", "image"),
         ("猫 1.jpg", "猫 1.jpg"),
+        ("x" * 300 + ".jpg", "x" * 96 + ".jpg"),
+        ("猫" * 100 + ".jpg", "猫" * 32 + ".jpg"),
+        ("a" + "-" * 98 + ".j", "j"),
+        ("a\x9bb\ud800.png", "a-b?.png"),
     ],
 )
 def test_safe_name_removes_directories_and_separators(name: str, safe: str) -> None:
@@ -67,6 +79,19 @@ def test_read_upload_limits_the_size_of_the_display_image(tmp_path: Path) -> Non
     image = read_upload(path, "wide.png", "content image")
     assert image.size == (2 * DISPLAY_SIDE, 40)
     assert (image.display_image.size, image.display_image.mode) == ((DISPLAY_SIDE, 20), "RGBA")
+
+
+@pytest.mark.parametrize(("size", "shown"), [((4000, 16), (DISPLAY_SIDE, 16)), ((16, 4000), (16, DISPLAY_SIDE))])
+def test_a_very_long_image_remains_visible(size: tuple[int, int], shown: tuple[int, int], tmp_path: Path) -> None:
+    """Streamlit scales the image down to the width of its column, where each side needs a pixel."""
+    Image.new("RGB", size).save(tmp_path / "long.png")
+    image = read_upload(tmp_path / "long.png", "long.png", "content image")
+    assert (image.size, image.display_image.size) == (size, shown)
+
+
+def test_names_of_samples_contain_no_folder_of_this_machine() -> None:
+    path = find_samples()["content"]["coffee"].resolve()
+    assert read_sample(path, "sample").name == "examples/content/coffee.jpg"
 
 
 def test_find_samples_lists_the_images_of_the_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

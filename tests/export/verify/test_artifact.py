@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import save_file
 
+from core.artifacts.manifest import read_manifest
 from core.errors import UsageError
 from core.network.weights import load_weights
 from export.extractor import export_extractor
@@ -18,9 +19,13 @@ def test_verify_artifact_uses_the_weights_it_was_exported_from(tmp_path: Path) -
     state = {name: values for name, values in load_weights("vgg19").state.items() if name.startswith("conv1_1")}
     save_file(state, file, {"preprocessing": "caffe"})
     export_extractor(path, load_weights("vgg19", str(file)), ["relu1_1"], format="torchscript")
+    assert read_manifest(path).weights["source"] == "w.safetensors"  # without the folder, whose name may be private
     assert verify_artifact(path).passed
     save_file({name: values + 1 for name, values in state.items()}, file, {"preprocessing": "caffe"})
     with pytest.raises(UsageError, match=f"^the weights in {file} differ from the weights that {path} was exported"):
         verify_artifact(path)
     assert not verify_artifact(path, against=str(file)).passed
     assert verify_artifact(path, against="oxford").passed
+    file.unlink()
+    with pytest.raises(UsageError, match=f"^{path} was exported from w.safetensors, which is not beside it: add"):
+        verify_artifact(path)
