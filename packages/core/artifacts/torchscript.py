@@ -200,8 +200,8 @@ class _ConstantsWriter(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         if not isinstance(value, _Tensor):
             return NotImplemented
-        arguments = (value.storage, value.offset, value.size, value.stride, False, OrderedDict())
-        return torch._utils._rebuild_tensor_v2, arguments
+        hooks: OrderedDict[str, Any] = OrderedDict()
+        return torch._utils._rebuild_tensor_v2, (value.storage, value.offset, value.size, value.stride, False, hooks)
 
 
 def _read_constants(pickled: bytes) -> tuple[_Tensor, ...]:

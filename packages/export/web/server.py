@@ -86,7 +86,7 @@ class _Handler(SimpleHTTPRequestHandler):
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
 
-    def send_head(self) -> BinaryIO | None:  # type: ignore[override]
+    def send_head(self) -> BinaryIO | None:
         name = unquote(urlsplit(self.path).path).removeprefix("/") or "index.html"
         path = self._folder / name
         if self.headers.get("Host", "").partition(":")[0] not in HOSTS:
@@ -94,7 +94,7 @@ class _Handler(SimpleHTTPRequestHandler):
         elif name not in self._names or path.resolve() != path:
             self.send_error(404)
         else:
-            return super().send_head()  # type: ignore[return-value]
+            return super().send_head()
         return None
 
     def end_headers(self) -> None:
