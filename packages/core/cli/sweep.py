@@ -8,13 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from core.config.transfer_config import TransferConfig
+from core.config.transfer_config import WITHOUT_EFFECT_ON_RESULT, TransferConfig
 from core.errors import UsageError
 from core.files import check_writable
 from core.image.embedded_record import read_record
 from core.image.reading import list_images, read_image
 from core.runs.record import describe_inputs, differences
 from core.styles import Style, read_style
+
+_IGNORED = (*WITHOUT_EFFECT_ON_RESULT, "quality")
+"""Options by which a finished output may differ: outputs are PNG files, which have no quality."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,25 @@ class BatchItem:
         try:
             read_image(self.output)
             record = json.loads(read_record(self.output) or "{}")
-            return not record["stopped"] and not differences(self.variant.config, inputs, record)
-        except (ValueError, KeyError, TypeError):  # a damaged image, or no record or another kind of record in it
-            return False
+            return not record["stopped"] and not differences(self.variant.config, inputs, record, _IGNORED)
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            return False  # a damaged image, or no record or another kind of record in it
+
+    def check_replaceable(self) -> None:
+        """Check that the output is no image of another program; a damaged file may be replaced.
+
+        Raises:
+            UsageError: It is one.
+        """
+        try:
+            if not self.output.is_file() or read_record(self.output) is not None:
+                return
+            read_image(self.output)
+        except UsageError:
+            return
+        raise UsageError(
+            f"{self.output} exists and is not a result of this program: move it, or choose another --output directory"
+        )
 
 
 def find_images(names: Sequence[str], kind: str) -> list[Path]:
@@ -123,7 +142,7 @@ def plan_batch(
     """Return one item per variant, content and style, in this order, with unique output names in the directory.
 
     Raises:
-        UsageError: The directory cannot be written to, or an output would overwrite an input.
+        UsageError: An output cannot be written, or would overwrite an input.
     """
     combinations = [(variant, content, style) for variant in variants for content in contents for style in styles]
     names = _unique(_output_name(content, style, variant) for variant, content, style in combinations)
@@ -131,9 +150,9 @@ def plan_batch(
         BatchItem(content, style, variant, directory / f"{name}.png")
         for (variant, content, style), name in zip(combinations, names, strict=True)
     ]
-    check_writable(items[0].output)
     inputs = {path.resolve() for path in (*contents, *styles)}
     for item in items:
+        check_writable(item.output)
         if item.output.resolve() in inputs:
             raise UsageError(f"output {item.output} would overwrite an input image: choose another --output directory")
     return items

@@ -25,6 +25,9 @@ DEFAULT_STRENGTH = 0.5
 WITHOUT_EFFECT_ON_RESULT = ("save_every", "device", "max_memory", "tile_size")
 """Options that do not change the output image, up to rounding."""
 
+WITHOUT_EFFECT_ON_STEPS = (*WITHOUT_EFFECT_ON_RESULT, "bit_depth", "quality")
+"""Options that change at most the output file, and not the steps of the optimisation."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TransferConfig:
@@ -295,14 +298,15 @@ class TransferConfig:
         """Return a copy with some options changed."""
         return replace(self, **options)
 
-    def differences(self, recorded: Mapping[str, Any]) -> list[str]:
-        """Return the flags of the options by which this configuration gives another result than a recorded one.
+    def differences(self, recorded: Mapping[str, Any], ignored: Sequence[str] = WITHOUT_EFFECT_ON_RESULT) -> list[str]:
+        """Return the flags of the options by which this configuration differs from a recorded one.
 
         Args:
             recorded: All options as returned by `to_dict`, possibly of another version of this program.
+            ignored: The options that may differ.
         """
         own = self.to_dict()
-        names = sorted((own.keys() | recorded.keys()) - set(WITHOUT_EFFECT_ON_RESULT))
+        names = sorted((own.keys() | recorded.keys()) - set(ignored))
         return [flag_of(name) for name in names if own.get(name) != recorded.get(name)]
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.arrays import Pixels
-from core.config.transfer_config import TransferConfig
-from core.errors import UsageError
+from core.config.transfer_config import WITHOUT_EFFECT_ON_STEPS, TransferConfig
+from core.errors import StyleTransferError, UsageError
 from core.files import replacing
 from core.optim.types import Step
 from core.runs.record import differences
@@ -100,7 +100,7 @@ class Checkpoint:
         if not self.path.exists():
             return None
         saved = _read(self.path)
-        if found := differences(config, self._about, saved["about"]):
+        if found := differences(config, self._about, saved["about"], WITHOUT_EFFECT_ON_STEPS):
             raise UsageError(
                 f"checkpoint {self.path} belongs to a run that differs in {', '.join(found)}: use the same images and "
                 "options, or another file"
@@ -140,13 +140,17 @@ class Checkpoint:
 
 
 def _write(path: Path, entries: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     arrays = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     checksums = {name: zlib.crc32(array.data) for name, array in arrays.items()}
     state = json.dumps({**entries, "crc32": checksums})
-    with replacing(path) as temporary:
-        save_file(arrays, temporary, {"format": f"{FORMAT} {VERSION}", "state": state})
+    try:
+        with replacing(path) as temporary:
+            save_file(arrays, temporary, {"format": f"{FORMAT} {VERSION}", "state": state})
+    except SafetensorError as error:  # for any failed write, such as on a full disk
+        raise StyleTransferError(f"cannot write {path}: {error}") from error
 
 
 def _read(path: Path) -> dict[str, Any]:

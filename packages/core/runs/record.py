@@ -14,11 +14,10 @@ import numpy as np
 import PIL
 
 from core.arrays import Pixels, size_of
-from core.config.transfer_config import TransferConfig
+from core.config.transfer_config import WITHOUT_EFFECT_ON_RESULT, TransferConfig
 from core.files import replacing, sha256_of
 from core.image.reading import ImageSource
 from core.multiscale.schedule import Scale
-from core.optim.types import Evaluation
 from core.styles import Style, StyleExemplar
 
 DISTRIBUTION = "style-transfer-toolkit"
@@ -31,7 +30,7 @@ def make_record(
     backend: Mapping[str, Any],
     schedule: Sequence[Scale],
     losses: Sequence[Mapping[str, Any]],
-    delivered: Evaluation,
+    delivered: Mapping[str, float],
     stopped: bool,
     seconds: float,
 ) -> dict[str, Any]:
@@ -43,7 +42,7 @@ def make_record(
         backend: From `core.backends.base.Backend.describe`.
         schedule: The scales.
         losses: The losses after every step.
-        delivered: The objective at the image as its file stores it.
+        delivered: The loss and its terms at the image as its file stores it; if the run failed, those of its last step.
         stopped: Whether the run ended early.
         seconds: Duration of the run.
     """
@@ -59,7 +58,7 @@ def make_record(
         "pillow": PIL.__version__,
         "scales": [asdict(scale) for scale in schedule],
         "stopped": stopped,
-        "delivered": {"loss": delivered.loss, **delivered.parts},
+        "delivered": dict(delivered),
         "seconds": round(seconds, 3),
         "losses": list(losses),
     }
@@ -75,14 +74,19 @@ def describe_inputs(
     }
 
 
-def differences(config: TransferConfig, about: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
+def differences(
+    config: TransferConfig,
+    about: Mapping[str, Any],
+    record: Mapping[str, Any],
+    ignored: Sequence[str] = WITHOUT_EFFECT_ON_RESULT,
+) -> list[str]:
     """Return how a run differs from that of `record`: options as flags, images, backend.
 
     `about` holds the entries "content", "styles" and "backend" of the run that must be equal; a missing entry is not
-    compared. Paths are not compared, checksums are.
+    compared. Paths are not compared, checksums are. Options in `ignored` may differ.
     """
     record = upgraded(record)
-    found = config.differences(record["config"])
+    found = config.differences(record["config"], ignored)
     for name, what in (("content", "the content image"), ("styles", "the styles")):
         if name in about and _without_paths(about[name]) != _without_paths(record[name]):
             found.append(what)

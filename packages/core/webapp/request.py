@@ -12,7 +12,7 @@ import PIL.Image
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.image.resize import fit_size
-from core.runs.progress import Callback, Result
+from core.runs.progress import Callback, Result, RunFailedError
 from core.style_transfer import stylize
 from core.styles import Style
 from core.webapp.command_line import StyleFile, command_line
@@ -85,8 +85,14 @@ def submit_request(
     sources = [Style((style.image.path,), style.weight, style.mask.path if style.mask else None) for style in styles]
 
     def task(callback: Callback, _session: SessionDir = session) -> Result:  # the reference preserves the image files
-        result = stylize(content.path, sources, config, callback=callback)
-        return replace(result, record=_replace_paths(result.record, names))
+        def with_names(result: Result) -> Result:
+            return replace(result, record=_replace_paths(result.record, names))
+
+        try:
+            return with_names(stylize(content.path, sources, config, callback=callback))
+        except RunFailedError as error:
+            error.result = with_names(error.result)
+            raise
 
     return TransferRequest(queue.submit(task), content, tuple(styles), config)
 
