@@ -6,7 +6,7 @@ from core.config.presets import EFFORTS, PRESETS
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.runs.checkpoint import Checkpoint
-from core.runs.progress import Progress, Result
+from core.runs.progress import Progress, Result, RunFailedError
 from core.style_transfer import stylize
 from core.styles import Style
 
@@ -21,6 +21,7 @@ __all__ = [
     "Checkpoint",
     "Progress",
     "Result",
+    "RunFailedError",
     "Style",
     "StyleTransferError",
     "TransferConfig",

@@ -8,9 +8,10 @@ from core.cli.batch_run import BatchRun
 from core.cli.batch_sheet import write_batch_sheet
 from core.cli.command import App, Command
 from core.cli.config_file import resolve_config
-from core.cli.errors import report_errors
+from core.cli.errors import EXIT_INTERRUPTED, exit_with_error, report_errors
 from core.cli.input_files import files_of_options, warn_of_changes
 from core.cli.sweep import expand_sweeps, find_images, plan_batch
+from core.errors import NonEssential
 from core.image.reading import allow_large_images
 from core.image.writing import check_output
 
@@ -59,7 +60,11 @@ def batch(
             return
         run.run()
         if contact_sheet and not run.remaining:
-            write_batch_sheet(contact_sheet, items, run.failed)
+            try:
+                with NonEssential("the contact sheet"):
+                    write_batch_sheet(contact_sheet, items, run.failed)
+            except KeyboardInterrupt:
+                exit_with_error(f"interrupted: {contact_sheet} was not written, but the images were", EXIT_INTERRUPTED)
         run.exit_if_incomplete()
 
 

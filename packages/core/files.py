@@ -1,53 +1,58 @@
 """Write files atomically, check in advance that they can be written, and compute checksums."""
 
+import errno
 import hashlib
 import os
-import tempfile
-import uuid
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from core.errors import StyleTransferError, UsageError
+from core.temporary_folder import temporary_folder
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that replaces it when the block ends and is removed if the block fails.
+    """Yield a temporary path that replaces `path` when the block ends and is removed if the block fails.
 
-    Another program that opens `path` reads the complete old file or the complete new one. The temporary file has the
-    suffix of `path`, a hidden name and default permissions. Missing folders are created. If `path` is a symbolic link,
-    its target is replaced.
+    Another program that opens `path`, also after a power failure, reads the complete old file or the complete new one.
+    The temporary file has the name of `path` and is in a hidden folder beside it, where an encoder may write more
+    files; what a killed program left there is removed by the next call (see `temporary_folder`). The new file has
+    default permissions. Missing folders are created. If `path` is a symbolic link, its target is replaced.
 
     Raises:
         StyleTransferError: `path` is not a file, or the system or an encoder raised `OSError`, such as for a full disk.
     """
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{uuid.uuid4().hex}{target.suffix}")
-    if target.exists() and not target.is_file():
-        raise StyleTransferError(f"{path} is a folder or a device, not a file: choose another name")
     try:
+        if target.exists() and not target.is_file():
+            raise StyleTransferError(f"{path} is a folder or a device, not a file: choose another name")
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch(exist_ok=False)  # tempfile would make it readable by its owner only
-        yield temporary
-        temporary.replace(target)
+        with temporary_folder(target.parent) as folder:
+            temporary = folder / target.name
+            temporary.touch()
+            permissions = temporary.stat().st_mode
+            yield temporary
+            if temporary.stat().st_mode != permissions:  # the encoder has replaced the file
+                temporary.chmod(stat.S_IMODE(permissions))
+            _flush_to_disk(temporary)
+            temporary.replace(target)
+        with suppress(OSError):  # some file systems cannot flush a folder
+            _flush_to_disk(target.parent)
     except OSError as error:
-        raise StyleTransferError(
-            f"cannot write {path}: {reason(error)}; free some space or choose another folder"
-        ) from error
-    finally:
-        _remove(temporary)
+        raise StyleTransferError(_cannot_write(path, error, "free some space or choose another folder")) from error
 
 
 def check_writable(path: str | os.PathLike[str], *, inputs: Sequence[object] = ()) -> Path:
-    """Check that a file can be written at `path`, without leaving a file behind, and return it as a `Path`.
+    """Check that `replacing` can write `path`, without leaving a file behind, and return it as a `Path`.
 
     Args:
         path: The file; neither the file nor its folder needs to exist.
         inputs: Files that must not be overwritten; elements that are not paths are ignored.
 
     Raises:
-        UsageError: `path` is a folder, a device or one of `inputs`, or its folder cannot be created or written to.
+        UsageError: `path` is a folder, a device or one of `inputs`, or it cannot be created or written to.
     """
     path = Path(path)
     target = Path(os.path.realpath(path))
@@ -60,11 +65,14 @@ def check_writable(path: str | os.PathLike[str], *, inputs: Sequence[object] = (
         ancestor = next(folder for folder in target.parents if folder.exists())
         if not ancestor.is_dir():
             raise UsageError(f"cannot write {path}: {ancestor} is a file, not a folder; choose another folder")
-        # Checking permissions is not enough: root has all of them, and the file system may be mounted read-only.
-        with tempfile.NamedTemporaryFile(dir=ancestor, prefix="."):
-            pass
+        # Checking permissions is not enough: root has all of them, the file system may be mounted read-only, and each
+        # has its own limit on the length of a name.
+        with temporary_folder(ancestor) as temporary:
+            trial = temporary / target.relative_to(ancestor)
+            trial.parent.mkdir(parents=True, exist_ok=True)
+            trial.touch()
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {reason(error)}; choose another folder") from error
+        raise UsageError(_cannot_write(path, error, "choose another folder")) from error
     return path
 
 
@@ -128,6 +136,18 @@ def _identity(path: str | os.PathLike[str]) -> object:
     return found.st_dev, found.st_ino  # those of hard links are equal
 
 
-def _remove(temporary: Path) -> None:
-    with suppress(OSError):  # must not hide the error that ended the block
-        temporary.unlink(missing_ok=True)
+def _flush_to_disk(path: Path) -> None:
+    """Wait until the contents of a file, or the names in a folder, are stored on the disk."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _cannot_write(path: str | os.PathLike[str], error: OSError, advice: str) -> str:
+    if error.errno == errno.ENAMETOOLONG:
+        advice = "choose a shorter name"
+    return f"cannot write {path}: {reason(error)}; {advice}"

@@ -4,6 +4,7 @@ This module does not import PyTorch. The default backend does, when it is create
 """
 
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from core.backends.base import Backend, default_backend
 from core.config.style_losses import style_loss_spec
 from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
+from core.errors import NonEssential
 from core.image.reading import ImageSource, read_image
 from core.image.resize import resize
 from core.memory.out_of_memory import convert_out_of_memory_errors
@@ -21,7 +23,7 @@ from core.multiscale.initial_image import finer_initial_image, initial_image
 from core.multiscale.preparation import normalize_strength, prepare
 from core.multiscale.schedule import Scale, build_schedule, fraction_done
 from core.runs.checkpoint import Checkpoint, SavedRun
-from core.runs.progress import Callback, Progress, Result
+from core.runs.progress import Callback, Progress, Result, RunFailedError, RunInterrupted
 from core.runs.record import describe_files, describe_inputs, make_record
 from core.styles import StyleExemplar, StyleSource, as_styles, read_style
 
@@ -56,6 +58,8 @@ def stylize(
     Raises:
         UsageError: An image or an option is invalid, or the checkpoint belongs to another run.
         StyleTransferError: The network weights cannot be downloaded, the device is missing, or memory is exhausted.
+        RunFailedError: There was an error of any kind after the first step. It holds the best image so far.
+        RunInterrupted: `KeyboardInterrupt` was raised after the first step. It holds the best image so far.
     """
     config = config or TransferConfig()
     styles = as_styles(style)
@@ -69,16 +73,30 @@ def stylize(
     saved = checkpoint.open(config, {**inputs, "backend": backend.describe()}, len(schedule)) if checkpoint else None
     group.check_same_start(saved.evaluations if saved else 0)
 
-    started, stopped, losses = _start_time(saved), False, saved.losses if saved else []
-    for progress in run_scales(
-        content_image.pixels, exemplars, schedule, plans, backend, config, saved=saved, resumable=bool(checkpoint)
-    ):
-        losses.append(progress.losses())
-        stopped = group.any_rank(bool(callback and callback(progress)))
-        if checkpoint and group.is_main:
-            checkpoint.save(progress, losses, now=stopped)
-        if stopped:
-            break
+    started, losses, stopped = _start_time(saved), saved.losses if saved else [], False
+    progress: Progress | None = None
+    failure: Exception | KeyboardInterrupt | None = None
+    saving_checkpoint = NonEssential("the checkpoint")
+    try:
+        with convert_out_of_memory_errors():
+            for progress in run_scales(
+                content_image.pixels, exemplars, schedule, plans, backend, config,
+                alpha=content_image.alpha, saved=saved, resumable=bool(checkpoint),
+            ):  # fmt: skip
+                losses.append(progress.losses())
+                stopped = group.any_rank(bool(callback and callback(progress)))
+                if checkpoint and group.is_main:
+                    with saving_checkpoint:
+                        checkpoint.save(progress, losses, now=stopped)
+                if stopped:
+                    break
+            assert progress is not None, "every scale has at least one step"
+            delivered = progress.delivered_loss(config.bit_depth)
+    except (Exception, KeyboardInterrupt) as error:
+        if progress is None:
+            raise
+        failure, stopped, delivered = error, True, {"loss": progress.loss, **progress.parts}
+        _release_frames(error)
 
     record = make_record(
         config,
@@ -86,12 +104,17 @@ def stylize(
         backend=backend.describe(),
         schedule=schedule,
         losses=losses,
-        delivered=progress.delivered_loss(config.bit_depth),
+        delivered=delivered,
         stopped=stopped,
         seconds=time.perf_counter() - started,
     )
     alpha = None if content_image.alpha is None else resize(content_image.alpha, schedule[-1].size)
-    return Result(resize(progress.pixels, schedule[-1].size), alpha, record)
+    result = Result(resize(progress.pixels, schedule[-1].size), alpha, record)
+    if isinstance(failure, KeyboardInterrupt):
+        raise RunInterrupted(result) from failure
+    if failure:
+        raise RunFailedError(failure, result) from failure
+    return result
 
 
 def run_scales(
@@ -102,6 +125,7 @@ def run_scales(
     backend: Backend,
     config: TransferConfig,
     *,
+    alpha: Pixels | None = None,
     saved: SavedRun | None = None,
     resumable: bool = False,
 ) -> Iterator[Progress]:
@@ -116,6 +140,7 @@ def run_scales(
         plans: The memory plan of each scale.
         backend: Evaluates the objective.
         config: All other options.
+        alpha: The alpha channel of the content image (1, 1, H, W) in [0, 1], for the progress.
         saved: The state of an earlier run to continue from; its last step is yielded first.
         resumable: Whether the steps must contain the state of the optimiser, for a checkpoint. This excludes the
             optimiser without host synchronisation on CUDA.
@@ -174,6 +199,7 @@ def run_scales(
                 _parametrization=parametrization,
                 _to_array=to_array,
                 _to_pixels=backend.to_pixels,
+                _content_alpha=alpha,
             )
             yield progress
         used, result = progress.evaluations, progress.pixels
@@ -182,3 +208,11 @@ def run_scales(
 def _start_time(saved: SavedRun | None) -> float:
     """Return when the run would have started without an interruption, by `time.perf_counter`."""
     return time.perf_counter() - (saved.seconds if saved else 0.0)
+
+
+def _release_frames(error: BaseException) -> None:
+    """Release the tensors to which the tracebacks of an error and of the errors before it refer."""
+    cause: BaseException | None = error
+    while cause:
+        traceback.clear_frames(cause.__traceback__)
+        cause = cause.__context__

@@ -129,7 +129,8 @@ def test_after_a_kill_all_ranks_exit_and_another_number_resumes(
     assert len(error_lines(errors)) == 1
     assert "another rank has exited" in error_lines(errors)[0]
     assert sorted(exit_statuses(errors)) == [-signal.SIGKILL, 1, 1]
-    assert [path.name for path in tmp_path.iterdir()] == [kept.name]
+    best = {"painting.json", "painting.png"}  # written by rank 0, which was not killed
+    assert {path.name for path in tmp_path.iterdir()} == best | {kept.name}
 
     ran = run(torchrun(2, *options))
     assert ran.returncode == 0, ran.stderr

@@ -20,13 +20,14 @@ def test_replacing_preserves_the_old_file_after_a_failure(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_replacing_writes_to_a_hidden_file_beside_the_target(tmp_path):
+def test_replacing_writes_to_a_hidden_folder_beside_the_target(tmp_path):
     path = tmp_path / "new" / "a.txt"
     with replacing(path) as temporary:
-        assert temporary.parent == path.parent
-        assert temporary.name.startswith(".")
-        assert temporary.suffix == ".txt"
+        assert temporary.name == path.name
+        assert temporary.parent.parent == path.parent
+        assert temporary.parent.name.startswith(".")
         temporary.write_text("first")
+        temporary.with_suffix(".log").write_text("an encoder may write more files")
         assert not path.exists()
     assert path.read_text() == "first"
     assert list(path.parent.iterdir()) == [path]
@@ -41,6 +42,46 @@ def test_replacing_does_not_disturb_readers_of_the_old_file(tmp_path):
             temporary.write_text("second")
         assert reader.read() == "first"
     assert path.read_text() == "second"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no umask")
+@pytest.mark.parametrize(("umask", "permissions"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_replacing_gives_the_default_permissions_even_if_the_encoder_replaces_the_file(tmp_path, umask, permissions):
+    before = os.umask(umask)
+    try:
+        with replacing(tmp_path / "a.txt") as temporary:
+            other = temporary.with_name("other")
+            other.touch(mode=0o600)
+            other.replace(temporary)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == permissions
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX systems flush folders")
+def test_replacing_flushes_the_file_before_and_the_folder_after_the_replacement(tmp_path, monkeypatch):
+    path, flushed = tmp_path / "a.txt", []
+
+    def note(descriptor):
+        flushed.append((os.fstat(descriptor).st_ino, path.exists()))
+
+    monkeypatch.setattr(os, "fsync", note)
+    with replacing(path) as temporary:
+        temporary.write_text("text")
+    assert flushed == [(path.stat().st_ino, False), (tmp_path.stat().st_ino, True)]
+
+
+def test_replacing_reports_a_file_that_cannot_be_flushed(tmp_path, monkeypatch):
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with (
+        pytest.raises(StyleTransferError, match=r"a\.txt: No space left on device; free some space"),
+        replacing(tmp_path / "a.txt"),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(os.name != "posix", reason="symbolic links need a privilege on Windows")
@@ -70,9 +111,24 @@ def test_check_writable_reports_a_read_only_folder(tmp_path, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuse)
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
     with pytest.raises(UsageError, match=r"^cannot write .*a.png: Read-only file system; choose another folder$"):
         check_writable(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".png", "new/" + "é" * 126 + ".png", "x" * 300 + "/a.png"])
+def test_check_writable_refuses_names_that_are_too_long(tmp_path, name):
+    with pytest.raises(UsageError, match=r"^cannot write .*png: File name too long; choose a shorter name$"):
+        check_writable(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_writable_accepts_the_longest_name(tmp_path):
+    path = check_writable(tmp_path / "new" / ("é" * 125 + "x.png"))
+    with replacing(path) as temporary:
+        temporary.touch()
+    assert len(os.fsencode(path.name)) == 255
+    assert path.is_file()
 
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that nobody can write to")

@@ -138,6 +138,7 @@ def test_a_record_repeats_the_run_bit_for_bit(
     result.save(tmp_path / "output.png")
     options = read_options(tmp_path / "output.png")
     assert (options.pop("content"), options.pop("style")) == (content_path.name, (Style((style_path.name,)),))
+    assert options.pop("checksums").keys() == {content_path.name, style_path.name}
     again = stylize(content_path, style_path, TransferConfig.from_options(options))
     np.testing.assert_array_equal(again.pixels, result.pixels)
 

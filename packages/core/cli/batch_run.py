@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from core.backends.base import Backend, default_backend
 from core.cli.errors import EXIT_INTERRUPTED, exit_with_error
+from core.cli.interrupt import GracefulInterrupt
 from core.cli.progress_bar import show_progress
-from core.cli.run import GracefulInterrupt
+from core.cli.saving import save_result
 from core.cli.sweep import BatchItem
 from core.cli.terminal import print_line
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError
-from core.runs.progress import Progress
+from core.runs.progress import Progress, RunFailedError
 from core.style_transfer import stylize
 
 if TYPE_CHECKING:
@@ -55,9 +56,12 @@ class BatchRun:
         """Run all items; stop at an interrupt and continue after a failure."""
         with GracefulInterrupt() as interrupt:
             for index, item in enumerate(self._items):
-                finished = self._is_finished(item)
-                self._report(index + 1, "finished" if finished else "running", item)
-                if not finished and not self._run_item(item, interrupt):
+                try:
+                    finished = self._is_finished(item)
+                    self._report(index + 1, "finished" if finished else "running", item)
+                    if not finished:
+                        self._run_item(item, interrupt)
+                except KeyboardInterrupt:
                     self.remaining = self._items[index:]
                     return
 
@@ -78,26 +82,47 @@ class BatchRun:
             reasons = "; ".join(dict.fromkeys(self.failed.values()))
             exit_with_error(f"{len(self.failed)} of {total} images failed: {reasons}")
 
-    def _run_item(self, item: BatchItem, interrupt: GracefulInterrupt) -> bool:
-        """Run one item; return False if it was interrupted."""
-        config = item.variant.config
-        backend = self._backends.create(config)  # what fails here fails for all items
+    def _run_item(self, item: BatchItem, interrupt: GracefulInterrupt) -> None:
+        """Run one item, or note why it failed.
+
+        Raises:
+            KeyboardInterrupt: The run was interrupted.
+        """
         try:
-            with show_progress(self._progress, self._quiet) as show:
-
-                def after_step(step: Progress) -> bool:
-                    show(step)
-                    return interrupt.requested
-
-                result = stylize(item.content, item.style, config, callback=after_step, backend=backend)
-            if result.record["stopped"]:
-                return False
-            result.save(item.output)
+            if self._resume:
+                item.check_replaceable()
+            self._stylize(item, interrupt)
         except StyleTransferError as error:
             self.failed[item] = str(error)
-        except KeyboardInterrupt:
-            return False
-        return True
+        finally:
+            interrupt.release()
+
+    def _stylize(self, item: BatchItem, interrupt: GracefulInterrupt) -> None:
+        """Run one item and write its output, or the best image so far if the run fails.
+
+        Raises:
+            KeyboardInterrupt: The run was interrupted; its image is not written.
+            StyleTransferError: The run failed, or its output cannot be written.
+        """
+        config, failure = item.variant.config, ""
+        backend = self._backends.create(config)
+        with show_progress(self._progress, self._quiet) as show:
+
+            def after_step(step: Progress) -> bool:
+                show(step)
+                if step.evaluations >= step.total_evaluations:
+                    interrupt.protect()  # the steps are complete: another signal must not discard the result
+                return interrupt.requested
+
+            try:
+                result = stylize(item.content, item.style, config, callback=after_step, backend=backend)
+            except RunFailedError as error:
+                result, failure = error.result, str(error)
+        if result.record["stopped"] and not failure:
+            raise KeyboardInterrupt
+        save_result(result, item.output)
+        if failure:
+            raise StyleTransferError(f"{failure}; the best image so far was written to {item.output}")
 
     def _is_finished(self, item: BatchItem) -> bool:
         try:

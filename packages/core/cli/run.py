@@ -1,30 +1,30 @@
 """One run of a command line: resolve and check its paths, then stylize and write the files."""
 
-import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import Any, Self
+from typing import Any
 
 import typer
 
-from core.cli.errors import EXIT_INTERRUPTED
+from core.cli.errors import EXIT_INTERRUPTED, exit_with_error
 from core.cli.input_files import check_readable, files_of_options
-from core.cli.interval import EvaluationInterval
+from core.cli.interrupt import GracefulInterrupt
 from core.cli.progress_bar import show_progress
+from core.cli.saving import SnapshotWriter, save_result
 from core.cli.snapshots import check_snapshots, snapshot_path
 from core.cli.terminal import print_line
 from core.cli.video import Video
 from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
-from core.errors import UsageError
+from core.errors import NonEssential, StyleTransferError, UsageError
 from core.files import check_writable
 from core.image.reading import ImageSource, read_size
-from core.image.writing import check_output, to_image, write_image
+from core.image.writing import check_output, to_image
 from core.multiscale.schedule import Scale, build_schedule
 from core.runs.checkpoint import Checkpoint
-from core.runs.progress import Progress, Result
+from core.runs.progress import Callback, Progress, Result, RunFailedError, RunInterrupted
 from core.runs.record import write_record
 from core.style_transfer import stylize
 from core.styles import Style, assign_regions, assign_style_masks, style_sizes
@@ -112,6 +112,8 @@ def resolve_paths(
     size = paths.build_schedule(config)[-1].size
     check_readable(chosen, config)
     check_output(output, bit_depth=config.bit_depth, inputs=paths.inputs, size=size)
+    if config.save_every:
+        check_writable(snapshot_path(output, config.iterations))
     if record:
         check_writable(record, inputs=[*paths.inputs, output])
     if checkpoint:
@@ -131,29 +133,6 @@ def open_video(path: Path, paths: RunPaths, config: TransferConfig, fps: float) 
     return Video(path, size, fps=fps, every=config.save_every, inputs=paths.files)
 
 
-class GracefulInterrupt:
-    """Context manager that lets a run end at its next step after Ctrl-C or SIGTERM.
-
-    The first signal sets `requested`; the second one raises `KeyboardInterrupt`.
-    """
-
-    def __init__(self) -> None:
-        self.requested = False
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
-
-    def __enter__(self) -> Self:
-        self._previous = {s: signal.signal(s, self._handle) for s in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-
 def run_to_files(
     paths: RunPaths,
     config: TransferConfig,
@@ -166,41 +145,111 @@ def run_to_files(
 ) -> None:
     """Run, display the progress, and write the output image, the run record and the video.
 
-    After an interrupt the best image so far is written and the checkpoint stays; after a complete run the checkpoint
-    is removed. With several ranks only rank 0 displays and writes.
+    After an interrupt or a failure the best image so far is written and the checkpoint stays; after a complete run the
+    checkpoint is removed. If the progress display, an image on the way, the checkpoint or the video fails, the run
+    continues with a warning. With several ranks only rank 0 displays and writes.
 
     Raises:
         typer.Exit: The run was interrupted.
-        StyleTransferError: The run failed, or a file cannot be written.
+        StyleTransferError: The run failed, or the output image or the record cannot be written.
     """
     if not group.is_main:
         _run_worker(paths, config, checkpoint, group)
         return
-    write_snapshot = _SnapshotWriter(paths.output, config)
     silent = quiet or progress == "json"
-    with GracefulInterrupt() as interrupt, show_progress(progress, quiet) as show:
-
-        def after_step(step: Progress) -> bool:
-            if checkpoint and step.resumed and not silent:
-                print_line(f"resuming from {checkpoint.path} at evaluation {step.evaluations}", stderr=True)
-            show(step)
-            write_snapshot(step)
-            if video:
-                video.add(step)
-            return interrupt.requested
-
-        result = stylize(paths.content, paths.styles, config, callback=after_step, checkpoint=checkpoint, group=group)
-    result.save(paths.output)
-    if paths.record:
-        write_record(paths.record, result.record)
-    if video:
-        video.write(to_image(result.pixels))
-    if checkpoint and not result.record["stopped"]:
-        checkpoint.remove()
-    if not silent:
+    with GracefulInterrupt() as interrupt:
+        with show_progress(progress, quiet) as show:
+            after_step = _after_step(paths.output, config, interrupt, show, video, None if silent else checkpoint)
+            result, failure = _run(paths, config, after_step, checkpoint, group)
+            interrupt.protect()
+        written, problems = _write_result(paths, result, failure)
+        if video:
+            interrupt.release()
+            _write_video(video, result, written)
+    if checkpoint and not (problems or result.record["stopped"]):
+        with NonEssential("the removal of the checkpoint"):
+            checkpoint.remove()
+    if not silent and paths.output in written:
         print_line(_summary(paths.output, result))
+    if problems:
+        raise StyleTransferError("; ".join(problems))
     if interrupt.requested or result.record["stopped"]:
         raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def _after_step(
+    output: Path,
+    config: TransferConfig,
+    interrupt: GracefulInterrupt,
+    show: Callback,
+    video: Video | None,
+    checkpoint: Checkpoint | None,
+) -> Callback:
+    """Return the callback of a run; it names the checkpoint, if given, from which the run is resumed."""
+    write_snapshot = SnapshotWriter(output, config)
+    display, snapshot, recording = (
+        NonEssential(name) for name in ("the progress display", "an image on the way", "a frame of the video")
+    )
+
+    def after_step(step: Progress) -> bool:
+        with display:
+            if checkpoint and step.resumed:
+                print_line(f"resuming from {checkpoint.path} at evaluation {step.evaluations}", stderr=True)
+            show(step)
+        with snapshot:
+            write_snapshot(step)
+        if video:
+            with recording:
+                video.add(step)
+        if interrupt.requested or step.evaluations >= step.total_evaluations:
+            interrupt.protect()  # the steps are complete: another signal must not discard the result
+        return interrupt.requested
+
+    return after_step
+
+
+def _run(
+    paths: RunPaths, config: TransferConfig, callback: Callback, checkpoint: Checkpoint | None, group: ProcessGroup
+) -> tuple[Result, str]:
+    """Return the result, or after an interrupt or a failure the best image so far, and why the run failed, or ""."""
+    try:
+        return stylize(paths.content, paths.styles, config, callback=callback, checkpoint=checkpoint, group=group), ""
+    except RunInterrupted as interrupted:
+        return interrupted.result, ""
+    except RunFailedError as error:
+        return error.result, str(error)
+
+
+def _write_result(paths: RunPaths, result: Result, failure: str) -> tuple[list[Path], list[str]]:
+    """Write the output image and the record; return the written files, and everything that failed with the run."""
+    writers: dict[Path, Callable[[], None]] = {paths.output: partial(save_result, result, paths.output)}
+    if paths.record:
+        writers[paths.record] = partial(write_record, paths.record, result.record)
+    written, problems = [], [failure] if failure else []
+    for path, write in writers.items():
+        try:
+            write()
+            written.append(path)
+        except StyleTransferError as error:
+            problems.append(str(error))
+    if problems and paths.output in written:
+        problems.append(f"{'the best image so far' if failure else 'the image'} was written to {paths.output}")
+    return written, problems
+
+
+def _write_video(video: Video, result: Result, written: Sequence[Path]) -> None:
+    """Write the video.
+
+    Raises:
+        typer.Exit: Another interrupt ended the writing; the sentence names the files that are complete.
+    """
+    try:
+        with NonEssential("the video"):
+            video.write(to_image(result.pixels))
+    except KeyboardInterrupt:
+        files = " and ".join(str(path) for path in written)
+        others = f", but {files} {'was' if len(written) == 1 else 'were'}" if written else ""
+        exit_with_error(f"interrupted: {video.path} was not written{others}", EXIT_INTERRUPTED)
 
 
 def _run_worker(paths: RunPaths, config: TransferConfig, checkpoint: Checkpoint | None, group: ProcessGroup) -> None:
@@ -217,20 +266,6 @@ def _run_worker(paths: RunPaths, config: TransferConfig, checkpoint: Checkpoint 
             checkpoint=checkpoint,
             group=group,
         )
-
-
-class _SnapshotWriter:
-    """Callback that writes the current image every `--save-every` evaluations."""
-
-    def __init__(self, output: Path, config: TransferConfig) -> None:
-        self._output, self._config = output, config
-        self._due = EvaluationInterval(config.save_every) if config.save_every else None
-
-    def __call__(self, step: Progress) -> None:
-        if self._due is None or not self._due(step):
-            return
-        path = snapshot_path(self._output, step.evaluations)
-        write_image(path, step.pixels, bit_depth=self._config.bit_depth, quality=self._config.quality)
 
 
 def _summary(output: Path, result: Result) -> str:

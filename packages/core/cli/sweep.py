@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from core.config.transfer_config import TransferConfig
+from core.config.transfer_config import WITHOUT_EFFECT_ON_RESULT, TransferConfig
 from core.errors import UsageError
 from core.files import check_distinct, check_writable, exists, is_file, is_folder
 from core.image.embedded_record import read_record
@@ -15,6 +15,9 @@ from core.image.reading import list_images, read_image
 from core.runs.record import describe_files, describe_inputs, differences
 from core.schema import parse_json
 from core.styles import Style, read_style
+
+_IGNORED = (*WITHOUT_EFFECT_ON_RESULT, "quality")
+"""Options by which a finished output may differ: outputs are PNG files, which have no quality."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,25 @@ class BatchItem:
         try:
             read_image(self.output)
             record = parse_json(read_record(self.output) or "null")
-            return not differences(self.variant.config, inputs, record) and not record["stopped"]
+            return not differences(self.variant.config, inputs, record, _IGNORED) and not record["stopped"]
         except (ValueError, KeyError):  # a damaged image, or no record or another kind of record in it
             return False
+
+    def check_replaceable(self) -> None:
+        """Check that the output is no image of another program; a damaged file may be replaced.
+
+        Raises:
+            UsageError: It is one.
+        """
+        try:
+            if not self.output.is_file() or read_record(self.output) is not None:
+                return
+            read_image(self.output)
+        except UsageError:
+            return
+        raise UsageError(
+            f"{self.output} exists and is not a result of this program: move it, or choose another --output directory"
+        )
 
 
 def find_images(names: Sequence[str], kind: str) -> list[Path]:
@@ -139,7 +158,8 @@ def plan_batch(
         BatchItem(content, style, variant, directory / f"{name}.png")
         for (variant, content, style), name in zip(combinations, names, strict=True)
     ]
-    check_writable(items[0].output)
+    for item in items:
+        check_writable(item.output)
     check_distinct([item.output for item in items], (*contents, *styles, *others))
     return items
 

@@ -24,6 +24,9 @@ INITIAL_IMAGES = ("matched", "content", "noise", "blend")
 WITHOUT_EFFECT_ON_RESULT = ("save_every", "device", "max_memory", "tile_size")
 """Options that do not change the output image, up to rounding."""
 
+WITHOUT_EFFECT_ON_STEPS = (*WITHOUT_EFFECT_ON_RESULT, "bit_depth", "quality")
+"""Options that change at most the output file, and not the steps of the optimisation."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TransferConfig:
@@ -297,18 +300,19 @@ class TransferConfig:
         """Return a copy with some options changed."""
         return replace(self, **options)
 
-    def differences(self, recorded: Mapping[str, Any]) -> list[str]:
-        """Return the flags of the options by which this configuration gives another result than a recorded one.
+    def differences(self, recorded: Mapping[str, Any], ignored: Sequence[str] = WITHOUT_EFFECT_ON_RESULT) -> list[str]:
+        """Return the flags of the options by which this configuration differs from a recorded one.
 
         Args:
             recorded: All options as returned by `to_dict`, possibly of another version of this program. The record in
                 an image has file names without folders, which are compared with file names.
+            ignored: The options that may differ.
         """
         own = self.to_dict()
         for name in FILE_OPTIONS:
             if own[name] is not None and recorded.get(name) == PurePath(own[name]).name:
                 own[name] = recorded[name]
-        names = sorted((own.keys() | recorded.keys()) - set(WITHOUT_EFFECT_ON_RESULT))
+        names = sorted((own.keys() | recorded.keys()) - set(ignored))
         return [flag_of(name) for name in names if own.get(name) != recorded.get(name)]
 
     @property

@@ -45,7 +45,8 @@ def adam(
         The state after every evaluation.
 
     Raises:
-        StyleTransferError: The loss or the gradient at the initial image is not finite.
+        StyleTransferError: The loss or the gradient is not finite at the initial image, or at the image to which the
+            iteration returns.
     """
 
     def objective_at(evaluation: int) -> Objective:
@@ -63,7 +64,7 @@ def adam(
                 state.latest = state.average / state.average_weight
         current = objective_at(used)(state.latest)
         if not is_finite(current):
-            current = state.restart(objective_at(used), step.image)
+            current = state.restart(objective_at(used), step.image, used)
         state.gradient = current.gradient
         if stochastic or current.loss <= step.loss:
             step = Step(used, state.latest, current.loss, current.parts)
@@ -106,12 +107,12 @@ class _State:
         self.average = decay * self.average + (1 - decay) * self.latest
         self.average_weight = decay * self.average_weight + (1 - decay)
 
-    def restart(self, objective: Objective, image: Array) -> Evaluation:
+    def restart(self, objective: Objective, image: Array, evaluation: int) -> Evaluation:
         """Return to `image` with half the learning rate and without momentum, and evaluate there."""
         self.latest, self.learning_rate = image, self.learning_rate / 2
         self.m = self.v = image * 0
         self.m_weight = self.v_weight = 0.0
-        return evaluate_start(objective, image)
+        return evaluate_start(objective, image, f"the best image, evaluation {evaluation},")
 
 
 def _first_step(objective: Objective, image: Array, learning_rate: float) -> Step:

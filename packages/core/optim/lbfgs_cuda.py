@@ -20,7 +20,7 @@ from core.arrays import Array
 from core.optim.constants import LBFGS
 from core.optim.curvature import color_channels
 from core.optim.lbfgs import free_mask
-from core.optim.types import Evaluation, Objective, Step, non_finite_start
+from core.optim.types import Evaluation, Objective, Step, non_finite_error
 
 QUEUED_EVALUATIONS = 4
 """Evaluations that are queued before the host waits for the oldest; each holds one more image in memory."""
@@ -156,7 +156,7 @@ class LBFGSState:
             StyleTransferError: The loss or the gradient is not finite.
         """
         if not bool(torch.isfinite(self.numbers[0]) & torch.isfinite(_sum_of_squares(self.gradient))):
-            raise non_finite_start(float(self.numbers[0]))
+            raise non_finite_error(float(self.numbers[0]))
 
     def read_back(self) -> AsyncReadback:
         """Start copying the outcome of the last evaluation to the host."""

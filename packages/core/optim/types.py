@@ -73,22 +73,22 @@ class Step:
         return replace(self, image=convert(self.image), arrays=arrays)
 
 
-def evaluate_start(objective: Objective, image: Array) -> Evaluation:
-    """Evaluate at the initial image.
+def evaluate_start(objective: Objective, image: Array, place: str = "the initial image") -> Evaluation:
+    """Evaluate at an image from which an optimiser starts, or starts again; `place` names it in the error.
 
     Raises:
         StyleTransferError: The loss or the gradient is not finite.
     """
     evaluation = objective(image)
     if not is_finite(evaluation):
-        raise non_finite_start(evaluation.loss)
+        raise non_finite_error(evaluation.loss, place)
     return evaluation
 
 
-def non_finite_start(loss: float) -> StyleTransferError:
-    """Return the error for an initial image whose loss or gradient is not finite."""
+def non_finite_error(loss: float, place: str = "the initial image") -> StyleTransferError:
+    """Return the error for an image, called `place`, whose loss or gradient is not finite."""
     return StyleTransferError(
-        f"the loss or the gradient at the initial image is not finite (loss {loss}): "
+        f"the loss or the gradient at {place} is not finite (loss {loss}): "
         "check the input images or use smaller weights"
     )
 

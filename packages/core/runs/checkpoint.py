@@ -18,8 +18,8 @@ from msgspec import Meta, Struct
 
 from core import schema
 from core.arrays import Pixels
-from core.config.transfer_config import TransferConfig
-from core.errors import UsageError, first_line
+from core.config.transfer_config import WITHOUT_EFFECT_ON_STEPS, TransferConfig
+from core.errors import StyleTransferError, UsageError, first_line
 from core.files import exists, replacing
 from core.optim.types import Step
 from core.runs.record import RunRecord, differences
@@ -186,7 +186,7 @@ class Checkpoint:
         if not exists(self.path):
             return None
         saved = _read(self.path)
-        if found := differences(config, self._about, saved.about):
+        if found := differences(config, self._about, saved.about, WITHOUT_EFFECT_ON_STEPS):
             raise UsageError(
                 f"checkpoint {self.path} belongs to a run that differs in {', '.join(found)}: use the same images and "
                 "options, or another file"
@@ -235,13 +235,17 @@ class Checkpoint:
 
 
 def _write(path: Path, entries: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     arrays = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     checksums = {name: zlib.crc32(array.data) for name, array in arrays.items()}
     state = json.dumps({**entries, "crc32": checksums})
-    with replacing(path) as temporary:
-        save_file(arrays, temporary, {"format": f"{FORMAT} {VERSION}", "state": state, "sha256": _sha256(state)})
+    try:
+        with replacing(path) as temporary:
+            save_file(arrays, temporary, {"format": f"{FORMAT} {VERSION}", "state": state, "sha256": _sha256(state)})
+    except SafetensorError as error:  # for any failed write, such as on a full disk
+        raise StyleTransferError(f"cannot write {path}: {error}") from error
 
 
 def _read(path: Path) -> SavedState:

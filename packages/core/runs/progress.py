@@ -9,9 +9,11 @@ from typing import Any
 import PIL.Image
 
 from core.arrays import Array, Pixels, Size
+from core.errors import StyleTransferError, first_line
+from core.image.resize import resize
 from core.image.writing import quantize, to_image, write_image
 from core.multiscale.parametrization import Parametrization
-from core.optim.types import Evaluation, Objective, Step
+from core.optim.types import Objective, Step, evaluate_start
 from core.runs.record import record_for_embedding
 
 
@@ -48,21 +50,33 @@ class Progress:
     _parametrization: Parametrization = field(repr=False)
     _to_array: Callable[[Pixels], Array] = field(repr=False)
     _to_pixels: Callable[[Array], Pixels] = field(repr=False)
+    _content_alpha: Pixels | None = field(repr=False)
 
     @cached_property
     def pixels(self) -> Pixels:
         """The image so far, (1, 3, H, W) RGB in [0, 1], at the size of this scale."""
         return self._parametrization.to_image(self._to_pixels(self._step.image))
 
+    @property
+    def alpha(self) -> Pixels | None:
+        """The alpha channel of the content image, (1, 1, H, W) in [0, 1] at the size of this scale, if it has one."""
+        return None if self._content_alpha is None else resize(self._content_alpha, self.size)
+
     @cached_property
     def image(self) -> PIL.Image.Image:
         """The image so far, with 8 bits per channel."""
         return to_image(self.pixels)
 
-    def delivered_loss(self, bit_depth: int) -> Evaluation:
-        """Evaluate the objective at the image as a file with that many bits per channel stores it."""
+    def delivered_loss(self, bit_depth: int) -> dict[str, float]:
+        """Return the loss and its terms at the image as a file with that many bits per channel stores it.
+
+        Raises:
+            StyleTransferError: The loss or the gradient is not finite: the optimiser ended because it found no better
+                image, but not because there is none.
+        """
         saved = self._parametrization.to_network_input(quantize(self.pixels, bit_depth))
-        return self._objective(self._to_array(saved))
+        evaluation = evaluate_start(self._objective, self._to_array(saved), "the result")
+        return {"loss": evaluation.loss, **evaluation.parts}
 
     @property
     def numpy_step(self) -> Step:
@@ -124,3 +138,20 @@ class Result:
             quality=config["quality"],
             record=record_for_embedding(self.record),
         )
+
+
+class RunFailedError(StyleTransferError):
+    """A run failed after its first step. The message is the cause; `result` has the best image so far."""
+
+    def __init__(self, cause: Exception, result: Result) -> None:
+        expected = isinstance(cause, StyleTransferError)
+        super().__init__(str(cause) if expected else f"unexpected {type(cause).__name__}: {first_line(cause)}")
+        self.result = result
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """A run was interrupted in the middle of a step after its first one; `result` has the best image so far."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__()
+        self.result = result

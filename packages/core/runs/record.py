@@ -18,12 +18,11 @@ from msgspec import Meta, Struct
 from core import schema
 from core.arrays import Pixels, size_of
 from core.config.options import flag_of
-from core.config.transfer_config import FILE_OPTIONS, TransferConfig
+from core.config.transfer_config import FILE_OPTIONS, WITHOUT_EFFECT_ON_RESULT, TransferConfig
 from core.errors import UsageError
 from core.files import reason, replacing, sha256_of
 from core.image.reading import ImageSource
 from core.multiscale.schedule import Scale
-from core.optim.types import Evaluation
 from core.styles import Style, StyleExemplar
 
 DISTRIBUTION = "style-transfer-toolkit"
@@ -111,7 +110,7 @@ def make_record(
     backend: Mapping[str, Any],
     schedule: Sequence[Scale],
     losses: Sequence[Mapping[str, Any]],
-    delivered: Evaluation,
+    delivered: Mapping[str, float],
     stopped: bool,
     seconds: float,
 ) -> dict[str, Any]:
@@ -123,7 +122,7 @@ def make_record(
         backend: From `core.backends.base.Backend.describe`.
         schedule: The scales.
         losses: The losses after every step.
-        delivered: The objective at the image as its file stores it.
+        delivered: The loss and its terms at the image as its file stores it; if the run failed, those of its last step.
         stopped: Whether the run ended early.
         seconds: Duration of the run.
     """
@@ -139,7 +138,7 @@ def make_record(
         "pillow": PIL.__version__,
         "scales": [asdict(scale) for scale in schedule],
         "stopped": stopped,
-        "delivered": {"loss": delivered.loss, **delivered.parts},
+        "delivered": dict(delivered),
         "seconds": round(seconds, 3),
         "losses": list(losses),
     }
@@ -164,17 +163,22 @@ def describe_files(config: TransferConfig) -> dict[str, Any]:
     return {"files": {name: _describe_file(path, name) for name, path in config.files.items()}}
 
 
-def differences(config: TransferConfig, about: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
+def differences(
+    config: TransferConfig,
+    about: Mapping[str, Any],
+    record: Mapping[str, Any],
+    ignored: Sequence[str] = WITHOUT_EFFECT_ON_RESULT,
+) -> list[str]:
     """Return how a run differs from that of `record`: options as flags, images, files, backend.
 
     `about` holds the entries "content", "styles", "files" and "backend" of the run that must be equal; a missing entry
-    is not compared. Paths are not compared, checksums are.
+    is not compared. Paths are not compared, checksums are. Options in `ignored` may differ.
 
     Raises:
         ValueError: A field of `record` is missing or invalid.
     """
     own, other = RunRecord.of({"config": {}, **about}), RunRecord.of(record)
-    found = config.differences(other.config)
+    found = config.differences(other.config, ignored)
     for name, what in (("content", "the content image"), ("styles", "the styles"), ("files", "files of options")):
         if name in about and own.inputs[name] != other.inputs[name]:
             found.append(what)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import PIL.Image
 
 from core.errors import StyleTransferError
-from core.runs.progress import Callback, Progress, Result
+from core.runs.progress import Callback, Progress, Result, RunFailedError
 
 VISITOR_TIMEOUT = 300.0
 """Seconds without a poll after which a visitor counts as disconnected. Hidden browser tabs poll once a minute."""
@@ -50,6 +50,7 @@ class Preview:
 class Job:
     """One entry of the job queue, from its submission to its result or error message.
 
+    A job whose run fails after its first step is finished with the best image so far, and an error message.
     `last_poll` and `last_preview` are times of the queue's clock in seconds. `losses` has one entry per step.
     """
 
@@ -153,6 +154,10 @@ class JobQueue:
         assert job.task is not None, "only ended jobs have no task"
         try:
             job.result = job.task(lambda progress: self._after_step(job, progress))
+            _end(job, "cancelled" if job.stop_request == "discard" else "finished")
+        except RunFailedError as error:
+            logging.getLogger(__name__).warning("a run failed", exc_info=error)
+            job.error, job.result = str(error), error.result
             _end(job, "cancelled" if job.stop_request == "discard" else "finished")
         except StyleTransferError as error:
             job.error = str(error)

@@ -13,7 +13,7 @@ import PIL.Image
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.image.resize import fit_size
-from core.runs.progress import Callback, Result
+from core.runs.progress import Callback, Result, RunFailedError
 from core.style_transfer import stylize
 from core.styles import Style
 from core.webapp.command_line import StyleFile, command_line
@@ -113,11 +113,17 @@ def submit_request(
     config = config.with_options(max_memory=page_limits().memory)
 
     def task(callback: Callback, _session: SessionDir = session) -> Result:  # the reference preserves the image files
+        def with_names(result: Result) -> Result:
+            return replace(result, record=_replace_paths(result.record, names))
+
         try:
-            result = stylize(content.path, sources, config, callback=callback)
+            return with_names(stylize(content.path, sources, config, callback=callback))
+        except RunFailedError as error:
+            error.result = with_names(error.result)
+            error.args = (_FOLDERS.sub("", str(error)),)
+            raise
         except StyleTransferError as error:
             raise StyleTransferError(_FOLDERS.sub("", str(error))) from error
-        return replace(result, record=_replace_paths(result.record, names))
 
     return TransferRequest(queue.submit(task), content, tuple(styles), config)
 

@@ -90,6 +90,8 @@ def _show_buttons(queue: JobQueue, job: Job) -> None:
 def _show_result(request: TransferRequest) -> None:
     result = request.job.result
     assert result is not None, "a finished job has a result"
+    if request.job.error:
+        st.error(f"{request.job.error}. This is the best image so far.")
     compare(*request.comparison, key=f"compare {id(request.job)}")
     record = result.record
     ended = "Stopped" if record["stopped"] else "Finished"

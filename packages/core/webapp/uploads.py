@@ -1,11 +1,13 @@
 """Uploaded, drawn and sample images, and the directory that holds the files of one visitor."""
 
 import re
+import weakref
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 
 import PIL.Image
 
@@ -15,6 +17,7 @@ from core.image.reading import list_images, read_image, read_size
 from core.image.resize import resize
 from core.image.writing import to_image
 from core.network.architecture import MIN_SIDE
+from core.temporary_folder import temporary_folder
 
 MAX_UPLOAD_PIXELS = 40_000_000
 """Limit on an upload. A decoded image takes 12 bytes per pixel, and decoding needs several copies."""
@@ -35,10 +38,15 @@ class UploadedImage:
 
 
 class SessionDir:
-    """Temporary directory with the files of one visitor; deleted when nothing refers to this object any more."""
+    """Temporary directory with the files of one visitor; deleted when nothing refers to this object any more.
+
+    Directories of a page that was killed are deleted as well.
+    """
 
     def __init__(self) -> None:
-        self._directory = TemporaryDirectory(prefix="style-transfer-page-")
+        stack = ExitStack()
+        self._directory = stack.enter_context(temporary_folder(Path(gettempdir()), "style-transfer-page-"))
+        weakref.finalize(self, stack.close)
         self._images: dict[str, UploadedImage | UsageError] = {}
 
     def add(self, key: str, name: str, read: Callable[[], bytes], kind: str) -> UploadedImage:
@@ -54,7 +62,7 @@ class SessionDir:
             UsageError: The file is not an image, or it is damaged, too small or too large.
         """
         if key not in self._images:
-            path = Path(self._directory.name, str(len(self._images)), safe_name(name))
+            path = Path(self._directory, str(len(self._images)), safe_name(name))
             path.parent.mkdir()
             path.write_bytes(read())
             try:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from core.errors import StyleTransferError, UsageError
 from core.files import reason
 from core.schema import check, parse_json
+from core.temporary_folder import temporary_folder
 
 SETTINGS_FILE = "page.json"
 """The settings that the page's scripts read; also identifies a folder as a page that may be replaced."""
@@ -69,14 +70,17 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         StyleTransferError: The folder cannot be written; `folder` is unchanged.
     """
     target = folder.resolve()
-    temporary, old = (target.with_name(f".{uuid.uuid4().hex}") for _ in range(2))
+    # The old page is not moved into the temporary folder, which is removed if this program is killed now.
+    old = target.with_name(f".{uuid.uuid4().hex}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.mkdir()
-        yield temporary
-        if target.exists():
-            target.rename(old)
-        temporary.rename(target)
+        with temporary_folder(target.parent) as parent:
+            temporary = parent / target.name
+            temporary.mkdir()
+            yield temporary
+            if target.exists():
+                target.rename(old)
+            temporary.rename(target)
     except OSError as error:
         if old.exists() and not target.exists():
             old.rename(target)
@@ -84,5 +88,4 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
             f"cannot write {folder}: {reason(error)}; free disk space or choose another folder"
         ) from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

@@ -127,3 +127,34 @@ def test_dry_run_lists_the_items_and_writes_nothing(images: tuple, tmp_path: Pat
     assert lines[0] == f"{tmp_path / 'out' / 'cup-flipped-seed=1.png'}: {content} in the style of {style}"
     assert lines[-1] == "8 images; nothing was written"
     assert not (tmp_path / "out").exists()
+
+
+def test_weights_that_cannot_be_loaded_fail_their_items_only(images: tuple, tmp_path: Path) -> None:
+    ran = batch(*images, "--sweep", "weights=missing,oxford", "-q")
+    assert ran.exit_code == 1
+    assert ran.stderr.startswith("Error: 4 of 8 images failed: ")
+    assert ran.stderr.count("missing") == 1
+    names = files_in(tmp_path / "out")
+    assert len(names) == 4
+    assert all(name.endswith("-weights=oxford.png") for name in names)
+
+
+def test_resume_does_not_replace_the_image_of_another_program(images: tuple, tmp_path: Path) -> None:
+    foreign = tmp_path / "out" / "cup-night.png"
+    foreign.parent.mkdir()
+    Image.new("RGB", (48, 32)).save(foreign)
+    before = foreign.read_bytes()
+    ran = batch(*images, "--resume", "-q")
+    assert ran.exit_code == 1
+    assert ran.stderr == (
+        f"Error: 1 of 4 images failed: {foreign} exists and is not a result of this program: move it, or choose "
+        "another --output directory\n"
+    )
+    assert foreign.read_bytes() == before
+    assert len(files_in(tmp_path / "out")) == 4
+
+
+def test_resume_compares_all_options_but_the_quality(images: tuple, tmp_path: Path) -> None:
+    assert batch(*images, "-q").exit_code == 0
+    for option, finished in ((("--quality", 50), 4), (("--bit-depth", 16), 0)):
+        assert batch(*images, *option, "--resume", "--dry-run").stdout.count("(finished)") == finished

@@ -119,6 +119,19 @@ def test_run_writes_snapshots(content_path: Path, style_path: Path, tmp_path: Pa
     assert pixels_of(tmp_path / "o-0002.png").shape == (32, 48, 3)
 
 
+@pytest.mark.parametrize(
+    "option", [("--save-every", 2), ("--record", "x" * 252 + ".json"), ("--video", "é" * 126 + ".webp")]
+)
+def test_names_that_are_too_long_are_refused_before_the_run(
+    option: tuple, content_path: Path, style_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = run("-c", content_path, "-s", style_path, "-o", "x" * 250 + ".png", *option)
+    assert ran.exit_code == 2
+    assert ran.stderr.endswith(": File name too long; choose a shorter name\n")
+    assert files_in(tmp_path) == []
+
+
 def test_run_prints_a_summary_unless_quiet(content_path: Path, style_path: Path, tmp_path: Path) -> None:
     images = ("-c", content_path, "-s", style_path, "-o", tmp_path / "o.png")
     ran = run(*images)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from core.cli.sweep import expand_sweeps, find_images, plan_batch
 from core.config.transfer_config import TransferConfig
@@ -114,3 +114,24 @@ def test_item_without_a_record_in_its_output_is_not_finished(
     assert not item.is_finished()
     item.output.write_bytes(b"no image")
     assert not item.is_finished()
+
+
+def test_plan_batch_refuses_output_names_that_are_too_long(tmp_path: Path) -> None:
+    (short, long) = empty(tmp_path, "cat.jpg", "x" * 200 + ".jpg")
+    with pytest.raises(UsageError, match=r"cannot write .*xx-x.*: File name too long; choose a shorter name"):
+        plan_batch([short, long], [short, long], expand_sweeps(CONFIG, []), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "record", ['{"config": []}', '{"stopped": false, "config": [1]}', '{"stopped": 0, "styles": 5}']
+)
+def test_output_with_another_kind_of_record_is_not_finished(
+    record: str, tmp_path: Path, content_path: Path, style_path: Path
+) -> None:
+    (item,) = plan_batch([content_path], [style_path], expand_sweeps(CONFIG, []), tmp_path)
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("style-transfer", record)
+    Image.new("RGB", (48, 32)).save(item.output, pnginfo=text)
+    assert not item.is_finished()
+    item.check_replaceable()

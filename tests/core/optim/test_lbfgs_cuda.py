@@ -255,7 +255,7 @@ def test_on_cuda_no_value_is_read_and_no_devices_are_mixed(
     monkeypatch.setattr(loaded_network, "choose_device", lambda *_: torch.device("cuda"))
     monkeypatch.setattr(torch_backend, "memory_for", lambda _, config, __: Memory.of(config, 64e9, 64e9))
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
-    monkeypatch.setattr(StyleStatisticsCache, "get", lambda _, image, weights, compute: compute(image))
+    monkeypatch.setattr(StyleStatisticsCache, "get", lambda _, image, mask, weights, compute: compute())
     # Autograd needs a real device; every gradient has the shape of its input.
     monkeypatch.setattr(torch.autograd, "grad", lambda _, inputs, **__: [torch.zeros_like(one) for one in inputs])
     with FakeTensorMode(allow_non_fake_inputs=True):

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from core.errors import StyleTransferError, UsageError
-from core.runs.progress import Callback, Result
+from core.runs.progress import Callback, Result, RunFailedError
 from core.webapp.job_queue import MAX_WAITING, PREVIEW_INTERVAL, VISITOR_TIMEOUT, JobQueue
 from support.webapp import RESULT, FakeClock, fake_task
 
@@ -126,3 +126,14 @@ def test_close_stops_the_running_job_and_cancels_the_waiting_ones() -> None:
     running.wait()
     queue.close()
     assert (endless.state, endless.result, waiting.state) == ("finished", RESULT, "cancelled")
+
+
+def test_job_that_fails_after_its_first_step_has_the_best_image_and_the_error() -> None:
+    queue = JobQueue()
+
+    def fail(callback: Callback) -> Result:
+        raise RunFailedError(StyleTransferError("out of memory"), RESULT)
+
+    job = queue.submit(fail)
+    queue.run_next()
+    assert (job.state, job.result, job.error) == ("finished", RESULT, "out of memory")

@@ -92,7 +92,8 @@ def test_panel_reports_an_unreadable_example(queue: JobQueue, tmp_path: Path, mo
     (tmp_path / "broken.png").touch()
     monkeypatch.setattr("core.webapp.status_panel.find_example", lambda: (tmp_path / "broken.png",) * 2)
     (error,) = texts(show(queue, None).error)
-    assert error.startswith(f"example {tmp_path / 'broken.png'} ")
+    assert error.startswith("example ") and "broken.png is not an image" in error
+    assert str(tmp_path) not in error
 
 
 def test_waiting_job_shows_its_queue_position(queue: JobQueue, request_: TransferRequest) -> None:

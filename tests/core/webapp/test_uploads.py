@@ -1,5 +1,6 @@
 """Uploaded images and the directory of a visitor."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,18 @@ def test_session_dir_reads_each_upload_once_and_deletes_its_files(content_path: 
     assert first.path.read_bytes() == content_path.read_bytes()
     del session
     assert not first.path.exists()
+
+
+def test_session_dir_deletes_the_directories_of_a_killed_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    killed = tmp_path / "style-transfer-page-1"
+    (killed / "0").mkdir(parents=True)
+    first = SessionDir()
+    second = SessionDir()
+    assert not killed.exists()
+    assert len(list(tmp_path.iterdir())) == 2
+    del first, second
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_session_dir_reports_an_invalid_file_by_its_uploaded_name() -> None:

@@ -1,0 +1,66 @@
+"""Write the files of a run: the result, which must not be lost, and images on the way."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from core.cli.interval import EvaluationInterval
+from core.cli.snapshots import snapshot_path
+from core.config.transfer_config import TransferConfig
+from core.errors import StyleTransferError, first_line
+from core.image.writing import write_image
+from core.runs.progress import Progress, Result
+
+
+def save_result(result: Result, path: Path) -> None:
+    """Write the output image; if that fails, write a PNG file with a new name beside it or in the temporary folder.
+
+    Raises:
+        StyleTransferError: The image is not at `path`; the message names the other file.
+    """
+    try:
+        result.save(path)
+    except Exception as error:
+        copy = _save_copy(result, path.parent) or _save_copy(result, None)
+        place = f"written to {copy} instead" if copy else "lost: the temporary folder is not writable either"
+        raise StyleTransferError(f"{first_line(error)}; the image was {place}") from error
+
+
+class SnapshotWriter:
+    """Callback that writes the current image every `--save-every` evaluations."""
+
+    def __init__(self, output: Path, config: TransferConfig) -> None:
+        self._output, self._config = output, config
+        self._due = EvaluationInterval(config.save_every) if config.save_every else None
+
+    def __call__(self, step: Progress) -> None:
+        """Write the image if it is due.
+
+        Raises:
+            StyleTransferError: The file cannot be written.
+        """
+        if self._due is None or not self._due(step):
+            return
+        write_image(
+            snapshot_path(self._output, step.evaluations),
+            step.pixels,
+            alpha=step.alpha,
+            bit_depth=self._config.bit_depth,
+            quality=self._config.quality,
+        )
+
+
+def _save_copy(result: Result, folder: Path | None) -> Path | None:
+    """Write a new PNG file in a folder, None for the temporary folder, and return its path, or None if that fails."""
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="style-transfer-", suffix=".png", dir=folder)
+    except OSError:
+        return None
+    os.close(descriptor)
+    copy = Path(name)
+    try:
+        result.save(copy)
+    except Exception:  # noqa: BLE001 - the caller tries another folder
+        copy.unlink(missing_ok=True)
+        return None
+    return copy
