@@ -7,7 +7,7 @@ from bench import options
 from core.cli.errors import EXIT_INTERRUPTED, exit_with_error, report_errors
 from core.errors import UsageError
 from core.files import check_writable, replacing
-from core.image.reading import allow_large_images
+from core.image.opening import allow_large_images
 
 app = typer.Typer(
     add_completion=False,

@@ -12,7 +12,7 @@ from core.cli.command import Command
 from core.cli.config_file import resolve_config
 from core.cli.errors import report_errors
 from core.cli.sweep import expand_sweeps, find_images, plan_batch
-from core.image.reading import allow_large_images
+from core.image.opening import allow_large_images
 from core.image.writing import check_output
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

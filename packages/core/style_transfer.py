@@ -13,6 +13,7 @@ from core.backends.base import Backend, default_backend
 from core.config.style_losses import style_loss_spec
 from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
+from core.image.compositing import without_white
 from core.image.reading import ImageSource, read_image
 from core.image.resize import resize
 from core.memory.out_of_memory import convert_out_of_memory_errors
@@ -80,18 +81,21 @@ def stylize(
         if stopped:
             break
 
+    pixels, alpha = resize(progress.pixels, schedule[-1].size), None
+    if content_image.alpha is not None:
+        alpha = resize(content_image.alpha, schedule[-1].size)
+        pixels = without_white(pixels, alpha)
     record = make_record(
         config,
         inputs=inputs,
         backend=backend.describe(),
         schedule=schedule,
         losses=losses,
-        delivered=progress.delivered_loss(config.bit_depth),
+        delivered=progress.delivered_loss(config.bit_depth, content_image.alpha),
         stopped=stopped,
         seconds=time.perf_counter() - started,
     )
-    alpha = None if content_image.alpha is None else resize(content_image.alpha, schedule[-1].size)
-    return Result(resize(progress.pixels, schedule[-1].size), alpha, record)
+    return Result(pixels, alpha, record)
 
 
 def run_scales(

@@ -17,6 +17,7 @@ from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
 from core.errors import UsageError
 from core.files import check_writable
+from core.image.compositing import over_white
 from core.image.reading import ImageSource, read_size
 from core.image.writing import check_output, to_image, write_image
 from core.multiscale.schedule import Scale, build_schedule
@@ -175,7 +176,7 @@ def run_to_files(
     if paths.record:
         write_record(paths.record, result.record)
     if video:
-        video.write(to_image(result.pixels))
+        video.write(to_image(result.pixels if result.alpha is None else over_white(result.pixels, result.alpha)))
     if checkpoint and not result.record["stopped"]:
         checkpoint.remove()
     if not silent:

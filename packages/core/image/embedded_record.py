@@ -7,12 +7,11 @@ comment.
 import json
 import os
 import re
-from pathlib import Path
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from core.errors import UsageError
-from core.image.reading import open_image
+from core.image.opening import open_file, open_image
 
 RECORD_KEY = "style-transfer"
 """Keyword of the iTXt chunk of a PNG file."""
@@ -28,7 +27,7 @@ def read_record(path: str | os.PathLike[str]) -> str | None:
         UsageError: The file does not exist, or it is a damaged image.
     """
     try:
-        with open_image(Path(path), f"image {os.fspath(path)}") as image:
+        with open_file(path, f"image {os.fspath(path)}") as file, open_image(file) as image:
             if image.format == "PNG":
                 found = image.info.get(RECORD_KEY)
             elif image.format == "TIFF":

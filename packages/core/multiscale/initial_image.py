@@ -46,7 +46,7 @@ def initial_image(content: Pixels, exemplars: Sequence[StyleExemplar], config: T
         noise = np.random.default_rng(config.seed).random(content.shape, dtype=np.float32)
         share = 1.0 if config.init == "noise" else config.blend
         return (1 - share) * content + share * noise
-    if not Path(config.init).is_file():
+    if not Path(config.init).exists():
         raise UsageError(
             f"--init is {config.init!r}, and there is no such file: expected content, matched, noise, blend, or an "
             "image file"

@@ -9,6 +9,8 @@ from typing import Any
 import PIL.Image
 
 from core.arrays import Array, Pixels, Size
+from core.image.compositing import over_white, without_white
+from core.image.resize import resize
 from core.image.writing import quantize, to_image, write_image
 from core.multiscale.parametrization import Parametrization
 from core.optim.types import Evaluation, Objective, Step
@@ -59,10 +61,14 @@ class Progress:
         """The image so far, with 8 bits per channel."""
         return to_image(self.pixels)
 
-    def delivered_loss(self, bit_depth: int) -> Evaluation:
-        """Evaluate the objective at the image as a file with that many bits per channel stores it."""
-        saved = self._parametrization.to_network_input(quantize(self.pixels, bit_depth))
-        return self._objective(self._to_array(saved))
+    def delivered_loss(self, bit_depth: int, alpha: Pixels | None = None) -> Evaluation:
+        """Evaluate the objective at the image as a file with that many bits per channel, and `alpha`, stores it."""
+        if alpha is None:
+            saved = quantize(self.pixels, bit_depth)
+        else:
+            alpha = resize(alpha, self.size)
+            saved = over_white(quantize(without_white(self.pixels, alpha), bit_depth), quantize(alpha, bit_depth))
+        return self._objective(self._to_array(self._parametrization.to_network_input(saved)))
 
     @property
     def numpy_step(self) -> Step:
@@ -94,7 +100,7 @@ class Result:
     """The output of a run.
 
     Attributes:
-        pixels: The image (1, 3, H, W), RGB in [0, 1].
+        pixels: The image (1, 3, H, W), RGB in [0, 1], not multiplied by alpha.
         alpha: The alpha channel of the content image (1, 1, H, W) in [0, 1], if it has one.
         record: The run record (see `core.runs.record`).
     """

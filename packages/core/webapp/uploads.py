@@ -11,6 +11,7 @@ import PIL.Image
 
 from core.arrays import Size
 from core.errors import UsageError
+from core.image.compositing import without_white
 from core.image.reading import list_images, read_image, read_size
 from core.image.resize import resize
 from core.image.writing import to_image
@@ -83,8 +84,11 @@ def read_upload(path: Path, name: str, kind: str) -> UploadedImage:
         raise UsageError(str(error).replace(str(path), name)) from error
     scale = min(1.0, DISPLAY_SIDE / max(image.size))
     display_size = (max(1, round(image.size[0] * scale)), max(1, round(image.size[1] * scale)))
-    alpha = None if image.alpha is None else resize(image.alpha, display_size)
-    return UploadedImage(path, name, image.size, to_image(resize(image.pixels, display_size), alpha))
+    pixels, alpha = resize(image.pixels, display_size), None
+    if image.alpha is not None:
+        alpha = resize(image.alpha, display_size)
+        pixels = without_white(pixels, alpha)
+    return UploadedImage(path, name, image.size, to_image(pixels, alpha))
 
 
 @cache

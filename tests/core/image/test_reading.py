@@ -10,7 +10,8 @@ import tifffile
 from PIL import Image, PngImagePlugin
 
 from core.errors import UsageError
-from core.image.reading import allow_large_images, list_images, read_image, read_mask, read_size
+from core.image.opening import allow_large_images
+from core.image.reading import list_images, read_image, read_mask, read_size
 from support.image_files import HEIGHT, WIDTH, as_rows
 
 ORIENTED = {  # how the EXIF standard maps the stored image to the displayed one
