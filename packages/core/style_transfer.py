@@ -18,6 +18,7 @@ from core.image.reading import ImageSource, read_image
 from core.image.resize import resize
 from core.memory.out_of_memory import convert_out_of_memory_errors
 from core.memory.plan import Plan
+from core.memory.reading import reading_memory
 from core.multiscale.initial_image import finer_initial_image, initial_image
 from core.multiscale.preparation import normalize_strength, prepare
 from core.multiscale.schedule import Scale, build_schedule, fraction_done
@@ -60,7 +61,9 @@ def stylize(
     """
     config = config or TransferConfig()
     styles = as_styles(style)
-    content_image, exemplars = read_image(content, name="content"), [read_style(one) for one in styles]
+    memory = reading_memory(config)
+    content_image = read_image(content, name="content", memory=memory)
+    exemplars = [read_style(one, memory) for one in styles]
     style_sizes = [size_of(pixels) for exemplar in exemplars for pixels in exemplar.images]
     schedule = build_schedule(content_image.size, style_sizes, config)
     backend = backend or default_backend(config, group)

@@ -13,6 +13,7 @@ from PIL import Image
 from core.arrays import Pixels, Size, size_of
 from core.errors import UsageError
 from core.image.reading import IMAGE_SUFFIXES, ImageSource, list_images, read_image, read_mask, read_size
+from core.image.reading_memory import ReadingMemory
 from core.image.resize import resize
 
 _WEIGHT = re.compile(r"(?P<path>.+):(?P<weight>[0-9.]+(?:e-?[0-9]+)?)")
@@ -113,24 +114,24 @@ def as_styles(source: StyleSource) -> tuple[Style, ...]:
     return styles
 
 
-def read_style(style: Style) -> StyleExemplar:
-    """Read the images and the mask of a style at their own sizes.
+def read_style(style: Style, memory: ReadingMemory | None = None) -> StyleExemplar:
+    """Read the images and the mask of a style at their own sizes, within `memory`.
 
     Raises:
-        UsageError: An image cannot be read, the crop exceeds it, or the region mask is entirely black.
+        UsageError: An image cannot be read or is too large, the crop exceeds it, or the region mask is entirely black.
     """
-    images = tuple(_crop(read_image(source, name="style").pixels, style.crop) for source in style.images)
-    mask = None if style.region is None else read_mask(style.region)
+    images = tuple(_crop(read_image(source, name="style", memory=memory).pixels, style.crop) for source in style.images)
+    mask = None if style.region is None else read_mask(style.region, memory=memory)
     return StyleExemplar(images, style.weight, mask)
 
 
-def style_sizes(style: Style) -> tuple[Size, ...]:
+def style_sizes(style: Style, memory: ReadingMemory | None = None) -> tuple[Size, ...]:
     """Return the sizes of the images of a style after cropping, from the headers of files where possible.
 
     Raises:
         UsageError: An image cannot be read, or the crop exceeds it.
     """
-    sizes = tuple(read_size(source, name="style") for source in style.images)
+    sizes = tuple(read_size(source, name="style", memory=memory) for source in style.images)
     if style.crop is None:
         return sizes
     for size in sizes:

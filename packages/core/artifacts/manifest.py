@@ -14,7 +14,7 @@ from typing import Any, Literal, Self, get_args
 
 from core.artifacts.onnx_session import read_metadata
 from core.errors import UsageError
-from core.files import sha256_of
+from core.files import check_regular, sha256_of
 from core.network.architecture import Pooling
 
 Kind = Literal["extractor", "objective"]
@@ -135,7 +135,8 @@ def read_manifest(path: str | os.PathLike[str], kind: Kind | None = None) -> Man
         UsageError: The file is missing, damaged, without a manifest, or not of this `kind`.
     """
     path = Path(path)
-    if not path.is_file():
+    check_regular(path, f"artifact {path}")
+    if not path.exists():
         raise UsageError(f"there is no artifact {str(path)!r}: write one with python -m export")
     check_checksum(path)
     zipped = _is_zip_archive(path)
@@ -171,6 +172,7 @@ def check_checksum(path: Path) -> None:
     checksum_file = checksum_path(path)
     if not checksum_file.exists():
         return
+    check_regular(checksum_file, f"checksum file {checksum_file}")
     expected = checksum_file.read_text(encoding="utf-8", errors="replace").split()
     if expected[:1] != [sha256_of(path)]:
         raise UsageError(

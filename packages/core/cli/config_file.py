@@ -10,7 +10,7 @@ from typing import Any
 from core.config.presets import EVALUATIONS_PER_EPOCH, effort_options, preset_options
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
-from core.files import reason
+from core.files import check_regular, reason
 from core.image.embedded_record import read_record
 from core.runs.record import upgraded
 from core.styles import Style, assign_regions
@@ -99,6 +99,7 @@ def _named_options(presets: Sequence[str | None], effort: str | None) -> dict[st
 
 
 def _parse(path: Path) -> dict[str, Any]:
+    check_regular(path, f"--config {path}")
     try:
         data = path.read_bytes()
         if path.suffix.lower() == ".toml":

@@ -20,6 +20,7 @@ from core.files import check_writable
 from core.image.compositing import over_white
 from core.image.reading import ImageSource, read_size
 from core.image.writing import check_output, to_image, write_image
+from core.memory.reading import reading_memory
 from core.multiscale.schedule import Scale, build_schedule
 from core.runs.checkpoint import Checkpoint
 from core.runs.progress import Progress, Result
@@ -50,8 +51,10 @@ class RunPaths:
 
     def build_schedule(self, config: TransferConfig) -> tuple[Scale, ...]:
         """Return the scales of the run; reads the sizes of the images from their headers."""
-        style_image_sizes = [size for style in self.styles for size in style_sizes(style)]
-        return build_schedule(read_size(self.content, name="content"), style_image_sizes, config)
+        memory = reading_memory(config)
+        content_size = read_size(self.content, name="content", memory=memory)
+        style_image_sizes = [size for style in self.styles for size in style_sizes(style, memory)]
+        return build_schedule(content_size, style_image_sizes, config)
 
 
 def resolve_paths(

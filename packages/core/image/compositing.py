@@ -7,7 +7,8 @@ from core.arrays import Pixels
 
 def over_white(colors: Pixels, alpha: Pixels) -> Pixels:
     """Return colours composited over white; `alpha` has one channel in place of the three of `colors`."""
-    composite: Pixels = colors * alpha + (1 - alpha)
+    composite: Pixels = colors * alpha
+    composite += 1 - alpha
     return composite
 
 

@@ -1,9 +1,11 @@
 """Open image files: only regular files, only formats that the toolkit supports, and errors as one sentence."""
 
+import ctypes
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from math import prod
 from pathlib import Path
 from typing import BinaryIO
@@ -41,6 +43,7 @@ def open_file(path: str | os.PathLike[str], name: str) -> Iterator[BinaryIO]:
 def open_image(file: BinaryIO) -> Iterator[Image.Image]:
     """Open an image without decoding it."""
     PngImagePlugin.MAX_TEXT_CHUNK = _MAX_METADATA
+    _silence_libtiff()
     file.seek(0)
     with Image.open(file, formats=_FORMATS) as image:
         yield image
@@ -86,6 +89,16 @@ def allow_large_images() -> Iterator[None]:
         yield
     finally:
         Image.MAX_IMAGE_PIXELS = default
+
+
+@cache
+def _silence_libtiff() -> None:
+    """Stop libtiff from printing errors and warnings, where it is a shared library."""
+    with suppress(OSError, AttributeError):
+        library = ctypes.CDLL(Image.core.__file__)
+        for set_handler in (library.TIFFSetErrorHandler, library.TIFFSetWarningHandler):
+            set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+            set_handler(None)
 
 
 def _explain(error: Exception) -> str:

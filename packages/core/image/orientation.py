@@ -37,7 +37,8 @@ def is_transposed(image: Image.Image) -> bool:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return False  # Pillow returns the size of a TIFF file with its orientation applied
     with suppress(*_EXIF_ERRORS):
-        return exchanges_sides(image.getexif().get(ExifTags.Base.Orientation))
+        # The method of PngImageFile would decode the pixels, to find EXIF data after them.
+        return exchanges_sides(Image.Image.getexif(image).get(ExifTags.Base.Orientation))
     return False
 
 

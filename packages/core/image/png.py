@@ -19,22 +19,28 @@ def take_color_space(file: BinaryIO, image: Image.Image, name: str) -> RGBSpace 
     """
     if image.format != "PNG":
         return None
-    at = file.tell()
-    code_points = next((data for kind, data in _chunks_before_pixels(file) if kind == b"cICP"), b"")
-    file.seek(at)
-    if len(code_points) != 4:
+    found = [data for kind, data in _chunks(file) if kind == b"cICP" and len(data) == 4]
+    if not found:
         return None
     image.info.pop("icc_profile", None)
-    return RGBSpace.from_cicp(code_points[0], code_points[1], name)
+    return RGBSpace.from_cicp(found[0][0], found[0][1], name)
 
 
-def _chunks_before_pixels(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the type and the first bytes of each chunk before the pixels."""
+def find_exif(file: BinaryIO, image: Image.Image) -> None:
+    """Add the EXIF data of a PNG file to `image.info` if it is stored after the pixels."""
+    if image.format == "PNG" and "exif" not in image.info:
+        for kind, data in _chunks(file):
+            if kind == b"eXIf":
+                image.info["exif"] = b"Exif\0\0" + data
+
+
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the type and the content of each chunk, without that of chunks of pixels."""
+    at = file.tell()
     file.seek(8)
     while len(header := file.read(8)) == 8:
         length, kind = struct.unpack(">I4s", header)
-        if kind in (b"IDAT", b"IEND"):
-            return
         start = file.tell()
-        yield kind, file.read(min(length, 4))
+        yield kind, b"" if kind == b"IDAT" else file.read(length)
         file.seek(start + length + 4)
+    file.seek(at)

@@ -16,7 +16,8 @@ from core.image.compositing import over_white
 from core.image.decoding import Decoded, check_shape, decode_array, decode_image, decode_samples
 from core.image.opening import explain_errors, open_file, open_image
 from core.image.orientation import is_transposed, upright
-from core.image.png import take_color_space
+from core.image.png import find_exif, take_color_space
+from core.image.reading_memory import ReadingMemory
 from core.image.sixteen_bit import has_16_bit_colors, is_premultiplied, read_16_bit_samples
 from core.image.tiff import needs_tifffile, read_tiff, read_tiff_size
 from core.network.architecture import MIN_SIDE
@@ -27,8 +28,8 @@ ImageSource = str | os.PathLike[str] | Image.Image | NDArray[Any]
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 """Suffixes of the files that count as images in a folder."""
 
-OTHER_SUFFIXES = (".avif", ".heic", ".heif", ".j2k", ".jp2", ".jxl", ".pbm", ".pgm", ".ppm", ".psd", ".qoi", ".tga")
-"""Suffixes of images in formats that are not read."""
+OTHER_SUFFIXES = (".avif", ".heic", ".heif", ".j2k", ".jp2", ".jpx", ".jxl")
+"""Suffixes of photographs in formats that are not read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,7 @@ class LoadedImage:
         return size_of(self.pixels)
 
 
-def read_image(source: ImageSource, *, name: str = "image") -> LoadedImage:
+def read_image(source: ImageSource, *, name: str = "image", memory: ReadingMemory | None = None) -> LoadedImage:
     """Read an image, apply its EXIF orientation and colour profile, and composite it over white.
 
     PNG and TIFF files and arrays are read with all bits.
@@ -57,14 +58,18 @@ def read_image(source: ImageSource, *, name: str = "image") -> LoadedImage:
     Args:
         source: The image; the first frame of an animation is read.
         name: Kind of the image in error messages, such as "content".
+        memory: The memory that reading it may take.
 
     Raises:
-        UsageError: The file does not exist, is damaged or too small, or cannot be read faithfully; or the array has a
-            wrong shape, type or range.
+        UsageError: The file does not exist, is damaged, too small or too large, or cannot be read faithfully; or the
+            array has a wrong shape, type or range.
     """
     described = describe_source(source, name)
+    size = _size_of(source, described)
+    _check_sides(size, described)
+    if memory:
+        memory.claim(size, described)
     colors, alpha = _decode(source, described)
-    _check_sides((colors.shape[1], colors.shape[0]), described)
     if alpha is not None and alpha.min() == 1:
         alpha = None
     if alpha is not None:
@@ -73,39 +78,32 @@ def read_image(source: ImageSource, *, name: str = "image") -> LoadedImage:
     return LoadedImage(_to_planes(colors, 3), None if alpha is None else _to_planes(alpha, 1))
 
 
-def read_size(source: ImageSource, *, name: str = "image") -> Size:
+def read_size(source: ImageSource, *, name: str = "image", memory: ReadingMemory | None = None) -> Size:
     """Return the width and height that `read_image` would give, from the header of a file where possible.
 
     Raises:
         UsageError: As `read_image`, except for errors that only decoding the pixels can detect.
     """
     described = describe_source(source, name)
-    if isinstance(source, np.ndarray):
-        height, width = check_shape(source, described)[:2]
-        size = width, height
-    elif isinstance(source, Image.Image):
-        size = _upright_size(source)
-    else:
-        with open_file(source, described) as file:
-            if needs_tifffile(file):
-                size = read_tiff_size(file, described)
-            else:
-                with open_image(file) as image:
-                    size = _upright_size(image)
+    size = _size_of(source, described)
     _check_sides(size, described)
+    if memory:
+        memory.claim(size, described)
     return size
 
 
-def read_mask(source: ImageSource, *, name: str = "region mask") -> Pixels:
+def read_mask(source: ImageSource, *, name: str = "region mask", memory: ReadingMemory | None = None) -> Pixels:
     """Read a region mask (1, 1, H, W): the brightness of an image of any size, 0 where it is transparent.
 
-    It is read like any image, but its values are numbers rather than colours: it needs no colour profile, and white is
-    the largest value of its own range, which may be 1 in a file with 8 bits.
+    It is read like any image, but its values are numbers rather than colours: its colour profile is ignored, and white
+    is the largest value of its own range, which may be 1 in a file with 8 bits.
 
     Raises:
         UsageError: The file does not exist or is damaged, a value is negative, or the mask is 0 everywhere.
     """
     described = describe_source(source, name)
+    if memory:
+        memory.claim(_size_of(source, described), described)
     colors, alpha = _decode(source, described, is_mask=True)
     planes = _to_planes(colors, colors.shape[2])
     mask = luma(planes).clip(0, 1) if planes.shape[1] == 3 else planes
@@ -116,6 +114,23 @@ def read_mask(source: ImageSource, *, name: str = "region mask") -> Pixels:
             f"{described} is entirely black, so its style would never be applied: use white where the style is wanted"
         )
     return mask
+
+
+def _size_of(source: ImageSource, name: str) -> Size:
+    """Return the upright width and height of an image in any form."""
+    if isinstance(source, np.ndarray):
+        height, width = check_shape(source, name)[:2]
+        return width, height
+    if isinstance(source, Image.Image):
+        with explain_errors(name):
+            source.load()
+        return _upright_size(source)
+    with open_file(source, name) as file:
+        if needs_tifffile(file):
+            return read_tiff_size(file, name)
+        with open_image(file) as image:
+            find_exif(file, image)
+            return _upright_size(image)
 
 
 def _decode(source: ImageSource, name: str, *, is_mask: bool = False) -> Decoded:
@@ -152,8 +167,20 @@ def _decode_file(file: BinaryIO, name: str, *, is_mask: bool) -> Decoded:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Return the image files of a folder, by their suffix, in alphabetical order."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    """Return the image files of a folder, by their suffix, in alphabetical order; hidden files are not listed.
+
+    Raises:
+        UsageError: The folder also contains a photograph in a format that is not read.
+    """
+    # macOS writes metadata into hidden files such as ._photo.jpg.
+    files = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and path.is_file()]
+    for path in files:
+        if path.suffix.lower() in OTHER_SUFFIXES:
+            raise UsageError(
+                f"folder {folder} contains {path.name}, a format that is not read: convert it to PNG or JPEG, or move "
+                "it to another folder"
+            )
+    return [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
 
 
 def describe_source(source: object, name: str) -> str:

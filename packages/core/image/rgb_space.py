@@ -19,7 +19,7 @@ Matrix = NDArray[np.float64]
 Curve = Callable[[NDArray[Any]], NDArray[Any]]
 """A map from encoded values to linear light, both in [0, 1]."""
 
-_ROWS_OF_PIXELS = 2**20
+_PIXELS_AT_ONCE = 2**17
 """Pixels that are converted at once, to bound the memory of temporary arrays."""
 
 
@@ -64,7 +64,10 @@ class RGBSpace:
             raise
         except (LookupError, ValueError, ArithmeticError, struct.error):
             return None
-        return cls(curves, np.linalg.inv(_SRGB_TO_XYZ_D50) @ (np.array(columns).T / 65536))
+        to_linear_srgb = np.linalg.inv(_SRGB_TO_XYZ_D50) @ (np.array(columns).T / 65536)
+        if np.abs(to_linear_srgb - np.eye(3)).max() < 1e-3:  # profiles of sRGB differ in their rounding
+            to_linear_srgb = np.eye(3)
+        return cls(curves, to_linear_srgb)
 
     @classmethod
     def from_cicp(cls, primaries: int, transfer: int, name: str) -> Self | None:
@@ -91,7 +94,7 @@ class RGBSpace:
         """
         channels = 1 if self.to_linear_srgb is None and colors.shape[2] == 1 else 3
         converted = np.empty((*colors.shape[:2], channels), np.float32)
-        rows = max(1, _ROWS_OF_PIXELS // colors.shape[1])
+        rows = max(1, _PIXELS_AT_ONCE // colors.shape[1])
         for top in range(0, len(colors), rows):
             encoded = np.broadcast_to(colors[top : top + rows], converted[top : top + rows].shape)
             linear = np.stack(

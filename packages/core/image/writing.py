@@ -44,7 +44,7 @@ def write_image(
         bit_depth: Bits per channel: 8, or 16 for PNG and TIFF.
         quality: Quality of JPEG and WebP, 1 to 100. JPEG files have no chroma subsampling, which would blur coloured
             edges; WebP files are lossless at 100.
-        record: JSON text to embed; omitted in BMP files, and in JPEG files if longer than 64 kB.
+        record: JSON text to embed; omitted in JPEG files if longer than 64 kB.
 
     Raises:
         UsageError: The format is unknown or does not support this bit depth or size, or a value is not finite.
@@ -121,6 +121,8 @@ def _write_webp(path: Path, samples: Samples, quality: int, record: str) -> None
 
 def _write_bmp(path: Path, samples: Samples, quality: int, record: str) -> None:
     Image.fromarray(samples).save(path, "BMP")
+    with path.open("ab") as file:  # the format has no metadata, but readers ignore what follows the pixels
+        file.write(record.encode("ascii"))
 
 
 def _write_png(path: Path, samples: Samples, quality: int, record: str) -> None:

@@ -11,6 +11,7 @@ from core.errors import UsageError
 from core.image.color import match_colors
 from core.image.reading import read_image
 from core.image.resize import resize
+from core.memory.reading import reading_memory
 from core.styles import StyleExemplar
 
 
@@ -51,7 +52,8 @@ def initial_image(content: Pixels, exemplars: Sequence[StyleExemplar], config: T
             f"--init is {config.init!r}, and there is no such file: expected content, matched, noise, blend, or an "
             "image file"
         )
-    return resize(read_image(config.init, name="--init").pixels, (content.shape[3], content.shape[2]))
+    image = read_image(config.init, name="--init", memory=reading_memory(config))
+    return resize(image.pixels, (content.shape[3], content.shape[2]))
 
 
 def color_matched_image(content: Pixels, exemplars: Sequence[StyleExemplar]) -> Pixels:

@@ -8,7 +8,7 @@ from zipfile import is_zipfile
 import torch
 
 from core.errors import StyleTransferError, UsageError, first_line
-from core.files import sha256_of
+from core.files import check_regular, sha256_of
 from core.network.architecture import convolutions
 
 
@@ -31,6 +31,7 @@ def read_weight_file(path: Path, arch: str) -> StoredWeights:
         UsageError: The format is unknown.
         StyleTransferError: The file is damaged.
     """
+    check_regular(path, f"weight file {path}")
     suffix = path.suffix.lower()
     if suffix not in _READERS:
         raise UsageError(f"unknown format of weight file {path}: use one of {', '.join(FORMATS)}")

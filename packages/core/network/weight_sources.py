@@ -52,7 +52,7 @@ def read_source(source: str, arch: str, *, progress: bool = False) -> StoredWeig
     if source in SOURCES:
         return _read_torchvision(source, arch, progress)
     path = Path(source)
-    if not path.is_file():
+    if not path.exists():
         raise UsageError(f"no weights {source!r}: use {', '.join(SOURCES)}, or a file ({', '.join(FORMATS)})")
     stored = read_weight_file(path, arch)
     return stored._replace(preprocessing=stored.preprocessing or KNOWN_FILES.get(stored.sha256[:8]))

@@ -16,7 +16,7 @@ import numpy as np
 from core.arrays import Pixels
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
-from core.files import replacing
+from core.files import check_regular, replacing
 from core.optim.types import Step
 from core.runs.record import differences
 
@@ -172,6 +172,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _opened(path: Path) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
+    check_regular(path, f"checkpoint {path}")
     try:
         with safe_open(path, framework="numpy") as file:
             yield file

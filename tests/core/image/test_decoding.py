@@ -51,7 +51,7 @@ def test_read_image_clips_rounding_errors():
         (np.zeros((1, 3, 20, 24)), "has shape"),
         (np.zeros(20), "has shape"),
         (np.zeros((15, 24)), "has 24x15 px, but VGG needs at least 16 px per side: use a larger image"),
-        (np.zeros((0, 24, 3)), "has 24x0 px"),
+        (np.zeros((0, 24, 3)), r"has shape \(0, 24, 3\)"),
         (np.zeros((20, 24), np.int64), "has values of type int64: expected uint8, uint16, or float"),
         (np.zeros((20, 24), bool), "has values of type bool"),
         (np.zeros((20, 24), complex), "has values of type complex128"),
@@ -172,14 +172,3 @@ def test_read_image_reads_16_bits_of_other_grey_images(tmp_path, rng):
 def test_read_image_refuses_integers_of_more_than_16_bits(values):
     with pytest.raises(UsageError, match=r"image \(PIL image\) has values from .* scale or clip them to \[0, 65535\]"):
         read_image(Image.fromarray(values))
-
-
-@pytest.mark.parametrize("kind", ["png", "tif"])
-def test_read_image_reads_16_bit_colors_within_8_bits(tmp_path, rng, kind):
-    samples = rng.integers(0, 65536, (HEIGHT, WIDTH, 3), dtype=np.uint16)
-    path = tmp_path / f"a.{kind}"
-    if kind == "png":
-        path.write_bytes(png_16_bit(samples).read())
-    else:
-        tifffile.imwrite(path, samples, photometric="rgb", metadata=None)
-    np.testing.assert_allclose(as_rows(read_image(path).pixels), samples / 65535, atol=1.01 / 255)
