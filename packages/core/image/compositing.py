@@ -14,7 +14,7 @@ def over_white(colors: Pixels, alpha: Pixels) -> Pixels:
 
 def without_white(composite: Pixels, alpha: Pixels) -> Pixels:
     """Return the colours from which `over_white` makes `composite`, clipped; where alpha is 0, `composite` itself."""
-    colors = np.divide(
-        composite - (1 - alpha), alpha, out=composite.copy(), where=np.broadcast_to(alpha > 0, composite.shape)
-    )
+    colors: Pixels = composite.copy()
+    visible = np.broadcast_to(alpha > 0, composite.shape)
+    np.divide(composite - (1 - alpha), alpha, out=colors, where=visible)
     return colors.clip(0, 1, out=colors)

@@ -10,6 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import BinaryIO
 
+import PIL._imaging
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from core.arrays import Size
@@ -95,7 +96,7 @@ def allow_large_images() -> Iterator[None]:
 def _silence_libtiff() -> None:
     """Stop libtiff from printing errors and warnings, where it is a shared library."""
     with suppress(OSError, AttributeError):
-        library = ctypes.CDLL(Image.core.__file__)
+        library = ctypes.CDLL(PIL._imaging.__file__)
         for set_handler in (library.TIFFSetErrorHandler, library.TIFFSetWarningHandler):
             set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
             set_handler(None)

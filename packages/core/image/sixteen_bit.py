@@ -36,8 +36,7 @@ def read_16_bit_samples(file: BinaryIO, image: Image.Image, name: str) -> NDArra
     """
     mode = _raw_mode(image)
     if mode.startswith("LA"):  # a pixel has four bytes, in big-endian order
-        pairs = _decode_as(file, "RGBA").astype(np.uint16)
-        return pairs[..., ::2] << 8 | pairs[..., 1::2]
+        return _decode_as(file, "RGBA").view(">u2").astype(np.uint16)
     if not mode.startswith("RGB"):
         raise UsageError(f"{name} has {mode[:-4]} colours with 16 bits per channel: convert it to RGB, or to 8 bits")
     mode = mode.replace("RGBa", "RGBA")
