@@ -25,7 +25,7 @@ from core.multiscale.schedule import Scale, build_schedule, fraction_done
 from core.runs.checkpoint import Checkpoint, SavedRun
 from core.runs.progress import Callback, Progress, Result
 from core.runs.record import describe_inputs, make_record
-from core.styles import StyleExemplar, StyleSource, as_styles, read_style
+from core.styles import StyleExemplar, StyleSource, as_styles, read_style, style_names
 
 if TYPE_CHECKING:
     from core.optim.types import Step
@@ -65,7 +65,7 @@ def stylize(
     content_image = read_image(content, name="content", memory=memory)
     exemplars = [read_style(one, memory) for one in styles]
     style_sizes = [size_of(pixels) for exemplar in exemplars for pixels in exemplar.images]
-    schedule = build_schedule(content_image.size, style_sizes, config)
+    schedule = build_schedule(content_image.size, style_sizes, config, style_names(styles))
     backend = backend or default_backend(config, group)
     plans = [backend.plan(*scale.network_sizes) for scale in schedule]
 

@@ -12,7 +12,15 @@ from PIL import Image
 
 from core.arrays import Pixels, Size, size_of
 from core.errors import UsageError
-from core.image.reading import IMAGE_SUFFIXES, ImageSource, list_images, read_image, read_mask, read_size
+from core.image.reading import (
+    IMAGE_SUFFIXES,
+    ImageSource,
+    describe_source,
+    list_images,
+    read_image,
+    read_mask,
+    read_size,
+)
 from core.image.reading_memory import ReadingMemory
 from core.image.resize import resize
 
@@ -120,7 +128,10 @@ def read_style(style: Style, memory: ReadingMemory | None = None) -> StyleExempl
     Raises:
         UsageError: An image cannot be read or is too large, the crop exceeds it, or the region mask is entirely black.
     """
-    images = tuple(_crop(read_image(source, name="style", memory=memory).pixels, style.crop) for source in style.images)
+    images = tuple(
+        _crop(read_image(source, name="style", memory=memory).pixels, style.crop, name)
+        for source, name in zip(style.images, style_names([style]), strict=True)
+    )
     mask = None if style.region is None else read_mask(style.region, memory=memory)
     return StyleExemplar(images, style.weight, mask)
 
@@ -134,9 +145,14 @@ def style_sizes(style: Style, memory: ReadingMemory | None = None) -> tuple[Size
     sizes = tuple(read_size(source, name="style", memory=memory) for source in style.images)
     if style.crop is None:
         return sizes
-    for size in sizes:
-        _check_crop(style.crop, size)
+    for size, name in zip(sizes, style_names([style]), strict=True):
+        _check_crop(style.crop, size, name)
     return (style.crop[2:],) * len(sizes)
+
+
+def style_names(styles: Sequence[Style]) -> list[str]:
+    """Return the name of every image of the styles, for error messages."""
+    return [describe_source(source, "style") for style in styles for source in style.images]
 
 
 def assign_regions(styles: Sequence[Style], regions: Sequence[str]) -> tuple[Style, ...]:
@@ -181,18 +197,18 @@ def _images_at(path: Path) -> tuple[ImageSource, ...]:
     return tuple(map(str, found))
 
 
-def _check_crop(crop: Box, size: Size) -> None:
+def _check_crop(crop: Box, size: Size, name: str) -> None:
     left, top, width, height = crop
     if left + width > size[0] or top + height > size[1] or min(width, height) < 1:
         raise UsageError(
-            f"the crop {left},{top},{width},{height} exceeds the style image of {size[0]}x{size[1]} px: give left, "
-            "top, width and height inside it"
+            f"the crop {left},{top},{width},{height} exceeds {name} of {size[0]}x{size[1]} px: give left, top, width "
+            "and height inside it"
         )
 
 
-def _crop(pixels: Pixels, crop: Box | None) -> Pixels:
+def _crop(pixels: Pixels, crop: Box | None, name: str) -> Pixels:
     if crop is None:
         return pixels
-    _check_crop(crop, size_of(pixels))
+    _check_crop(crop, size_of(pixels), name)
     left, top, width, height = crop
     return pixels[..., top : top + height, left : left + width]

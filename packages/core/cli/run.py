@@ -26,7 +26,7 @@ from core.runs.checkpoint import Checkpoint
 from core.runs.progress import Progress, Result
 from core.runs.record import write_record
 from core.style_transfer import stylize
-from core.styles import Style, assign_regions, style_sizes
+from core.styles import Style, assign_regions, style_names, style_sizes
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class RunPaths:
         memory = reading_memory(config)
         content_size = read_size(self.content, name="content", memory=memory)
         style_image_sizes = [size for style in self.styles for size in style_sizes(style, memory)]
-        return build_schedule(content_size, style_image_sizes, config)
+        return build_schedule(content_size, style_image_sizes, config, style_names(self.styles))
 
 
 def resolve_paths(

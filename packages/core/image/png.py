@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from PIL import Image
 
@@ -24,6 +24,13 @@ def take_color_space(file: BinaryIO, image: Image.Image, name: str) -> RGBSpace 
         return None
     image.info.pop("icc_profile", None)
     return RGBSpace.from_cicp(found[0][0], found[0][1], name)
+
+
+def scale_transparent_grey(image: Image.Image) -> None:
+    """Scale the transparent sample of a grey PNG file with 2 or 4 bits to 8 bits, as Pillow scales the pixels."""
+    transparent, opened = image.info.get("transparency"), cast("Any", image)
+    if image.format == "PNG" and image.mode == "L" and isinstance(transparent, int) and opened.tile:
+        image.info["transparency"] = transparent * {"L;2": 85, "L;4": 17}.get(opened.tile[0].args, 1)
 
 
 def find_exif(file: BinaryIO, image: Image.Image) -> None:

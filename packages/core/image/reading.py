@@ -16,7 +16,7 @@ from core.image.compositing import over_white
 from core.image.decoding import Decoded, check_shape, decode_array, decode_image, decode_samples
 from core.image.opening import explain_errors, open_file, open_image
 from core.image.orientation import is_transposed, upright
-from core.image.png import find_exif, take_color_space
+from core.image.png import find_exif, scale_transparent_grey, take_color_space
 from core.image.reading_memory import ReadingMemory
 from core.image.sixteen_bit import has_16_bit_colors, is_premultiplied, read_16_bit_samples
 from core.image.tiff import needs_tifffile, read_tiff, read_tiff_size
@@ -152,6 +152,7 @@ def _decode_file(file: BinaryIO, name: str, *, is_mask: bool) -> Decoded:
         )
     with open_image(file) as image:
         space = take_color_space(file, image, name)
+        scale_transparent_grey(image)
         if has_16_bit_colors(image):
             colors, alpha = decode_samples(
                 read_16_bit_samples(file, image, name),
