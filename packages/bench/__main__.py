@@ -8,7 +8,7 @@ from core.cli.errors import EXIT_INTERRUPTED, exit_with_error, report_errors
 from core.cli.terminal import make_console, print_line
 from core.errors import UsageError
 from core.files import check_writable, replacing
-from core.image.reading import allow_large_images
+from core.image.opening import allow_large_images
 
 app = App(
     no_args_is_help=True,

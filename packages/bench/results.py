@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from bench.machine import Machine
 from bench.old_results import OLD_KIND, to_current_format
 from core.errors import UsageError
-from core.files import reason, replacing
+from core.files import check_regular, reason, replacing
 
 T = TypeVar("T", bound=Struct)
 
@@ -222,6 +222,7 @@ def load(path: Path) -> Run:
     Raises:
         UsageError: The file cannot be read, is no result file, or has a field that is missing or invalid.
     """
+    check_regular(path, f"result file {path}")
     try:
         values = msgspec.json.decode(path.read_bytes())
     except OSError as error:

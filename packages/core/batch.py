@@ -12,7 +12,7 @@ from core.cli.errors import EXIT_INTERRUPTED, exit_with_error, report_errors
 from core.cli.input_files import files_of_options, warn_of_changes
 from core.cli.sweep import expand_sweeps, find_images, plan_batch
 from core.errors import NonEssential
-from core.image.reading import allow_large_images
+from core.image.opening import allow_large_images
 from core.image.writing import check_output
 
 app = App()

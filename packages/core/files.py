@@ -107,6 +107,27 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
     return os.path.isdir(path)  # noqa: PTH112 - as in `exists`
 
 
+def check_regular(path: str | os.PathLike[str], name: str) -> None:
+    """Check before reading an input that it is a regular file, if it exists.
+
+    Opening a FIFO waits for its writer, and a device may be read without end.
+
+    Args:
+        path: The file.
+        name: Kind and path of the file in the error message.
+
+    Raises:
+        UsageError: `path` is a folder, a FIFO, a device or a socket.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError):  # opening it fails as well, with a message for its kind
+        return
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a FIFO" if stat.S_ISFIFO(mode) else "a device or a socket"
+        raise UsageError(f"{name} is not a regular file but {kind}: name a file")
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal digits."""
     with path.open("rb") as file:

@@ -15,17 +15,19 @@ from core.config.style_losses import style_loss_spec
 from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
 from core.errors import NonEssential
+from core.image.compositing import without_white
 from core.image.reading import ImageSource, read_image
 from core.image.resize import resize
 from core.memory.out_of_memory import convert_out_of_memory_errors
 from core.memory.plan import Plan
+from core.memory.reading import reading_memory
 from core.multiscale.initial_image import finer_initial_image, initial_image
 from core.multiscale.preparation import normalize_strength, prepare
 from core.multiscale.schedule import Scale, build_schedule, fraction_done
 from core.runs.checkpoint import Checkpoint, SavedRun
 from core.runs.progress import Callback, Progress, Result, RunFailedError, RunInterrupted
 from core.runs.record import describe_files, describe_inputs, make_record
-from core.styles import StyleExemplar, StyleSource, as_styles, read_style
+from core.styles import StyleExemplar, StyleSource, as_styles, read_style, style_names
 
 if TYPE_CHECKING:
     from core.optim.types import Step
@@ -63,9 +65,11 @@ def stylize(
     """
     config = config or TransferConfig()
     styles = as_styles(style)
-    content_image, exemplars = read_image(content, name="content"), [read_style(one) for one in styles]
+    memory = reading_memory(config)
+    content_image = read_image(content, name="content", memory=memory)
+    exemplars = [read_style(one, memory) for one in styles]
     style_sizes = [size_of(pixels) for exemplar in exemplars for pixels in exemplar.images]
-    schedule = build_schedule(content_image.size, style_sizes, config)
+    schedule = build_schedule(content_image.size, style_sizes, config, style_names(styles))
     backend = backend or default_backend(config, group)
     plans = [backend.plan(*scale.network_sizes) for scale in schedule]
 
@@ -98,6 +102,10 @@ def stylize(
         failure, stopped, delivered = error, True, {"loss": progress.loss, **progress.parts}
         _release_frames(error)
 
+    pixels, alpha = resize(progress.pixels, schedule[-1].size), None
+    if content_image.alpha is not None:
+        alpha = resize(content_image.alpha, schedule[-1].size)
+        pixels = without_white(pixels, alpha)
     record = make_record(
         config,
         inputs=inputs,
@@ -108,8 +116,7 @@ def stylize(
         stopped=stopped,
         seconds=time.perf_counter() - started,
     )
-    alpha = None if content_image.alpha is None else resize(content_image.alpha, schedule[-1].size)
-    result = Result(resize(progress.pixels, schedule[-1].size), alpha, record)
+    result = Result(pixels, alpha, record)
     if isinstance(failure, KeyboardInterrupt):
         raise RunInterrupted(result) from failure
     if failure:

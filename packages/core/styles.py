@@ -13,7 +13,16 @@ from PIL import Image
 from core.arrays import Pixels, Size, size_of
 from core.errors import UsageError
 from core.files import exists, is_folder
-from core.image.reading import IMAGE_SUFFIXES, ImageSource, list_images, read_image, read_mask, read_size
+from core.image.reading import (
+    IMAGE_SUFFIXES,
+    ImageSource,
+    describe_source,
+    list_images,
+    read_image,
+    read_mask,
+    read_size,
+)
+from core.image.reading_memory import ReadingMemory
 from core.image.resize import resize
 
 _WEIGHT = re.compile(r"(?P<path>.+):(?P<weight>[0-9.]+(?:e-?[0-9]+)?)")
@@ -128,34 +137,44 @@ def as_styles(source: StyleSource) -> tuple[Style, ...]:
     return styles
 
 
-def read_style(style: Style) -> StyleExemplar:
+def read_style(style: Style, memory: ReadingMemory | None = None) -> StyleExemplar:
     """Read the images and the masks of a style at their own sizes, the style mask at that of the image.
 
+    All are read within `memory`.
+
     Raises:
-        UsageError: An image cannot be read, the crop exceeds it, or a mask is entirely black.
+        UsageError: An image cannot be read or is too large, the crop exceeds it, or a mask is entirely black.
     """
-    pixels = [read_image(source, name="style").pixels for source in style.images]
-    mask = None if style.region is None else read_mask(style.region)
+    pixels = [read_image(source, name="style", memory=memory).pixels for source in style.images]
+    names = style_names([style])
+    images = tuple(_crop(one, style.crop, name) for one, name in zip(pixels, names, strict=True))
+    mask = None if style.region is None else read_mask(style.region, memory=memory)
     style_mask = None
     if style.mask is not None:
-        style_mask = _crop(resize(read_mask(style.mask), size_of(pixels[0])), style.crop)
+        whole = resize(read_mask(style.mask, name="style mask", memory=memory), size_of(pixels[0]))
+        style_mask = _crop(whole, style.crop, names[0])
         if not style_mask.any():
             raise UsageError("the style mask is black in all of the crop: choose another crop or mask")
-    return StyleExemplar(tuple(_crop(one, style.crop) for one in pixels), style.weight, mask, style_mask)
+    return StyleExemplar(images, style.weight, mask, style_mask)
 
 
-def style_sizes(style: Style) -> tuple[Size, ...]:
+def style_sizes(style: Style, memory: ReadingMemory | None = None) -> tuple[Size, ...]:
     """Return the sizes of the images of a style after cropping, from the headers of files where possible.
 
     Raises:
         UsageError: An image cannot be read, or the crop exceeds it.
     """
-    sizes = tuple(read_size(source, name="style") for source in style.images)
+    sizes = tuple(read_size(source, name="style", memory=memory) for source in style.images)
     if style.crop is None:
         return sizes
-    for size in sizes:
-        _check_crop(style.crop, size)
+    for size, name in zip(sizes, style_names([style]), strict=True):
+        _check_crop(style.crop, size, name)
     return (style.crop[2:],) * len(sizes)
+
+
+def style_names(styles: Sequence[Style]) -> list[str]:
+    """Return the name of every image of the styles, for error messages."""
+    return [describe_source(source, "style") for style in styles for source in style.images]
 
 
 def assign_regions(styles: Sequence[Style], regions: Sequence[str]) -> tuple[Style, ...]:
@@ -231,18 +250,18 @@ def _images_at(path: Path) -> tuple[ImageSource, ...]:
     return tuple(map(str, found))
 
 
-def _check_crop(crop: Box, size: Size) -> None:
+def _check_crop(crop: Box, size: Size, name: str) -> None:
     left, top, width, height = crop
     if left + width > size[0] or top + height > size[1] or min(width, height) < 1:
         raise UsageError(
-            f"the crop {left},{top},{width},{height} exceeds the style image of {size[0]}x{size[1]} px: give left, "
-            "top, width and height inside it"
+            f"the crop {left},{top},{width},{height} exceeds {name} of {size[0]}x{size[1]} px: give left, top, width "
+            "and height inside it"
         )
 
 
-def _crop(pixels: Pixels, crop: Box | None) -> Pixels:
+def _crop(pixels: Pixels, crop: Box | None, name: str) -> Pixels:
     if crop is None:
         return pixels
-    _check_crop(crop, size_of(pixels))
+    _check_crop(crop, size_of(pixels), name)
     left, top, width, height = crop
     return pixels[..., top : top + height, left : left + width]

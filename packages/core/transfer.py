@@ -11,7 +11,7 @@ from core.cli.plan_report import show_plan
 from core.cli.run import open_video, resolve_paths, run_to_files
 from core.cli.video import DEFAULT_FPS
 from core.distributed import process_group
-from core.image.reading import allow_large_images
+from core.image.opening import allow_large_images
 from core.runs.checkpoint import CHECKPOINT_INTERVAL, Checkpoint
 
 app = App()

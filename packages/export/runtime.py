@@ -29,7 +29,7 @@ from core.cli.run import resolve_paths, run_to_files
 from core.config.style_losses import style_loss_spec
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
-from core.image.reading import allow_large_images
+from core.image.opening import allow_large_images
 
 FIXED_OPTIONS = (
     "arch",

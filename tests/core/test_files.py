@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from core.artifacts.manifest import read_manifest
+from core.cli.config_file import read_options
 from core.errors import StyleTransferError, UsageError
-from core.files import check_writable, replacing, sha256_of
+from core.files import check_regular, check_writable, replacing, sha256_of
+from core.image.embedded_record import read_record
+from core.network.weight_sources import read_source
 
 
 def test_replacing_preserves_the_old_file_after_a_failure(tmp_path):
@@ -155,3 +159,23 @@ def test_sha256_of_equals_the_digest_of_the_contents(tmp_path):
     contents = bytes(range(256)) * 1000
     (tmp_path / "a.bin").write_bytes(contents)
     assert sha256_of(tmp_path / "a.bin") == hashlib.sha256(contents).hexdigest()
+
+
+def test_check_regular_refuses_what_is_not_a_file(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "fifo")
+    check_regular(tmp_path / "file", "a file")
+    check_regular(tmp_path / "missing", "a file")
+    for name, kind in (("fifo", "a FIFO"), ("link", "a FIFO"), (".", "a folder"), ("/dev/null", "a device")):
+        with pytest.raises(UsageError, match=f"^--config x is not a regular file but {kind}"):
+            check_regular(tmp_path / name, "--config x")
+
+
+def test_no_input_of_a_run_waits_for_a_fifo(tmp_path):
+    fifo = tmp_path / "fifo.onnx"
+    os.mkfifo(fifo)
+    readers = (read_options, read_manifest, lambda path: read_source(str(path), "vgg19"), read_record)
+    for read in readers:
+        with pytest.raises(UsageError, match=r"fifo\.onnx is not a regular file but a FIFO: name a file$"):
+            read(fifo)

@@ -15,7 +15,7 @@ from core.cli.config_file import read_options
 from core.errors import StyleTransferError
 from core.image.reading import read_image
 from core.image.resize import resize
-from core.image.writing import quantize
+from core.image.writing import quantize, write_image
 from core.memory.out_of_memory import convert_out_of_memory_errors
 from core.styles import Style, StyleExemplar
 from support.images import pixels_of
@@ -130,6 +130,39 @@ def test_alpha_is_preserved(content_path: Path, style_path: Path, tmp_path: Path
     alpha = pixels_of(tmp_path / "cut.png")[..., 3]
     expected = np.asarray(Image.linear_gradient("L").resize((64, 43), Image.Resampling.LANCZOS))
     assert np.abs(alpha.astype(int) - expected).max() <= 4
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_16_bits_are_kept_from_input_to_output(style_path: Path, tmp_path: Path, suffix: str) -> None:
+    """A gradient over a tenth of the range has 27 levels with 8 bits, and every pixel its own with 16."""
+    levels = np.linspace(0.45, 0.55, 48 * 64, dtype=np.float32).reshape(1, 1, 48, 64)
+    pixels = quantize(np.concatenate([levels, 1 - levels, levels[..., ::-1]], 1), 16)
+    write_image(tmp_path / f"in.{suffix}", pixels, bit_depth=16)
+    config = QUICK.with_options(style_weight=0, init="content", bit_depth=16, iterations=1)
+    stylize(tmp_path / f"in.{suffix}", style_path, config).save(tmp_path / f"out.{suffix}")
+    saved = read_image(tmp_path / f"out.{suffix}").pixels
+    assert [len(np.unique(channel)) for channel in saved[0]] == [48 * 64] * 3
+    np.testing.assert_allclose(saved, pixels, atol=1e-6)
+
+
+def test_colors_at_partial_alpha_are_kept(style_path: Path, tmp_path: Path) -> None:
+    colors = np.full((48, 64, 4), (20, 30, 110, 255), np.uint8)
+    colors[..., 3] = np.linspace(0, 255, 64).astype(np.uint8)
+    config = QUICK.with_options(style_weight=0, init="content", iterations=1)
+    result = stylize(Image.fromarray(colors), style_path, config)
+    result.save(tmp_path / "soft.png")
+    saved = pixels_of(tmp_path / "soft.png")
+    visible = colors[..., 3] > 0
+    np.testing.assert_array_equal(saved[visible], colors[visible])
+    result.save(tmp_path / "soft.jpg")
+    flat = colors[..., :3] * (colors[..., 3:] / 255) + 255 - colors[..., 3:]
+    assert np.abs(pixels_of(tmp_path / "soft.jpg") - flat).max() < 8
+
+
+def test_a_content_image_beyond_the_memory_limit_is_refused(style_path: Path, tmp_path: Path) -> None:
+    Image.new("1", (8000, 6000)).save(tmp_path / "large.png")
+    with pytest.raises(UsageError, match=r"large\.png has 8000x6000 px, and reading it takes about 1\.8 GiB of memory"):
+        stylize(tmp_path / "large.png", style_path, QUICK.with_options(max_memory=10**9))
 
 
 def test_a_record_repeats_the_run_bit_for_bit(

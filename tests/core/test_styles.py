@@ -108,7 +108,7 @@ def test_read_style_crops_the_images(folder: Path) -> None:
     assert style_sizes(style) == ((20, 18),)
     assert exemplar.images[0].shape == (1, 3, 18, 20)
     np.testing.assert_array_equal(exemplar.images[0], read_style(Style(("ramp.png",))).images[0][..., 5:23, 3:23])
-    with pytest.raises(UsageError, match="the crop 30,5,20,18 exceeds the style image of 40x30 px"):
+    with pytest.raises(UsageError, match=r"the crop 30,5,20,18 exceeds style ramp\.png of 40x30 px"):
         read_style(Style.parse("ramp.png@30,5,20,18"))
 
 

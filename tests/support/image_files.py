@@ -8,7 +8,7 @@ import numpy as np
 from PIL import PngImagePlugin
 
 WIDTH, HEIGHT = 24, 20
-CARRIERS = [("png", 8), ("png", 16), ("tif", 8), ("tiff", 16), ("jpg", 8), ("jpeg", 8), ("webp", 8)]
+CARRIERS = [("png", 8), ("png", 16), ("tif", 8), ("tiff", 16), ("jpg", 8), ("jpeg", 8), ("webp", 8), ("bmp", 8)]
 """Suffixes and bit depths of files that hold a colour profile and a record."""
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from core.errors import UsageError
-from core.files import reason
+from core.files import check_regular, reason
 from core.schema import decode_text
 
 
@@ -13,6 +13,7 @@ def read_lines(path: Path, what: str, hint: str = "") -> list[str]:
     Raises:
         UsageError: The file cannot be read, or is not a text file.
     """
+    check_regular(path, f"{what} {path}")
     try:
         return decode_text(path.read_bytes()).splitlines()
     except OSError as error:

@@ -17,7 +17,7 @@ from core import schema
 from core.archives import read_members
 from core.artifacts.onnx_session import read_metadata
 from core.errors import UsageError
-from core.files import is_file, sha256_of
+from core.files import check_regular, is_file, sha256_of
 from core.network.architecture import Pooling, canonical_layer_name
 
 Kind = Literal["extractor", "objective"]
@@ -126,6 +126,7 @@ def read_manifest(path: str | os.PathLike[str], kind: Kind | None = None) -> Man
         UsageError: The file is missing, damaged, without a manifest, or not of this `kind`.
     """
     path = Path(path)
+    check_regular(path, f"artifact {path}")
     if not is_file(path):
         raise UsageError(f"there is no artifact {str(path)!r}: write one with python -m export")
     check_checksum(path)
@@ -162,6 +163,7 @@ def check_checksum(path: Path) -> None:
     checksum_file = checksum_path(path)
     if not is_file(checksum_file):
         return
+    check_regular(checksum_file, f"checksum file {checksum_file}")
     expected = checksum_file.read_text(encoding="utf-8", errors="replace").split()
     if expected[:1] != [sha256_of(path)]:
         raise UsageError(

@@ -12,7 +12,7 @@ from core import schema
 from core.config.presets import EVALUATIONS_PER_EPOCH, effort_options, preset_options
 from core.config.transfer_config import FILE_OPTIONS, TransferConfig
 from core.errors import UsageError
-from core.files import is_file, reason
+from core.files import check_regular, is_file, reason
 from core.image.embedded_record import read_record
 from core.runs.record import RecordedStyle, RunRecord
 from core.styles import Style, assign_regions, assign_style_masks
@@ -136,6 +136,7 @@ def _named_options(presets: Sequence[str | None], effort: str | None) -> dict[st
 
 
 def _parse(path: Path) -> dict[str, Any]:
+    check_regular(path, f"--config {path}")
     try:
         if path.suffix.lower() == ".toml":
             return schema.parse_toml(schema.decode_text(path.read_bytes()))

@@ -10,7 +10,7 @@ from core.cli.config_file import CHECKSUMS
 from core.cli.errors import warn
 from core.config.transfer_config import TransferConfig
 from core.files import is_file, sha256_of
-from core.image.reading import describe_source, open_image, read_size
+from core.image.reading import read_size
 from core.styles import Style
 
 
@@ -31,8 +31,7 @@ def check_readable(styles: Sequence[Style], config: TransferConfig) -> None:
     masks = [(mask, kind) for style in styles for mask, kind in ((style.region, "region"), (style.mask, "style"))]
     for mask, kind in masks:
         if isinstance(mask, str | PathLike):
-            with open_image(mask, describe_source(mask, f"{kind} mask")):
-                pass
+            read_size(mask, name=f"{kind} mask")
     if "init" in config.files:
         read_size(config.files["init"], name="--init")
 

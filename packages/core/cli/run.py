@@ -20,14 +20,16 @@ from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
 from core.errors import NonEssential, StyleTransferError, UsageError
 from core.files import check_writable
+from core.image.compositing import over_white
 from core.image.reading import ImageSource, read_size
 from core.image.writing import check_output, to_image
+from core.memory.reading import reading_memory
 from core.multiscale.schedule import Scale, build_schedule
 from core.runs.checkpoint import Checkpoint
 from core.runs.progress import Callback, Progress, Result, RunFailedError, RunInterrupted
 from core.runs.record import write_record
 from core.style_transfer import stylize
-from core.styles import Style, assign_regions, assign_style_masks, style_sizes
+from core.styles import Style, assign_regions, assign_style_masks, style_names, style_sizes
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,10 @@ class RunPaths:
 
     def build_schedule(self, config: TransferConfig) -> tuple[Scale, ...]:
         """Return the scales of the run; reads the sizes of the images from their headers."""
-        style_image_sizes = [size for style in self.styles for size in style_sizes(style)]
-        return build_schedule(read_size(self.content, name="content"), style_image_sizes, config)
+        memory = reading_memory(config)
+        content_size = read_size(self.content, name="content", memory=memory)
+        style_image_sizes = [size for style in self.styles for size in style_sizes(style, memory)]
+        return build_schedule(content_size, style_image_sizes, config, style_names(self.styles))
 
 
 def resolve_paths(
@@ -245,7 +249,7 @@ def _write_video(video: Video, result: Result, written: Sequence[Path]) -> None:
     """
     try:
         with NonEssential("the video"):
-            video.write(to_image(result.pixels))
+            video.write(to_image(result.pixels if result.alpha is None else over_white(result.pixels, result.alpha)))
     except KeyboardInterrupt:
         files = " and ".join(str(path) for path in written)
         others = f", but {files} {'was' if len(written) == 1 else 'were'}" if written else ""

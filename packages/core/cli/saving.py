@@ -43,7 +43,7 @@ class SnapshotWriter:
             return
         write_image(
             snapshot_path(self._output, step.evaluations),
-            step.pixels,
+            step.colors,
             alpha=step.alpha,
             bit_depth=self._config.bit_depth,
             quality=self._config.quality,

@@ -11,13 +11,14 @@ from core.errors import UsageError
 from core.network.architecture import MIN_SIDE
 
 
-def fit_size(size: Size, bound: int, side: Literal["long", "short"]) -> Size:
+def fit_size(size: Size, bound: int, side: Literal["long", "short"], name: str = "an image") -> Size:
     """Return a size with the same aspect ratio, rounded to pixels, and one side bounded.
 
     Args:
         size: Width and height in pixels.
         bound: Bound in pixels.
         side: "long" bounds the long side and never upscales; "short" makes the short side exactly `bound`.
+        name: Name of the image in error messages.
 
     Raises:
         UsageError: A side would be shorter than `MIN_SIDE`.
@@ -27,8 +28,8 @@ def fit_size(size: Size, bound: int, side: Literal["long", "short"]) -> Size:
     if min(width, height) < MIN_SIDE:
         required = MIN_SIDE if side == "short" else math.ceil(MIN_SIDE * max(size) / min(size))
         raise UsageError(
-            f"a {side} side of {bound} px resizes {size[0]}x{size[1]} px to {width}x{height} px, but VGG needs at "
-            f"least {MIN_SIDE} px per side: use at least {required} px"
+            f"a {side} side of {bound} px resizes {name} from {size[0]}x{size[1]} px to {width}x{height} px, but VGG "
+            f"needs at least {MIN_SIDE} px per side: use at least {required} px"
         )
     return width, height
 

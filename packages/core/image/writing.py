@@ -16,6 +16,7 @@ from core.arrays import Pixels, Size, size_of
 from core.errors import UsageError
 from core.files import check_writable, replacing
 from core.image.color_profile import srgb_profile
+from core.image.compositing import over_white
 from core.image.embedded_record import RECORD_KEY, to_ascii, to_exif
 
 Samples = NDArray[Any]
@@ -39,11 +40,11 @@ def write_image(
     Args:
         path: The output file; missing folders are created.
         pixels: (1, 3, H, W) sRGB; values outside [0, 1] are clipped.
-        alpha: (1, 1, H, W) in [0, 1]; ignored by JPEG and BMP, which have no alpha channel.
+        alpha: (1, 1, H, W) in [0, 1]; in JPEG and BMP files, which have no alpha channel, the image is over white.
         bit_depth: Bits per channel: 8, or 16 for PNG and TIFF.
         quality: Quality of JPEG and WebP, 1 to 100. JPEG files have no chroma subsampling, which would blur coloured
             edges; WebP files are lossless at 100.
-        record: JSON text to embed; omitted in BMP files, and in JPEG files if longer than 64 kB.
+        record: JSON text to embed; omitted in JPEG files if longer than 64 kB.
 
     Raises:
         UsageError: The format is unknown or does not support this bit depth or size, or a value is not finite.
@@ -51,7 +52,9 @@ def write_image(
     """
     path = Path(path)
     chosen = _format_of(path, bit_depth, size_of(pixels))
-    samples = _to_samples(pixels, alpha if chosen.alpha else None, bit_depth)
+    if alpha is not None and not chosen.alpha:
+        pixels, alpha = over_white(pixels, alpha), None
+    samples = _to_samples(pixels, alpha, bit_depth)
     with replacing(path) as temporary:
         chosen.write(temporary, samples, quality, to_ascii(record or ""))
 
@@ -118,6 +121,8 @@ def _write_webp(path: Path, samples: Samples, quality: int, record: str) -> None
 
 def _write_bmp(path: Path, samples: Samples, quality: int, record: str) -> None:
     Image.fromarray(samples).save(path, "BMP")
+    with path.open("ab") as file:  # the format has no metadata, but readers ignore what follows the pixels
+        file.write(record.encode("ascii"))
 
 
 def _write_png(path: Path, samples: Samples, quality: int, record: str) -> None:

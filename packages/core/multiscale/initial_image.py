@@ -7,10 +7,11 @@ import numpy as np
 from core.arrays import Pixels, size_of
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
-from core.files import is_file
+from core.files import exists
 from core.image.color import match_colors
 from core.image.reading import read_image
 from core.image.resize import resize
+from core.memory.reading import reading_memory
 from core.styles import StyleExemplar
 
 
@@ -46,12 +47,13 @@ def initial_image(content: Pixels, exemplars: Sequence[StyleExemplar], config: T
         noise = np.random.default_rng(config.seed).random(content.shape, dtype=np.float32)
         share = 1.0 if config.init == "noise" else config.blend
         return (1 - share) * content + share * noise
-    if not is_file(config.init):
+    if not exists(config.init):
         raise UsageError(
             f"--init is {config.init!r}, and there is no such file: expected content, matched, noise, blend, or an "
             "image file"
         )
-    return resize(read_image(config.init, name="--init").pixels, (content.shape[3], content.shape[2]))
+    image = read_image(config.init, name="--init", memory=reading_memory(config))
+    return resize(image.pixels, (content.shape[3], content.shape[2]))
 
 
 def color_matched_image(content: Pixels, exemplars: Sequence[StyleExemplar]) -> Pixels:

@@ -1,8 +1,9 @@
 """The coarse-to-fine schedule: the sizes at which an image is optimised, and the evaluations at each."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 from core.arrays import Size
 from core.config.transfer_config import TransferConfig
@@ -47,24 +48,28 @@ class Scale:
         return _enlarged(self.size, self.padding), _enlarged(self.style_size, self.padding)
 
 
-def build_schedule(content: Size, styles: Sequence[Size], config: TransferConfig) -> tuple[Scale, ...]:
+def build_schedule(
+    content: Size, styles: Sequence[Size], config: TransferConfig, style_names: Iterable[str] = repeat("a style image")
+) -> tuple[Scale, ...]:
     """Return the scales of a run, coarse to fine, for a content image and style images of these sizes.
 
     Every scale gets an equal share of the evaluations. If `config.scales` is 0, the first scale is the coarsest one
     whose long side is at least `config.min_scale_size`: below it, the deep layers do not recognise the content, and the
-    style replaces it.
+    style replaces it. Errors name a style image by its element of `style_names`.
 
     Raises:
         UsageError: An image is smaller than the network can process.
     """
-    size = fit_size(content, config.image_size, config.image_size_side)
-    fitted = [fit_size(style, config.image_size, config.image_size_side) for style in styles]
-    style_sizes = [_divided(style, 1 / config.style_scale) for style in fitted]
-    if (shortest := min(map(min, style_sizes))) < MIN_SIDE:
-        raise UsageError(
-            f"--style-scale {config.style_scale:g} reduces a style image to a side of {shortest} px, below the minimum "
-            f"of {MIN_SIDE}: use a larger value"
-        )
+    size = fit_size(content, config.image_size, config.image_size_side, "content")
+    style_sizes = []
+    for style, name in zip(styles, style_names, strict=False):
+        fitted = fit_size(style, config.image_size, config.image_size_side, name)
+        style_sizes.append(_divided(fitted, 1 / config.style_scale))
+        if (shortest := min(style_sizes[-1])) < MIN_SIDE:
+            raise UsageError(
+                f"--style-scale {config.style_scale:g} reduces {name} to a side of {shortest} px, below the minimum of "
+                f"{MIN_SIDE}: use a larger value"
+            )
     divisors = list(_divisors(size, style_sizes, config))[: config.iterations]
     share, remainder = divmod(config.iterations, len(divisors))
     relative_size = config.reference_size / max(size) if config.reference_size else 1.0

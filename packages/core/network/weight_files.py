@@ -9,7 +9,7 @@ import torch
 
 from core.archives import check_archive
 from core.errors import StyleTransferError, UsageError, first_line
-from core.files import sha256_of
+from core.files import check_regular, sha256_of
 from core.network.architecture import convolutions
 
 MAX_EXPANSION = 10
@@ -35,6 +35,7 @@ def read_weight_file(path: Path, arch: str) -> StoredWeights:
         UsageError: The format is unknown, or the file refers to other files or is compressed beyond measure.
         StyleTransferError: The file is damaged.
     """
+    check_regular(path, f"weight file {path}")
     check_format(path)
     try:
         tensors, preprocessing = _READERS[path.suffix.lower()](path, arch)

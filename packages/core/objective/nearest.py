@@ -161,7 +161,7 @@ def find_nearest(
         kept = _kept_cells(candidate, style_mask, cell)
         flat = candidate.flatten(1)[:, kept]
         block = max(1, MAX_SIMILARITIES // flat.shape[1])
-        maxima = [(part @ flat).max(1) for part in wanted.split(block)]
+        maxima = [(wanted[start : start + block] @ flat).max(1) for start in range(0, len(wanted), block)]
         similarity, found = (torch.cat(parts) for parts in zip(*maxima, strict=True))
         better = similarity > best
         best = torch.where(better, similarity, best)

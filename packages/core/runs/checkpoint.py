@@ -20,7 +20,7 @@ from core import schema
 from core.arrays import Pixels
 from core.config.transfer_config import WITHOUT_EFFECT_ON_STEPS, TransferConfig
 from core.errors import StyleTransferError, UsageError, first_line
-from core.files import exists, replacing
+from core.files import check_regular, exists, replacing
 from core.optim.types import Step
 from core.runs.record import RunRecord, differences
 
@@ -291,6 +291,7 @@ def _damaged(path: Path) -> UsageError:
 def _opened(path: Path) -> Iterator[Any]:
     from safetensors import safe_open
 
+    check_regular(path, f"checkpoint {path}")
     try:
         with safe_open(path, framework="numpy") as file:
             yield file

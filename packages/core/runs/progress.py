@@ -10,6 +10,7 @@ import PIL.Image
 
 from core.arrays import Array, Pixels, Size
 from core.errors import StyleTransferError, first_line
+from core.image.compositing import over_white, without_white
 from core.image.resize import resize
 from core.image.writing import quantize, to_image, write_image
 from core.multiscale.parametrization import Parametrization
@@ -62,6 +63,11 @@ class Progress:
         """The alpha channel of the content image, (1, 1, H, W) in [0, 1] at the size of this scale, if it has one."""
         return None if self._content_alpha is None else resize(self._content_alpha, self.size)
 
+    @property
+    def colors(self) -> Pixels:
+        """The colours (1, 3, H, W) of a file with `alpha`; `pixels` shows them over white."""
+        return self.pixels if self.alpha is None else without_white(self.pixels, self.alpha)
+
     @cached_property
     def image(self) -> PIL.Image.Image:
         """The image so far, with 8 bits per channel."""
@@ -74,8 +80,11 @@ class Progress:
             StyleTransferError: The loss or the gradient is not finite: the optimiser ended because it found no better
                 image, but not because there is none.
         """
-        saved = self._parametrization.to_network_input(quantize(self.pixels, bit_depth))
-        evaluation = evaluate_start(self._objective, self._to_array(saved), "the result")
+        saved, alpha = quantize(self.colors, bit_depth), self.alpha
+        if alpha is not None:
+            saved = over_white(saved, quantize(alpha, bit_depth))
+        network_input = self._parametrization.to_network_input(saved)
+        evaluation = evaluate_start(self._objective, self._to_array(network_input), "the result")
         return {"loss": evaluation.loss, **evaluation.parts}
 
     @property
@@ -108,7 +117,7 @@ class Result:
     """The output of a run.
 
     Attributes:
-        pixels: The image (1, 3, H, W), RGB in [0, 1].
+        pixels: The image (1, 3, H, W), RGB in [0, 1], not multiplied by alpha.
         alpha: The alpha channel of the content image (1, 1, H, W) in [0, 1], if it has one.
         record: The run record (see `core.runs.record`).
     """

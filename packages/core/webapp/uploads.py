@@ -13,6 +13,7 @@ import PIL.Image
 
 from core.arrays import Size
 from core.errors import UsageError
+from core.image.compositing import without_white
 from core.image.reading import list_images, read_image, read_size
 from core.image.resize import resize
 from core.image.writing import to_image
@@ -96,8 +97,11 @@ def read_upload(path: Path, name: str, kind: str) -> UploadedImage:
     # Streamlit scales images down further, and fails if less than a pixel of a side would remain.
     width, height = (max(MIN_SIDE, round(side * scale)) for side in image.size)
     display_size = width, height
-    alpha = None if image.alpha is None else resize(image.alpha, display_size)
-    return UploadedImage(path, name, image.size, to_image(resize(image.pixels, display_size), alpha))
+    pixels, alpha = resize(image.pixels, display_size), None
+    if image.alpha is not None:
+        alpha = resize(image.alpha, display_size)
+        pixels = without_white(pixels, alpha)
+    return UploadedImage(path, name, image.size, to_image(pixels, alpha))
 
 
 @cache

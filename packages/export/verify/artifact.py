@@ -4,8 +4,8 @@ from pathlib import Path
 
 from core.artifacts.manifest import Manifest, read_manifest
 from core.errors import UsageError
+from core.network.architecture import WEIGHT_SOURCES
 from core.network.vgg import load_vgg_features
-from core.network.weight_sources import SOURCES
 from core.network.weights import Weights, load_weights
 from export.verify.extractor import verify_extractor
 from export.verify.objective import verify_objective
@@ -39,7 +39,7 @@ def _load_weights(path: Path, manifest: Manifest, against: str | None, preproces
     if against is not None:
         return load_weights(manifest.arch, against, preprocessing)
     source = manifest.weights["source"]
-    if source not in SOURCES:
+    if source not in WEIGHT_SOURCES:
         found = [file for file in (path.with_name(source), Path(source)) if file.is_file()]
         if not found:
             raise UsageError(f"{path} was exported from {source}, which is not beside it: add --against FILE")

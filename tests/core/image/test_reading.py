@@ -2,6 +2,7 @@ import errno
 import subprocess
 import sys
 import warnings
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import tifffile
 from PIL import Image, PngImagePlugin
 
 from core.errors import UsageError
-from core.image.reading import allow_large_images, list_images, read_image, read_mask, read_size
-from support.image_files import HEIGHT, WIDTH, as_rows
+from core.image.opening import allow_large_images
+from core.image.reading import list_images, read_image, read_mask, read_size
+from support.image_files import HEIGHT, WIDTH, as_rows, icc_profile
 
 ORIENTED = {  # how the EXIF standard maps the stored image to the displayed one
     1: lambda a: a,
@@ -46,7 +48,7 @@ def test_read_image_returns_no_alpha_of_an_opaque_image(colors):
     np.testing.assert_array_equal(loaded.pixels, read_image(colors).pixels)
 
 
-@pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "webp", "ppm", "tga", "jp2"])
+@pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "webp"])
 def test_read_image_reads_lossless_files_exactly(tmp_path, colors, suffix):
     path = tmp_path / f"a.{suffix}"
     Image.fromarray(colors).save(path, **({"lossless": True} if suffix == "webp" else {}))
@@ -111,6 +113,20 @@ def test_read_image_does_not_modify_an_open_image(tmp_path, colors):
     np.testing.assert_array_equal(as_rows(loaded.pixels), np.rot90(colors, -1).astype(np.float32) / np.float32(255))
 
 
+def test_the_orientation_may_follow_the_pixels(tmp_path, colors):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(colors).save(tmp_path / "a.png")
+    chunk = BytesIO()
+    PngImagePlugin.putchunk(chunk, b"eXIf", exif.tobytes()[6:])
+    data = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(data[:-12] + chunk.getvalue() + data[-12:])
+    expected = np.rot90(colors, -1).astype(np.float32) / np.float32(255)
+    for source in (tmp_path / "a.png", Image.open(tmp_path / "a.png")):
+        assert read_size(source) == (HEIGHT, WIDTH)
+        np.testing.assert_array_equal(as_rows(read_image(source).pixels), expected)
+
+
 @pytest.mark.parametrize("suffix", ["png", "webp", "jpg"])
 def test_read_image_ignores_invalid_exif_data(tmp_path, colors, suffix):
     path = tmp_path / f"a.{suffix}"
@@ -129,9 +145,9 @@ def unreadable_files(folder):
     return {
         "missing.jpg": "does not exist: check the path",
         "notes.txt/inside.jpg": "does not exist: check the path",
-        "folder": "is a folder: name an image file in it",
-        "notes.txt": "is not an image that Pillow can read: convert it to PNG or JPEG",
-        "empty.png": "is not an image that Pillow can read: convert it to PNG or JPEG",
+        "folder": "is not a regular file but a folder: name a file",
+        "notes.txt": "is not a JPEG, PNG, WebP, TIFF, BMP or GIF image: convert it to PNG or JPEG",
+        "empty.png": "is not a JPEG, PNG, WebP, TIFF, BMP or GIF image: convert it to PNG or JPEG",
         "cut.jpg": r"is damaged or truncated \(image file is truncated.*\): download or export it again",
         "tiny.png": "has 1x1 px, but VGG needs at least 16 px per side: use a larger image",
         "x" * 300 + ".png": r"cannot be read \(File name too long\): check its permissions and the disk",
@@ -194,22 +210,79 @@ def test_allow_large_images_raises_the_limit_within_its_block(tmp_path, monkeypa
 
 
 def test_list_images_returns_image_files_in_order(tmp_path):
-    for name in ("b.PNG", "a.jpg", "notes.txt"):
+    for name in ("b.PNG", "a.jpg", "notes.txt", "._a.jpg", ".hidden.png"):
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
     assert list_images(tmp_path) == [tmp_path / "a.jpg", tmp_path / "b.PNG"]
 
 
-MASK = np.array([[0, 51], [255, 102]], np.uint8)
+def test_list_images_refuses_a_photograph_that_is_not_read(tmp_path):
+    for name in ("a.jpg", "b.AVIF"):
+        (tmp_path / name).touch()
+    with pytest.raises(UsageError, match=r"^folder .* contains b\.AVIF, a format that is not read: convert it to PNG"):
+        list_images(tmp_path)
+
+
+HALF = np.repeat([[1.0, 0.0]], 8, axis=1).repeat(12, axis=0)  # white on the left
+RAMP = np.linspace(0, 1, 16)[None].repeat(12, axis=0)
+MASK_FORMS = {
+    "bool": HALF > 0,
+    "0 and 1": HALF.astype(np.uint8),
+    "0 and 1 in 64 bits": HALF.astype(np.int64),
+    "0 and 1 in 16 bits": HALF.astype(np.uint16),
+    "0 and 255": (HALF * 255).astype(np.uint8),
+    "0 and 255 in 16 bits": (HALF * 255).astype(np.uint16),
+    "0 and 255 as float": HALF * 255,
+    "0 and 4095": (HALF * 4095).astype(np.uint16),
+    "0 and 65535": (HALF * 65535).astype(np.uint16),
+    "float": HALF.astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("form", MASK_FORMS)
+def test_read_mask_scales_a_mask_by_its_own_range(tmp_path, form):
+    array = MASK_FORMS[form]
+    sources = [array, array[..., None], np.repeat(array[..., None], 3, axis=2)]
+    if array.dtype in (np.uint8, np.uint16):
+        Image.fromarray(array).save(tmp_path / "a.png")
+        sources.append(tmp_path / "a.png")
+        tifffile.imwrite(tmp_path / "a.tif", array, metadata=None)
+        sources += [tmp_path / "a.tif", Image.fromarray(array)]
+    if array.dtype in (np.float32, np.float64):
+        tifffile.imwrite(tmp_path / "a.tif", array, metadata=None)
+        sources.append(tmp_path / "a.tif")
+    for source in sources:
+        np.testing.assert_allclose(read_mask(source)[0, 0], HALF, atol=1e-6)
+
+
+def test_read_mask_keeps_grey(tmp_path):
+    Image.fromarray((RAMP * 65535).astype(np.uint16)).save(tmp_path / "ramp.png")
+    np.testing.assert_allclose(read_mask(tmp_path / "ramp.png")[0, 0], RAMP, atol=2e-5)
+    half = Image.new("L", (8, 8), 128)
+    np.testing.assert_allclose(read_mask(half), 128 / 255, atol=1e-6)
+
+
+def test_read_mask_applies_the_orientation_and_no_profile(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = Image.fromarray(np.rot90(HALF * 255).astype(np.uint8))
+    stored.save(tmp_path / "a.jpg", exif=exif, quality=100, icc_profile=icc_profile("GRAY", 1.0))
+    np.testing.assert_allclose(read_mask(tmp_path / "a.jpg")[0, 0], HALF, atol=0.03)
+
+
+def test_read_mask_of_a_color_is_its_luma():
+    color = np.zeros((4, 4, 3), np.uint8)
+    color[..., 0] = 255
+    np.testing.assert_allclose(read_mask(color), 0.299, atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    "source",
-    [MASK, MASK.astype(np.uint16) * 257, MASK / np.float32(255), MASK[..., None], Image.fromarray(MASK)],
-    ids=["uint8", "uint16", "float32", "one channel", "PIL image"],
+    ("mask", "message"),
+    [(-HALF, "has values from -1"), (HALF * np.nan, "has values"), (HALF * 1j, "has values of")],
 )
-def test_read_mask_reads_sources_of_every_type(source):
-    np.testing.assert_allclose(read_mask(source)[0, 0], MASK / 255, atol=1e-7)
+def test_read_mask_refuses_other_values(mask, message):
+    with pytest.raises(UsageError, match=rf"^region mask \(array\) {message}"):
+        read_mask(mask)
 
 
 def test_read_mask_multiplies_brightness_by_alpha(tmp_path):

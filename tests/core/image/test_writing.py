@@ -74,11 +74,12 @@ def test_write_image_writes_alpha(tmp_path, pixels, alpha, suffix, bit_depth):
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "bmp"])
-def test_write_image_ignores_alpha_in_formats_without_it(tmp_path, alpha, suffix):
-    write_image(tmp_path / f"a.{suffix}", smooth_pixels(), alpha=np.resize(alpha, (1, 1, 64, 48)))
+def test_write_image_composites_over_white_in_formats_without_alpha(tmp_path, suffix):
+    alpha = smooth_pixels()[:, 1:2]
+    write_image(tmp_path / f"a.{suffix}", smooth_pixels(), alpha=alpha)
     loaded = read_image(tmp_path / f"a.{suffix}")
     assert loaded.alpha is None
-    np.testing.assert_allclose(loaded.pixels, smooth_pixels(), atol=0.05)
+    np.testing.assert_allclose(loaded.pixels, smooth_pixels() * alpha + 1 - alpha, atol=0.05)
 
 
 @pytest.mark.parametrize("channels", [3, 4])
@@ -122,7 +123,7 @@ def test_16_bit_files_are_read_back_within_8_bits(tmp_path, pixels):
         np.testing.assert_array_equal(read_image(tmp_path / name).pixels, quantize(pixels))
 
 
-@pytest.mark.parametrize(("suffix", "bit_depth"), CARRIERS)
+@pytest.mark.parametrize(("suffix", "bit_depth"), [carrier for carrier in CARRIERS if carrier[0] != "bmp"])
 def test_write_image_embeds_srgb_and_is_reproducible(tmp_path, pixels, suffix, bit_depth):
     path = tmp_path / f"a.{suffix}"
     write_image(path, pixels, bit_depth=bit_depth, record='{"loss": 0.1}')

@@ -98,3 +98,12 @@ def test_style_scale_changes_the_size_of_the_style_images() -> None:
     assert (scale.size, scale.style_sizes) == ((256, 192), ((384, 384),))
     with pytest.raises(UsageError, match=r"--style-scale 0\.05 reduces a style image to a side of 13 px"):
         build_schedule((640, 480), [(300, 300)], TransferConfig(image_size=256, style_scale=0.05))
+
+
+def test_an_error_about_the_size_of_a_style_image_names_it() -> None:
+    names = ["style wide.png", "style narrow.png"]
+    with pytest.raises(UsageError, match=r"resizes style narrow\.png from 16x400 px to 10x256 px, but VGG needs"):
+        build_schedule((640, 480), [(300, 300), (16, 400)], TransferConfig(image_size=256), names)
+    with pytest.raises(UsageError, match=r"--style-scale 0\.1 reduces style narrow\.png to a side of 6 px"):
+        config = TransferConfig(image_size=256, style_scale=0.1)
+        build_schedule((640, 480), [(300, 300), (100, 400)], config, names)
