@@ -209,7 +209,7 @@ def test_write_image_reports_a_file_in_place_of_a_folder(tmp_path, pixels):
         ("hard.png", {}, "which this run also reads or writes"),
         ("missing.png", {}, "which this run also reads or writes"),
         ("style.png/a.png", {}, "style.png is a file, not a folder; choose another folder"),
-        ("x" * 300 + ".png", {}, "File name too long; choose another folder"),
+        ("x" * 300 + ".png", {}, "File name too long; choose a shorter name"),
     ],
 )
 def test_check_output_refuses_invalid_outputs(tmp_path, colors, name, options, sentence):
