@@ -34,7 +34,7 @@ def add_target_outputs(objective: Path, path: Path, manifest: Manifest) -> dict[
         "content": {name: STATISTICS.format(name) for name in map(CONTENT.format, manifest.content_taps)},
         "style": {name: STATISTICS.format(name) for name in map(GRAM.format, manifest.style_taps)},
     }
-    model = onnx.load(objective)
+    model = onnx.load(objective, load_external_data=False)
     graph = model.graph
     types = {value.name: value.type for value in graph.input}
     for target, output in (targets["content"] | targets["style"]).items():

@@ -36,6 +36,14 @@ def test_read_metadata_returns_the_entries(tmp_path: Path) -> None:
     assert read_metadata(write_model(tmp_path / "m.onnx", addition())) == {"key": "value"}
 
 
+def test_a_model_with_weights_in_another_file_is_refused(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "m.onnx", addition())
+    onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights", size_threshold=0)
+    for read in (read_metadata, open_session):
+        with pytest.raises(UsageError, match=r"m\.onnx stores weights in other files, which are not read: export it"):
+            read(path)
+
+
 def test_read_metadata_folds_no_constants(tmp_path: Path) -> None:
     """Products of constants take seconds to fold when a session is opened to run."""
     products = [helper.make_node("MatMul", [f"p{i - 1}" if i else "w", "w"], [f"p{i}"]) for i in range(40)]
