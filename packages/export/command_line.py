@@ -65,7 +65,9 @@ def print_written(path: Path, manifest: Manifest, sha256: bool) -> None:
 def print_table(table: Table) -> None:
     """Print a table on stdout, as wide as the terminal if there is one."""
     console = make_console()
-    console.print(table, soft_wrap=False, width=None if console.is_terminal else _WIDTH_WITHOUT_TERMINAL)
+    if not console.is_terminal:
+        console.width = _WIDTH_WITHOUT_TERMINAL
+    console.print(table, soft_wrap=False)
 
 
 def manifest_table(path: Path, manifest: Manifest) -> Table:

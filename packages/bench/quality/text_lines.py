@@ -4,7 +4,6 @@ from pathlib import Path
 
 from core.errors import UsageError
 from core.files import check_regular, reason
-from core.schema import decode_text
 
 
 def read_lines(path: Path, what: str, hint: str = "") -> list[str]:
@@ -15,7 +14,7 @@ def read_lines(path: Path, what: str, hint: str = "") -> list[str]:
     """
     check_regular(path, f"{what} {path}")
     try:
-        return decode_text(path.read_bytes()).splitlines()
+        return path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise UsageError(f"cannot read {what} {path}: {reason(error)}") from error
     except UnicodeDecodeError as error:

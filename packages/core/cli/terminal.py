@@ -27,9 +27,10 @@ def make_console() -> Console:
 
 
 def print_table(table: Table, width: int) -> None:
-    """Print a table on stdout, as wide as the terminal, and at least `width` characters where there is none."""
+    """Print a table on stdout, as wide as the terminal but at least `width` characters."""
     console = make_console()
-    console.print(table, soft_wrap=False, width=max(console.width, width))
+    console.width = max(console.width, width)
+    console.print(table, soft_wrap=False)
 
 
 def print_line(text: object, *, stderr: bool = False) -> None:

@@ -44,6 +44,7 @@ class TransferConfig:
         "Image",
         "Maximum long side (or short side, see --image-size-side) of the output, in pixels.",
         minimum=MIN_SIDE,
+        maximum=2**20,
     )
     image_size_side: Literal["long", "short"] = option(
         "long", "Image", "Side that --image-size refers to: 'long' (never upscales) or 'short' (resized exactly)."
@@ -127,7 +128,7 @@ class TransferConfig:
 
     optimizer: Literal["lbfgs", "adam"] = option("lbfgs", "Optimiser", "Optimisation algorithm.")
     iterations: int = option(
-        270, "Optimiser", "Number of evaluations of loss and gradient, over all scales.", minimum=1
+        270, "Optimiser", "Number of evaluations of loss and gradient, over all scales.", minimum=1, maximum=10**9
     )
     learning_rate: float = option(0.02, "Optimiser", "Step size of Adam, for pixel values in [0, 1].", minimum=1e-9)
     averaging: float = option(

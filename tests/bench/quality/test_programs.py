@@ -1,6 +1,8 @@
 """Values of --config and --rival."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -33,7 +35,12 @@ def test_options_give_the_configuration(value: str, tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     Path("strong.toml").write_text("strength = 0.9\n")
     seen: list[TransferConfig] = []
-    monkeypatch.setattr(core.transfer, "resolve_paths", lambda *arguments, **_: seen.append(arguments[5]))
+
+    def resolve_paths(*arguments: Any, **_: object) -> SimpleNamespace:
+        seen.append(arguments[5])
+        return SimpleNamespace(inputs=())
+
+    monkeypatch.setattr(core.transfer, "resolve_paths", resolve_paths)
     monkeypatch.setattr(core.transfer, "run_to_files", lambda *_, **__: None)
     (configuration,) = read_configurations([value], 96)
     outcome = CliRunner().invoke(core.transfer.app, list(configuration.options))
