@@ -118,7 +118,7 @@ def broken(tmp_path: Path, style_path: Path) -> Path:
     [
         ("-s STYLE", "no content image is given: add --content FILE", 2),
         ("-c none.jpg -s STYLE", "none.jpg", 2),
-        ("-c BROKEN -s STYLE", "is a folder", 2),
+        ("-c BROKEN -s STYLE", "is not a regular file but a folder", 2),
         ("-c BROKEN/text.jpg -s STYLE", "text.jpg", 2),
         ("-c CONTENT -s BROKEN/cut.jpg", "cut.jpg", 2),
         ("-c BROKEN/tiny.png -s STYLE", "1x1", 2),

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from core.errors import StyleTransferError, UsageError, first_line
-from core.files import is_file, sha256_of
+from core.files import check_regular, is_file, sha256_of
 from core.network.architecture import WEIGHT_SOURCES
 from core.network.installed_file import find_installed_file
 from core.network.weight_files import FORMATS, StoredWeights, check_format, read_weight_file
@@ -67,6 +67,7 @@ def check_source(source: str, arch: str) -> None:
         if source != "oxford" and (source, arch) not in TORCHVISION_WEIGHTS:
             raise UsageError(f"{source} has no {arch}: use --weights torchvision, or a file")
         return
+    check_regular(source, f"weight file {source}")
     if not is_file(source):
         raise UsageError(f"no weights {source!r}: use {', '.join(WEIGHT_SOURCES)}, or a file ({', '.join(FORMATS)})")
     check_format(Path(source))

@@ -126,7 +126,7 @@ def test_the_memory_limit_of_the_page_applies_and_its_error_contains_no_folder(
     config = SHORT.with_options(max_memory=10**14)
     request = submit_request(queue, session, add(session, content_path), styles, config)
     queue.run_next()
-    assert request.job.error.endswith("is available: reduce --image-size or raise --max-memory")
+    assert request.job.error.endswith("is available: scale it down or raise --max-memory")
 
     content = add(session, content_path, "other.png")
     content.path.unlink()
