@@ -13,7 +13,7 @@ from core.styles import Style
 # A thread that waits for others checks in a loop before it sleeps. GNU OpenMP, which PyTorch uses on Linux, lets it
 # loop for several milliseconds by default, and beside other programs it thereby takes the core that the others need.
 # The library reads the variable when PyTorch is imported (docs/performance.md, "Beside other programs").
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 __all__ = [
     "EFFORTS",

@@ -54,7 +54,7 @@ def heavy_imports(program: str, *arguments: str) -> list[str]:
     return ran.stdout.splitlines()[-1].split()[1:]
 
 
-@pytest.mark.parametrize(("given", "expected"), [(None, "10000"), ("7", "7")])
+@pytest.mark.parametrize(("given", "expected"), [(None, "3000"), ("7", "7")])
 def test_core_limits_active_waiting_unless_the_user_does(given: str | None, expected: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
     environment |= {"GOMP_SPINCOUNT": given} if given else {}
