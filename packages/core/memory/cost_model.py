@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from core.config.style_losses import style_loss_spec
+from core.memory.matching import matching_memory
 from core.memory.tiling import Tiling
 from core.network.architecture import truncated
 from core.network.dtypes import VALUE_BYTES
@@ -50,7 +51,7 @@ class ExecutionStrategy:
         copied = tapped if self.tile_size and not self.strips else 0
         gradient = self._saved_memory + (5 * each * largest + first_block * self.checkpoint_first_block + copied) * read
         style = (tapped + 3 * each * largest) * self._largest(style_size)[1]
-        return math.ceil(max(gradient, style + self._matching_memory(style_size)))
+        return math.ceil(max(gradient, style + matching_memory(self.size, style_size, self.config)))
 
     def max_cached_tiles(self, available: float) -> tuple[int, int]:
         """Return how many tiles of a rank can save their activations in `available` bytes, and the bytes they take.
@@ -74,17 +75,6 @@ class ExecutionStrategy:
         recomputed = max(0.0, 1 - cached * self.world_size / len(tiles))
         recomputed += self.checkpoint_first_block * FIRST_BLOCK_WORK
         return (1 + recomputed / 2) * sum(tile.pixels_read for tile in tiles) / math.prod(self.size)
-
-    def _matching_memory(self, style_size: "Size") -> float:
-        """The estimated bytes of the features that position targets are made of; 0 for losses without such targets.
-
-        The features of three images exist at once, in float32: of the content, of the initial image and of the style.
-        Their descriptions for the search take as much again at most.
-        """
-        if not style_loss_spec(self.config.style_loss).position_targets:
-            return 0
-        values = _feature_values(self.config, self.config.style_layers)
-        return 2 * 4 * values * (2 * math.prod(self.size) + math.prod(style_size))
 
     @cached_property
     def _saved_memory(self) -> float:

@@ -12,16 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, normalize
 
+from core.memory.matching import cell_side
 from core.network.architecture import stride_of
 from core.objective.reductions import as_float32, mean_square
 from core.objective.style_loss import StyleLoss
 from core.objective.types import LayerFeatures
-
-CELL_SIZES = (4, 8, 16)
-"""Sides in pixels of the cells that are matched; the first with at most `MAX_CELLS` cells is used."""
-
-MAX_CELLS = 2**16
-"""The work of the search grows with the square of the number of cells."""
 
 MAX_SIMILARITIES = 2**24
 """Number of similarities that are computed at a time: 64 MiB."""
@@ -115,11 +110,8 @@ class Matches:
 
 def cell_size(features: LayerFeatures) -> int:
     """Return the side in pixels of the cells of an image with these features."""
-    strides = {tap: stride_of(tap) for tap in features}
-    finest = min(strides, key=lambda tap: strides[tap])
-    pixels = features[finest][0, 0].numel() * strides[finest] ** 2
-    possible = [size for size in CELL_SIZES if size >= strides[finest]]
-    return next((size for size in possible if pixels <= MAX_CELLS * size**2), possible[-1])
+    finest = min(features, key=stride_of)
+    return cell_side(features[finest][0, 0].numel() * stride_of(finest) ** 2, stride_of(finest))
 
 
 def hypercolumns(features: LayerFeatures, cell: int) -> Tensor:
@@ -128,13 +120,12 @@ def hypercolumns(features: LayerFeatures, cell: int) -> Tensor:
     C is the sum of the channels. Every layer is divided by its root mean square, so that all layers count alike, and
     every description has length 1.
     """
-    strides = {tap: stride_of(tap) for tap in features}
-    finest = min(features, key=lambda tap: strides[tap])
-    height, width = (side // (cell // strides[finest]) for side in features[finest].shape[2:])
+    finest = min(features, key=stride_of)
+    height, width = (side // (cell // stride_of(finest)) for side in features[finest].shape[2:])
     layers = []
     for tap, values in features.items():
-        if strides[tap] < cell:
-            here = avg_pool2d(as_float32(values), cell // strides[tap])[0]
+        if stride_of(tap) < cell:
+            here = avg_pool2d(as_float32(values), cell // stride_of(tap))[0]
         else:
             here = interpolate(as_float32(values), size=(height, width), mode="bilinear", align_corners=False)[0]
         centred = here - here.mean((1, 2), keepdim=True)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from core.memory.matching import MAX_CELLS
 from core.objective.nearest import (
-    MAX_CELLS,
     Matches,
     NearestLoss,
     cell_size,
