@@ -105,7 +105,7 @@ def test_load_names_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"cannot read {tmp_path / 'none.json'}: No such file or directory; name a file that python -m bench wrote"
     )
-    with pytest.raises(UsageError, match="Is a directory"):
+    with pytest.raises(UsageError, match="is not a regular file but a folder"):
         load(tmp_path)
 
 

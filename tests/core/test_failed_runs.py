@@ -302,7 +302,7 @@ def test_snapshots_keep_the_alpha_channel(content_path: Path, style_path: Path, 
     for evaluations in (4, 8):
         (step,) = [one for one in steps if one.evaluations == evaluations]
         snapshot = pixels_of(tmp_path / f"o-{evaluations:04d}.png")
-        np.testing.assert_array_equal(snapshot, np.asarray(to_image(step.pixels, step.alpha)))
+        np.testing.assert_array_equal(snapshot, np.asarray(to_image(step.colors, step.alpha)))
         expected = cut.getchannel("A").resize(step.size, Image.Resampling.LANCZOS)
         assert np.abs(snapshot[..., 3].astype(int) - np.asarray(expected)).max() <= 4
 

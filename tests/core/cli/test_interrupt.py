@@ -8,8 +8,16 @@ from core.cli.interrupt import GracefulInterrupt
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has other signals")
 
 
+@pytest.fixture(autouse=True)
+def default_hangup() -> Iterator[None]:
+    """The handler of a terminal, also where the tests themselves are run by nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
-def ignored_hangup() -> Iterator[None]:
+def ignored_hangup(default_hangup: None) -> Iterator[None]:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     yield
     signal.signal(signal.SIGHUP, before)
