@@ -14,7 +14,7 @@ from core.memory.tiling import Tile
 from core.objective.evaluate import LossTerms
 from core.objective.style_cache import StyleStatisticsCache
 from core.objective.tiled_extractor import TiledFeatureExtractor
-from core.objective.types import WHOLE, FeatureStatistics, LayerFeatures, Region, StyleTarget, Targets
+from core.objective.types import WHOLE, FeatureStatistics, Region, StyleTarget, Targets
 from core.objective.weights import LossWeights
 from core.styles import StyleExemplar
 
@@ -57,18 +57,11 @@ def compute_targets(
     regions = [*WHOLE] if total and not per_position else []
     styles = []
     for exemplar in exemplars:
-        targets: LayerFeatures
         if per_position:
             of_styles = [extractor.of_image(style, taps) for style in exemplar.images]
             targets = terms.style_loss.position_targets(of_styles, compared, initial, exemplar.style_mask)
         else:
-            statistics = [
-                _style_statistics(extractor, style, exemplar.style_mask, terms, cache) for style in exemplar.images
-            ]
-            areas = [style.shape[2] * style.shape[3] for style in exemplar.images]
-            targets = {
-                tap: terms.style_loss.target([one["style", tap, 0] for one in statistics], areas) for tap in taps
-            }
+            targets = _targets_of_statistics(extractor, exemplar, terms, cache)
         mask = exemplar.mask
         weight = exemplar.weight / total if mask is None else exemplar.weight * float(mask.mean())
         if mask is None and not per_position:
@@ -106,6 +99,17 @@ def tile_statistics(
     """
     statistics = terms.statistics(cropped, extractor.select(content, tile), extractor.select_regions(regions, tile))
     return {key: tile.share(extractor.tiling.strides[key[1]]) * value for key, value in statistics.items()}
+
+
+def _targets_of_statistics(
+    extractor: TiledFeatureExtractor, exemplar: StyleExemplar, terms: LossTerms, cache: StyleStatisticsCache | None
+) -> Mapping[str, Tensor]:
+    """Return the target by tap that the style loss makes of the statistics of the images of one style."""
+    statistics = [_style_statistics(extractor, style, exemplar.style_mask, terms, cache) for style in exemplar.images]
+    areas = [style.shape[2] * style.shape[3] for style in exemplar.images]
+    return {
+        tap: terms.style_loss.target([one["style", tap, 0] for one in statistics], areas) for tap in terms.weights.style
+    }
 
 
 def _style_statistics(
