@@ -13,8 +13,8 @@ from bench.suites.figures import WriteImages, record_figures
 from bench.suites.peak_memory import run_process
 
 SIZE = 256
-EVALUATIONS = 20
-ROUNDS = 3
+EVALUATIONS = 10
+ROUNDS = 2
 
 
 @pytest.mark.small
