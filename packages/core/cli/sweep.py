@@ -63,7 +63,7 @@ class BatchItem:
             UsageError: It is one.
         """
         try:
-            if not self.output.is_file() or read_record(self.output) is not None:
+            if not is_file(self.output) or read_record(self.output) is not None:
                 return
             read_image(self.output)
         except UsageError:
