@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from core.artifacts.manifest import Format, Precision, read_manifest
+from core.artifacts.painter import PAINTER_OPTIONS, Pixels
 from core.cli.command import App, Command
 from core.cli.config_file import resolve_config
 from core.cli.errors import report_errors
-from core.cli.options import config_options
+from core.cli.options import Effort, Preset, config_options
 from core.cli.terminal import print_line
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
@@ -28,6 +29,8 @@ from export.command_line import (
     print_written,
 )
 from export.runtime import run
+
+_OPTIONS_OF_PAINTERS = (*NETWORK_OPTIONS, *PAINTER_OPTIONS)
 
 app = App(
     no_args_is_help=True,
@@ -94,6 +97,37 @@ def objective(output: OutputPath, sha256: Checksum = True, **options: Any) -> No
         layers = (config.content_layers, config.style_layers)
         manifest = export_objective(output, weights, *layers, pooling=config.pooling, checksum=sha256)
         print_written(output, manifest, sha256)
+
+
+@app.command()
+@config_options(*(option.name for option in fields(TransferConfig) if option.name not in _OPTIONS_OF_PAINTERS))
+def painter(
+    output: OutputPath,
+    preset: Preset = None,
+    effort: Effort = None,
+    pixels: Annotated[
+        Pixels, typer.Option(help="Images are uint8 (height, width, 3), or float32 (1, 3, height, width) in [0, 1].")
+    ] = "uint8",
+    sha256: Checksum = True,
+    **options: Any,
+) -> None:
+    """Export the whole optimisation as one ONNX graph: content and style image in, result out.
+
+    Calls of the graph continue from the state that the call before returned, so that a program can show progress and
+    stop. Image size, evaluations and strength are inputs; all other options are fixed at export. The style loss is
+    Gram. The file is written only if whole runs match those of python -m core.transfer.
+    """
+    with report_errors():
+        config, _ = resolve_config(options, preset=preset, effort=effort)
+        if format_of(output) != "onnx":
+            raise UsageError(f"a painter is an ONNX file, and {output} has another suffix: use .onnx")
+        check_outputs(output, config)
+        from core.network.weights import load_weights
+        from export.painter.export import check_supported, export_painter
+
+        check_supported(config)
+        weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=True)
+        print_written(output, export_painter(output, weights, config, pixels=pixels, checksum=sha256), sha256)
 
 
 app.command(cls=Command)(run)

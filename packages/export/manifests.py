@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import PurePath
+from typing import Any
 
 from core.artifacts.manifest import Format, Kind, Manifest, Precision
 from core.network.architecture import Pooling
@@ -26,6 +27,7 @@ def new_manifest(
     precision: Precision,
     inputs: Sequence[TensorSpec],
     outputs: Sequence[TensorSpec],
+    settings: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """Return the manifest of an artifact made from `weights`, without parity."""
     onnx = format == "onnx"
@@ -45,6 +47,7 @@ def new_manifest(
         opset=OPSET if onnx else None,
         inputs={spec.name: spec.describe() for spec in inputs},
         outputs={spec.name: spec.describe() for spec in outputs},
+        settings=settings or {},
         versions=_versions("torch", *(("onnx", "onnxscript", "onnxruntime") if onnx else ())),
     )
 

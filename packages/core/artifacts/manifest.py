@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from msgspec import Meta
 
@@ -20,7 +20,7 @@ from core.errors import UsageError
 from core.files import check_regular, is_file, sha256_of
 from core.network.architecture import Pooling, canonical_layer_name
 
-Kind = Literal["extractor", "objective"]
+Kind = Literal["extractor", "objective", "painter"]
 Format = Literal["torchscript", "onnx", "pt2"]
 Precision = Literal["fp32", "fp16"]
 Tap = Annotated[str, Meta(max_length=20)]
@@ -42,7 +42,8 @@ class Manifest:
     """Description of an artifact: network, inputs, outputs, origin and measured accuracy.
 
     Attributes:
-        kind: "extractor" (image to features) or "objective" (image, targets and weights to loss and gradient).
+        kind: "extractor" (image to features), "objective" (image, targets and weights to loss and gradient) or
+            "painter" (content and style image to the result).
         format: File format.
         arch: "vgg16" or "vgg19".
         taps: All layers whose features are computed, in network order.
@@ -56,6 +57,7 @@ class Manifest:
         opset: ONNX opset; None for the other formats.
         inputs: Dtype, shape, range and meaning of each input, by name.
         outputs: The same for each output.
+        settings: The options of `core.config.transfer_config.TransferConfig` in a painter; empty for other artifacts.
         versions: Versions of Python and of the packages that wrote the artifact.
         parity: Differences from eager PyTorch, measured at export.
         version: Version of this schema.
@@ -75,6 +77,7 @@ class Manifest:
     opset: Annotated[int, Meta(ge=1, le=1000)] | None = None
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
+    settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     parity: Mapping[str, str | Mapping[str, schema.Finite]] = field(default_factory=dict)
     version: int = MANIFEST_VERSION
@@ -139,7 +142,8 @@ def read_manifest(path: str | os.PathLike[str], kind: Kind | None = None) -> Man
         raise UsageError(f"{path} is not a file of the format in its manifest, {manifest.format}: export it again")
     if kind not in (None, manifest.kind):
         raise UsageError(
-            f"{path} holds an {manifest.kind}, where an {kind} was expected: write one with python -m export {kind}"
+            f"{path} contains the artifact {manifest.kind!r}, and {kind!r} was expected: write one with "
+            f"python -m export {kind}"
         )
     return manifest
 

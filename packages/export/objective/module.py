@@ -1,6 +1,7 @@
 """The objective as a module without autograd: forward and backward pass as exportable operations."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,29 @@ from export.objective.backward import (
     relu_backward,
     total_variation_grad,
 )
+
+
+@dataclass(frozen=True)
+class ObjectiveOutputs:
+    """Everything that one evaluation computes.
+
+    Attributes:
+        loss: The sum of the weighted losses.
+        gradient: dL/dimage (1, 3, H, W).
+        content_loss: The weighted content loss.
+        style_loss: The weighted style loss.
+        tv_loss: The weighted total variation.
+        features: The features (1, C, h, w) of the image by layer.
+        grams: The Gram matrices (1, C, C) of the image, in the order of the style taps.
+    """
+
+    loss: Tensor
+    gradient: Tensor
+    content_loss: Tensor
+    style_loss: Tensor
+    tv_loss: Tensor
+    features: Mapping[str, Tensor]
+    grams: Sequence[Tensor]
 
 
 class ObjectiveModule(nn.Module):
@@ -54,8 +78,24 @@ class ObjectiveModule(nn.Module):
         content_weights: Tensor,
         style_weights: Tensor,
         tv_weight: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         """Return the loss, its gradient (1, 3, H, W), and its weighted content, style and total variation terms.
+
+        The arguments are those of `evaluate`.
+        """
+        found = self.evaluate(image, content, grams, content_weights, style_weights, tv_weight)
+        return found.loss, found.gradient, found.content_loss, found.style_loss, found.tv_loss
+
+    def evaluate(
+        self,
+        image: Tensor,
+        content: Sequence[Tensor],
+        grams: Sequence[Tensor],
+        content_weights: Tensor,
+        style_weights: Tensor,
+        tv_weight: Tensor,
+    ) -> "ObjectiveOutputs":
+        """Evaluate the loss, its gradient, and the statistics of the image that the loss compares with the targets.
 
         Args:
             image: (1, 3, H, W), RGB in [0, 1].
@@ -67,20 +107,22 @@ class ObjectiveModule(nn.Module):
             tv_weight: (1,).
         """
         features = self.extractor(image)
+        own_grams = [gram(features[tap]) for tap in self.style_taps]
         content_terms, style_terms, grads = [], [], dict[str, Tensor]()
         for tap, target, weight in zip(self.content_taps, content, content_weights, strict=True):
             difference = features[tap] - target
             content_terms.append(weight * mean_square(difference))
             grads[tap] = mean_square_grad(difference) * weight
-        for tap, target, weight in zip(self.style_taps, grams, style_weights, strict=True):
-            difference = gram(features[tap]) - target
+        for tap, own, target, weight in zip(self.style_taps, own_grams, grams, style_weights, strict=True):
+            difference = own - target
             style_terms.append(weight * mean_square(difference))
             grad = gram_backward(mean_square_grad(difference) * weight, features[tap])
             grads[tap] = grads[tap] + grad if tap in grads else grad
         gradient = self._network_backward(features, grads) + total_variation_grad(image) * tv_weight
         content_loss, style_loss = torch.stack(content_terms).sum(), torch.stack(style_terms).sum()
         tv_loss = total_variation(image) * tv_weight.squeeze(0)
-        return content_loss + style_loss + tv_loss, gradient, content_loss, style_loss, tv_loss
+        loss = content_loss + style_loss + tv_loss
+        return ObjectiveOutputs(loss, gradient, content_loss, style_loss, tv_loss, features, own_grams)
 
     def _network_backward(self, features: Mapping[str, Tensor], grads: Mapping[str, Tensor]) -> Tensor:
         """Return dL/dimage, given the outputs of all layers and the gradients of the losses at the taps."""

@@ -1,4 +1,4 @@
-"""Verification of an artifact of either kind on disk."""
+"""Verification of an artifact of any kind on disk."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from core.network.weights import Weights, load_weights
 from export.verify.extractor import verify_extractor
 from export.verify.objective import verify_objective
 from export.verify.onnx_checker import check_onnx
+from export.verify.painter import verify_painter
 from export.verify.parity import ParityReport
 
 
@@ -32,6 +33,8 @@ def verify_artifact(path: Path, *, against: str | None = None, preprocessing: st
         check_onnx(path)
     if manifest.kind == "extractor":
         return verify_extractor(path, load_vgg_features(weights, manifest.taps, pooling=manifest.pooling))
+    if manifest.kind == "painter":
+        return verify_painter(path, manifest, weights)
     return verify_objective(path, manifest, weights)
 
 

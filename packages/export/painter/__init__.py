@@ -1,0 +1,1 @@
+"""The whole optimisation as one ONNX graph: images in, the result out."""

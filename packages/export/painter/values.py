@@ -1,0 +1,289 @@
+"""Values of an ONNX graph under construction, with Python's operators, on top of spox.
+
+spox checks types as the graph is built and makes the subgraphs of `Loop` and `If`; it has functions, not operators.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+import spox.opset.ai.onnx.v18 as op
+from spox import Tensor, Var, argument
+
+Operand: TypeAlias = "Value | float"
+
+
+class Value:
+    """A tensor of the graph. Python numbers become constants of the dtype of the other operand."""
+
+    def __init__(self, var: Var) -> None:
+        self.var = var
+
+    @classmethod
+    def constant(cls, value: Any, dtype: Any) -> Self:
+        """Return a constant."""
+        return cls(op.const(np.asarray(value, dtype)))
+
+    @classmethod
+    def of_input(cls, dtype: Any, shape: Sequence[int | str | None]) -> Self:
+        """Return an input of the model."""
+        return cls(argument(Tensor(dtype, tuple(shape))))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the elements."""
+        return np.dtype(self.var.unwrap_tensor().dtype)
+
+    def __add__(self, other: Operand) -> "Value":
+        return Value(op.add(self.var, self._promoted(other)))
+
+    def __radd__(self, other: Operand) -> "Value":
+        return Value(op.add(self._promoted(other), self.var))
+
+    def __sub__(self, other: Operand) -> "Value":
+        return Value(op.sub(self.var, self._promoted(other)))
+
+    def __rsub__(self, other: Operand) -> "Value":
+        return Value(op.sub(self._promoted(other), self.var))
+
+    def __mul__(self, other: Operand) -> "Value":
+        return Value(op.mul(self.var, self._promoted(other)))
+
+    def __rmul__(self, other: Operand) -> "Value":
+        return Value(op.mul(self._promoted(other), self.var))
+
+    def __truediv__(self, other: Operand) -> "Value":
+        """Divide; integers are divided with rounding towards zero, as in ONNX."""
+        return Value(op.div(self.var, self._promoted(other)))
+
+    def __rtruediv__(self, other: Operand) -> "Value":
+        return Value(op.div(self._promoted(other), self.var))
+
+    def __mod__(self, other: Operand) -> "Value":
+        return Value(op.mod(self.var, self._promoted(other)))
+
+    def __pow__(self, other: Operand) -> "Value":
+        return Value(op.pow(self.var, self._promoted(other)))
+
+    def __matmul__(self, other: "Value") -> "Value":
+        return Value(op.matmul(self.var, other.var))
+
+    def __neg__(self) -> "Value":
+        return Value(op.neg(self.var))
+
+    def __abs__(self) -> "Value":
+        return Value(op.abs(self.var))
+
+    def __lt__(self, other: Operand) -> "Value":
+        return Value(op.less(self.var, self._promoted(other)))
+
+    def __le__(self, other: Operand) -> "Value":
+        return Value(op.less_or_equal(self.var, self._promoted(other)))
+
+    def __gt__(self, other: Operand) -> "Value":
+        return Value(op.greater(self.var, self._promoted(other)))
+
+    def __ge__(self, other: Operand) -> "Value":
+        return Value(op.greater_or_equal(self.var, self._promoted(other)))
+
+    def __and__(self, other: "Value") -> "Value":
+        return Value(op.and_(self.var, other.var))
+
+    def __or__(self, other: "Value") -> "Value":
+        return Value(op.or_(self.var, other.var))
+
+    def __invert__(self) -> "Value":
+        return Value(op.not_(self.var))
+
+    def equals(self, other: Operand) -> "Value":
+        """Compare element by element."""
+        return Value(op.equal(self.var, self._promoted(other)))
+
+    def cast(self, dtype: Any) -> "Value":
+        """Return the values as another dtype."""
+        return Value(op.cast(self.var, to=dtype))
+
+    def clip(self, least: Operand, most: Operand) -> "Value":
+        """Return the values, bounded below and above."""
+        return Value(op.clip(self.var, self._promoted(least), self._promoted(most)))
+
+    def round(self) -> "Value":
+        """Return the nearest integers; halves become even, as with Python's `round`."""
+        return Value(op.round(self.var))
+
+    def sqrt(self) -> "Value":
+        """Return the square roots."""
+        return Value(op.sqrt(self.var))
+
+    def sin(self) -> "Value":
+        """Return the sines."""
+        return Value(op.sin(self.var))
+
+    def cos(self) -> "Value":
+        """Return the cosines."""
+        return Value(op.cos(self.var))
+
+    def sum(self, *axes: int, keepdims: bool = False) -> "Value":
+        """Return the sum over some axes, by default over all."""
+        return Value(op.reduce_sum(self.var, _axes(axes), keepdims=keepdims))
+
+    def mean(self, *axes: int, keepdims: bool = False) -> "Value":
+        """Return the mean over some axes, by default over all."""
+        return Value(op.reduce_mean(self.var, _axes(axes), keepdims=keepdims))
+
+    def max(self, *axes: int) -> "Value":
+        """Return the maximum over some axes, by default over all."""
+        return Value(op.reduce_max(self.var, _axes(axes), keepdims=False))
+
+    def min(self, *axes: int) -> "Value":
+        """Return the minimum over some axes, by default over all."""
+        return Value(op.reduce_min(self.var, _axes(axes), keepdims=False))
+
+    @property
+    def size(self) -> "Value":
+        """The number of elements, int64."""
+        return Value(op.size(self.var))
+
+    def side(self, axis: int) -> "Value":
+        """Return the length of an axis, int64 ()."""
+        return Value(op.gather(op.shape(self.var), op.const(axis)))
+
+    def reshape(self, *shape: "int | Value") -> "Value":
+        """Return the elements in another shape, whose sides are numbers or values; -1 for the rest, () for a scalar."""
+        return Value(op.reshape(self.var, int_vector(*shape).var))
+
+    def like(self, other: "Value") -> "Value":
+        """Return the elements in the shape of `other`."""
+        return Value(op.reshape(self.var, op.shape(other.var)))
+
+    def transposed(self, *axes: int) -> "Value":
+        """Return the elements with the axes in this order, by default in reverse order."""
+        return Value(op.transpose(self.var, perm=axes or None))
+
+    def take(self, index: "Value | int", axis: int = 0) -> "Value":
+        """Return the elements at an index of an axis, which the result lacks."""
+        return Value(op.gather(self.var, self._index(index), axis=axis))
+
+    def slice(self, start: "Value | int", stop: "Value | int", axis: int = 0, step: int = 1) -> "Value":
+        """Return the elements from `start` to before `stop` along an axis."""
+        vectors = (int_vector(one).var for one in (start, stop, axis, step))
+        return Value(op.slice(self.var, *vectors))
+
+    def _index(self, index: "Value | int") -> Var:
+        return index.var if isinstance(index, Value) else op.const(index)
+
+    def _promoted(self, other: Operand) -> Var:
+        return other.var if isinstance(other, Value) else op.const(np.array(other, self.dtype))
+
+
+def as_values(variables: Sequence[Var]) -> list[Value]:
+    """Return values for variables of spox."""
+    return [Value(variable) for variable in variables]
+
+
+def int_vector(*parts: "int | Value") -> Value:
+    """Return an int64 vector of numbers and scalars."""
+    if all(isinstance(part, int) for part in parts):
+        return Value.constant(parts, np.int64)
+    vectors = [part.reshape(1) if isinstance(part, Value) else Value.constant([part], np.int64) for part in parts]
+    return concatenated(vectors) if len(vectors) > 1 else vectors[0]
+
+
+def concatenated(values: Sequence[Value], axis: int = 0) -> Value:
+    """Return the values one after the other along an axis."""
+    return Value(op.concat([value.var for value in values], axis=axis))
+
+
+def where(condition: Value, positive: Value, negative: Value) -> Value:
+    """Choose element by element."""
+    return Value(op.where(condition.var, positive.var, negative.var))
+
+
+def compressed(values: Value, chosen: Value) -> Value:
+    """Return the elements (n,) for which `chosen` (n,) is true."""
+    return Value(op.compress(values.var, chosen.var))
+
+
+def minimum(*values: Value) -> Value:
+    """Return the smaller elements."""
+    return Value(op.min([value.var for value in values]))
+
+
+def maximum(*values: Value) -> Value:
+    """Return the larger elements."""
+    return Value(op.max([value.var for value in values]))
+
+
+def arange(count: Value) -> Value:
+    """Return 0, 1, …, `count` - 1, of the dtype of `count`."""
+    zero, one = (op.const(np.array(number, count.dtype)) for number in (0, 1))
+    return Value(op.range(zero, count.var, one))
+
+
+def zeros(dtype: Any, *shape: "int | Value") -> Value:
+    """Return zeros."""
+    return Value(op.expand(op.const(np.zeros((), dtype)), int_vector(*shape).var))
+
+
+def branch(
+    condition: Value, then: Callable[[], Mapping[str, Value]], otherwise: Callable[[], Mapping[str, Value]]
+) -> dict[str, Value]:
+    """Compute only the values of one branch; both branches return values of the same names and dtypes.
+
+    The shapes may differ, so a value keeps its rank alone.
+    """
+    names: list[str] = []
+
+    def run(values: Callable[[], Mapping[str, Value]]) -> Callable[[], list[Var]]:
+        def variables() -> list[Var]:
+            named = values()
+            names[:] = names or named
+            assert set(names) == set(named), set(names) ^ set(named)
+            # The result of a branch must not be a value from outside it.
+            return [op.identity(named[name].var) for name in names]
+
+        return variables
+
+    found = op.if_(condition.var, then_branch=run(then), else_branch=run(otherwise))
+    return dict(zip(names, as_values(found), strict=True))
+
+
+def choose(condition: Value, then: Callable[[], Value], otherwise: Callable[[], Value]) -> Value:
+    """Compute only one of two values."""
+    return branch(condition, lambda: {"": then()}, lambda: {"": otherwise()})[""]
+
+
+def loop(
+    count: Value,
+    state: Mapping[str, Value],
+    body: Callable[[Value, dict[str, Value]], tuple[Value, Mapping[str, Value], Sequence[Value]]],
+    condition: Value | None = None,
+) -> tuple[dict[str, Value], list[Value]]:
+    """Repeat `body` up to `count` times while a condition holds.
+
+    Args:
+        count: Largest number of iterations, int64 ().
+        state: The values that iterations pass on, by name.
+        body: Takes the number of the iteration and the state; returns whether to continue, the next state, and values
+            to collect.
+        condition: Whether to begin.
+
+    Returns:
+        The last state, and the collected values, each with the iterations as first axis.
+    """
+
+    def iterate(number: Var, _: Var, *variables: Var) -> list[Var]:
+        current = dict(zip(state, as_values(variables), strict=True))
+        carry_on, following, collected = body(Value(number).reshape(), current)
+        values = [carry_on.reshape(1), *(following[name] for name in state), *collected]
+        return [op.identity(value.var) for value in values]
+
+    # spox declares the number of the iteration and the condition as vectors of one element.
+    begin = (condition or Value.constant(True, bool)).reshape(1)
+    found = op.loop(count.reshape(1).var, begin.var, [value.var for value in state.values()], body=iterate)
+    values = as_values(found)
+    return dict(zip(state, values, strict=False)), values[len(state) :]
+
+
+def _axes(axes: tuple[int, ...]) -> Var | None:
+    return op.const(np.array(axes, np.int64)) if axes else None
