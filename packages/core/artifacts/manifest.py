@@ -142,7 +142,7 @@ def read_manifest(path: str | os.PathLike[str], kind: Kind | None = None) -> Man
         raise UsageError(f"{path} is not a file of the format in its manifest, {manifest.format}: export it again")
     if kind not in (None, manifest.kind):
         raise UsageError(
-            f"{path} contains the artifact {manifest.kind!r}, and {kind!r} was expected: write one with "
+            f"{path} holds {_with_article(manifest.kind)}, where {_with_article(kind)} was expected: write one with "
             f"python -m export {kind}"
         )
     return manifest
@@ -173,6 +173,10 @@ def check_checksum(path: Path) -> None:
             f"{path} does not match its checksum in {checksum_file.name}: it was changed or is incomplete; "
             "export it again"
         )
+
+
+def _with_article(noun: str | None) -> str:
+    return f"{'an' if str(noun).startswith(('a', 'e', 'i', 'o')) else 'a'} {noun}"
 
 
 def _is_zip_archive(path: Path) -> bool:

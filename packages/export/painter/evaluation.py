@@ -80,7 +80,7 @@ class Evaluator:
         )
         found = self._objective(
             margin.add(image) if margin else image,
-            [self._content_target(state, name) for name in self._content_names],
+            self._content_targets(state, scale),
             [state[name] for name in self._gram_names],
             self._weights(state),
         )
@@ -97,10 +97,20 @@ class Evaluator:
 
         return branch(phase.equals(OPTIMIZATION), step, prepare), found.loss
 
-    def _content_target(self, state: State, name: str) -> Value:
-        """Return a target of the content; while the network reads the style image, zero, since its size differs."""
-        zero = zeros(np.float32, 1, 1, 1, 1)
-        return choose(state["phase"].equals(STYLE_TARGETS), lambda: zero, lambda: state[name])
+    def _content_targets(self, state: State, scale: GraphScale) -> list[Value]:
+        """Return the targets of the content; zeros of another size while the network reads the style image."""
+        sides = [side + scale.padding * 2 for side in (scale.style_height, scale.style_width)]
+        is_style = state["phase"].equals(STYLE_TARGETS)
+
+        def of_style() -> State:
+            layers = zip(self._content_names, self._objective.content_layers, strict=True)
+            return {
+                name: zeros(np.float32, 1, layer.out_channels, *(side / layer.stride for side in sides))
+                for name, layer in layers
+            }
+
+        found = branch(is_style, of_style, lambda: {name: state[name] for name in self._content_names})
+        return [found[name] for name in self._content_names]
 
     def _weights(self, state: State) -> tuple[Value, Value, Value]:
         """Return the weights of content, style and total variation for the phase of the state."""

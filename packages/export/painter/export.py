@@ -39,7 +39,8 @@ def export_painter(
     """
     check_supported(config)
     module = EvaluationModule(weights, config.content_layers, config.style_layers, config.pooling)
-    model, manifest = build_painter(module, config, weights, pixels), _manifest(module, config, weights, pixels)
+    model = build_painter(GraphObjective(module), config, weights.preprocessing.activation_scale, pixels)
+    manifest = _manifest(module, config, weights, pixels)
 
     def verify(written: Path) -> ParityReport:
         check_onnx(written)
@@ -49,11 +50,10 @@ def export_painter(
 
 
 def build_painter(
-    module: EvaluationModule, config: TransferConfig, weights: Weights, pixels: Pixels = "uint8"
+    objective: GraphObjective, config: TransferConfig, activation_scale: float, pixels: Pixels = "uint8"
 ) -> onnx.ModelProto:
     """Return the painter as an ONNX model without metadata."""
-    graph = PainterGraph(GraphObjective(module), config, weights.preprocessing.activation_scale, pixels)
-    model = graph.build()
+    model = PainterGraph(objective, config, activation_scale, pixels).build()
     model.ir_version = IR_VERSION
     for value, spec in zip(model.graph.output, painter_outputs(pixels), strict=True):
         _set_shape(value, spec)

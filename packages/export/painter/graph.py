@@ -15,7 +15,6 @@ from core.artifacts.painter import Pixels, Status
 from core.config.transfer_config import TransferConfig
 from export.painter.evaluation import CONTENT_TARGETS, OPTIMIZATION, Evaluator, State
 from export.painter.inputs import PainterInputs, checksum, painter_outputs, sides_of
-from export.painter.lbfgs import LARGEST
 from export.painter.network import GraphObjective
 from export.painter.preparation import ScaleImages
 from export.painter.resizing import resize
@@ -80,7 +79,7 @@ class PainterGraph:
             same &= counter >= 0
         if "next" in self._layout.counters:
             same &= self._layout.scalar(padded, "next") <= self._config.history
-        same &= abs(concatenated([state, padded])).max() <= LARGEST  # false for NaN
+        same &= state.is_finite().all()
         accepted = state.size.equals(0) | same
         return where(accepted, _status(Status.RUNNING), _status(Status.BAD_STATE))
 

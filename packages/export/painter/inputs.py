@@ -122,10 +122,10 @@ class PainterInputs:
             in_range &= (self.strength >= 0) & (self.strength <= 1)
         status = _constant(Status.RUNNING)
         for image in (self.content, self.style) if self.pixels == "float" else ():
-            outside = (image >= 0) & (image <= 1)  # false for NaN
-            status = where(outside.cast(np.int64).min() > 0, status, _constant(Status.BAD_IMAGE))
-        status = where(in_range, status, _constant(Status.BAD_SETTING))
-        return where(schedule.is_large_enough, status, _constant(Status.TOO_SMALL))
+            in_box = (image >= 0) & (image <= 1)  # false for NaN
+            status = where(in_box.all(), status, _constant(Status.BAD_IMAGE))
+        status = where(schedule.is_large_enough, status, _constant(Status.TOO_SMALL))
+        return where(in_range, status, _constant(Status.BAD_SETTING))
 
     def as_output(self, image: Value) -> Value:
         """Return an image (1, 3, H, W) in [0, 1] in the format of the inputs."""
@@ -148,7 +148,7 @@ def _as_float(image: Value) -> Value:
     """Return an image in either format as (1, 3, H, W) float32."""
     if image.dtype == np.float32:
         return image
-    return (image.transposed(2, 0, 1).cast(np.float32) / 255).reshape(1, 3, image.side(0), image.side(1))
+    return (image.transposed(2, 0, 1).cast(np.float32) / 255).with_batch()
 
 
 def _setting(given: Value, default: Any) -> Value:

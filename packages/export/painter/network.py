@@ -47,7 +47,12 @@ class NetworkEvaluation:
 
 
 class GraphObjective:
-    """The objective as a function of values of a graph."""
+    """The objective as a function of values of a graph.
+
+    Attributes:
+        content_layers: The layers of the content loss.
+        style_layers: The layers of the style loss.
+    """
 
     def __init__(self, module: EvaluationModule) -> None:
         self.content_layers = tuple(_layer(module, tap) for tap in module.content_taps)
@@ -57,10 +62,7 @@ class GraphObjective:
     def __call__(
         self, image: Value, content: Sequence[Value], grams: Sequence[Value], weights: tuple[Value, Value, Value]
     ) -> NetworkEvaluation:
-        """Evaluate at `image` (1, 3, H, W), given the targets, and the weights of content, style and TV as vectors.
-
-        A target of the content may also be (1, 1, 1, 1).
-        """
+        """Evaluate at `image` (1, 3, H, W), given the targets, and the weights of content, style and TV as vectors."""
         arguments = [value.var for value in (image, *content, *grams, *weights)]
         found = [Value(variable) for variable in spox.inline(self._model)(*arguments).values()]
         loss, gradient, *statistics = found

@@ -3,6 +3,7 @@
 spox checks types as the graph is built and makes the subgraphs of `Loop` and `If`; it has functions, not operators.
 """
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeAlias
 
@@ -123,6 +124,10 @@ class Value:
         """Return the cosines."""
         return Value(op.cos(self.var))
 
+    def is_finite(self) -> "Value":
+        """Return for each element whether it is neither infinite nor NaN."""
+        return ~(Value(op.isnan(self.var)) | Value(op.isinf(self.var)))
+
     def sum(self, *axes: int, keepdims: bool = False) -> "Value":
         """Return the sum over some axes, by default over all."""
         return Value(op.reduce_sum(self.var, _axes(axes), keepdims=keepdims))
@@ -130,6 +135,14 @@ class Value:
     def mean(self, *axes: int, keepdims: bool = False) -> "Value":
         """Return the mean over some axes, by default over all."""
         return Value(op.reduce_mean(self.var, _axes(axes), keepdims=keepdims))
+
+    def all(self) -> "Value":
+        """Return whether all elements are true."""
+        return (~self).cast(np.int64).sum().equals(0)
+
+    def with_batch(self) -> "Value":
+        """Return the elements with a first axis of length 1."""
+        return Value(op.unsqueeze(self.var, op.const([0])))
 
     def max(self, *axes: int) -> "Value":
         """Return the maximum over some axes, by default over all."""
@@ -280,7 +293,10 @@ def loop(
 
     # spox declares the number of the iteration and the condition as vectors of one element.
     begin = (condition or Value.constant(True, bool)).reshape(1)
-    found = op.loop(count.reshape(1).var, begin.var, [value.var for value in state.values()], body=iterate)
+    with warnings.catch_warnings():
+        # spox warns of values whose sides may differ from one iteration to the next.
+        warnings.filterwarnings("ignore", message="Output type for variable")
+        found = op.loop(count.reshape(1).var, begin.var, [value.var for value in state.values()], body=iterate)
     values = as_values(found)
     return dict(zip(state, values, strict=False)), values[len(state) :]
 

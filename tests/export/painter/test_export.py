@@ -1,0 +1,82 @@
+"""`python -m export painter`: verified files with a complete manifest, and refusals."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.artifacts.manifest import read_manifest
+from core.artifacts.painter import OUTPUTS, PAINTER_OPTIONS
+from core.config.transfer_config import TransferConfig
+from core.errors import StyleTransferError, UsageError
+from core.network.weights import load_weights
+from export.painter.export import export_painter
+from export.verify import painter as verification
+from support.export_command import refused, run
+
+LAYERS = ("--content-layers", "relu2_1", "--style-layers", "relu1_1,relu2_1")
+
+
+@pytest.mark.slow
+def test_command_writes_a_verified_file(tmp_path: Path, tiny_vgg: None) -> None:
+    path = tmp_path / "painter.onnx"
+    exported = run("painter", "-o", path, *LAYERS, "--image-size", 300, "--min-scale-size", 40)
+    assert exported.exit_code == 0, exported.output
+    assert f"{path}: painter, onnx fp32" in exported.stdout
+    assert {file.name for file in tmp_path.iterdir()} == {"painter.onnx", "painter.onnx.sha256"}
+
+    manifest = read_manifest(path, kind="painter")
+    assert [*manifest.outputs] == [*OUTPUTS]
+    assert manifest.inputs["content"] == "uint8 (height, width, 3), RGB, of any size"
+    assert "by default 300" in manifest.inputs["image_size"]
+    assert set(manifest.settings) == set(PAINTER_OPTIONS)
+    assert TransferConfig(**manifest.settings).content_layers == ("relu2_1",)
+
+    verified = run("verify", path)
+    assert verified.exit_code == 0, verified.output
+    assert verified.stdout.count("ok") == 4
+    assert "min_scale_size: 40" in run("inspect", path).stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"style_loss": "wasserstein"}, "--style-loss wasserstein"),
+        ({"preserve_color": "match"}, "--preserve-color match"),
+        ({"optimizer": "adam", "averaging": 0.9}, "--averaging 0.9"),
+        ({"init": "noise"}, "--init noise"),
+    ],
+)
+def test_options_that_a_painter_lacks_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=f"a painter does not support {message}: remove the option, or use"):
+        export_painter(tmp_path / "painter.onnx", load_weights("vgg19"), TransferConfig(**options))
+    assert not [*tmp_path.iterdir()]
+
+
+def test_the_command_refuses_them_before_it_loads_weights(tmp_path: Path) -> None:
+    options = ("--init", "noise", "--weights", "torchvision")
+    assert "does not support --init noise" in refused("painter", "-o", tmp_path / "painter.onnx", *options)
+
+
+def test_other_suffixes_are_refused(tmp_path: Path) -> None:
+    assert "a painter is an ONNX file" in refused("painter", "-o", tmp_path / "painter.pt")
+
+
+@pytest.mark.parametrize("quantity", ["losses", "image"])
+def test_a_painter_that_differs_is_not_written(
+    tmp_path: Path, tiny_vgg: None, monkeypatch: pytest.MonkeyPatch, quantity: str
+) -> None:
+    paint = verification._paint
+
+    def wrong(*arguments: object) -> object:
+        run = paint(*arguments)  # type: ignore[arg-type]
+        return type(run)(**{**vars(run), quantity: getattr(run, quantity) * 1.05})
+
+    monkeypatch.setattr(verification, "_paint", wrong)
+    path = tmp_path / "painter.onnx"
+    path.write_bytes(b"earlier")
+    config = TransferConfig(content_layers="relu1_1", style_layers="relu1_1", min_scale_size=64)
+    with pytest.raises(StyleTransferError, match=f"the relative L2 error of the {quantity}"):
+        export_painter(path, load_weights("vgg19"), config)
+    assert path.read_bytes() == b"earlier"
+    assert [*tmp_path.iterdir()] == [path]

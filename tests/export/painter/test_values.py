@@ -1,0 +1,105 @@
+"""Values of a graph compute what NumPy computes, and control flow computes one branch and the right iterations."""
+
+import numpy as np
+import pytest
+
+from export.painter.values import (
+    Value,
+    arange,
+    branch,
+    choose,
+    compressed,
+    concatenated,
+    int_vector,
+    loop,
+    maximum,
+    minimum,
+    where,
+    zeros,
+)
+from support.graphs import computed
+
+X = np.array([[-1.5, 0.0, 2.0], [3.0, -4.0, 0.5]], np.float32)
+
+
+def test_operators_equal_those_of_numpy() -> None:
+    def build(x: Value) -> Value:
+        return (2 - x) * (x + 1) / 4 + (1 / (x * x + 1)) ** 0.5 - abs(-x) * 3.0
+
+    expected = (2 - X) * (X + 1) / 4 + (1 / (X * X + 1)) ** 0.5 - abs(-X) * 3
+    np.testing.assert_allclose(computed(build, X), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_reductions_and_elements_equal_those_of_numpy(axis: int) -> None:
+    found = computed(
+        lambda x: {
+            "sum": x.sum(axis), "mean": x.mean(axis, keepdims=True), "max": x.max(axis), "min": x.min(axis),
+            "first": x.take(0, axis), "reversed": x.slice(-1, -(2**31), axis, step=-1), "size": x.size,
+            "side": x.side(axis), "flat": x.transposed().reshape(-1), "product": x @ x.transposed(),
+        },
+        X,
+    )  # fmt: skip
+    expected = {
+        "sum": X.sum(axis), "mean": X.mean(axis, keepdims=True), "max": X.max(axis), "min": X.min(axis),
+        "first": X.take(0, axis), "reversed": np.flip(X, axis), "size": 6, "side": X.shape[axis],
+        "flat": X.T.ravel(), "product": X @ X.T,
+    }  # fmt: skip
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-6, err_msg=name)
+
+
+def test_comparisons_choose_elements() -> None:
+    def build(x: Value) -> Value:
+        inside = (x > -2) & (x <= 2) & ~x.equals(0) | (x >= 3)
+        return where(inside, maximum(x, x * 0 + 1), minimum(x, x * 0 - 1)).clip(-3, 2.5)
+
+    inside = ((X > -2) & (X <= 2) & (X != 0)) | (X >= 3)
+    expected = np.where(inside, np.maximum(X, 1), np.minimum(X, -1)).clip(-3, 2.5)
+    np.testing.assert_array_equal(computed(build, X), expected)
+
+
+def test_halves_are_rounded_as_in_python() -> None:
+    halves = np.array([0.5, 1.5, 2.5, -0.5], np.float32)
+    np.testing.assert_array_equal(computed(lambda x: x.round(), halves), [round(float(half)) for half in halves])
+
+
+def test_vectors_of_numbers_and_values() -> None:
+    def build(count: Value) -> Value:
+        vector = concatenated([arange(count), int_vector(7, count), zeros(np.int64, count)])
+        return compressed(vector, vector > 0)
+
+    np.testing.assert_array_equal(computed(build, np.int64(3)), [1, 2, 7, 3])
+
+
+@pytest.mark.parametrize("positive", [True, False])
+def test_branches_may_return_other_shapes(positive: bool) -> None:
+    def build(condition: Value, x: Value) -> Value:
+        return choose(condition, lambda: x * 2, lambda: x.slice(0, 1))
+
+    expected = X * 2 if positive else X[:1]
+    np.testing.assert_array_equal(computed(build, np.bool_(positive), X), expected)
+
+
+def test_branches_of_other_names_are_refused() -> None:
+    one = Value.constant(1, np.float32)
+    with pytest.raises(AssertionError, match="b"):
+        branch(one > 0, lambda: {"a": one}, lambda: {"b": one})
+
+
+@pytest.mark.parametrize(("limit", "count"), [(100, 5), (7, 3), (0, 0)])
+def test_loop_ends_at_its_count_or_when_the_condition_fails(limit: int, count: int) -> None:
+    """The sum of 0, 1, 2, … until it exceeds 5, or for `count` iterations."""
+
+    def build(limit: Value, x: Value) -> dict[str, Value]:
+        def body(number: Value, state: dict[str, Value]) -> tuple[Value, dict[str, Value], list[Value]]:
+            total = state["total"] + number.cast(np.float32)
+            return total <= 5, {"total": total}, [number * 10]
+
+        state, (collected,) = loop(limit, {"total": x}, body)
+        return {**state, "collected": collected}
+
+    found = computed(build, np.int64(min(limit, count)), np.float32(0))
+    numbers = [0, 1, 2, 3][: min(limit, count)]
+    assert found["total"] == sum(numbers)
+    np.testing.assert_array_equal(found["collected"], [10 * number for number in numbers])
