@@ -1,6 +1,7 @@
 """docs/deploy.md: its commands run, and its programs compute the same numbers as PyTorch in float64."""
 
 import ast
+import base64
 import json
 import os
 import re
@@ -8,7 +9,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,13 +21,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from core.artifacts.painter import OnnxPainter
 from core.backends.torch_backend import TorchBackend
 from core.config.transfer_config import TransferConfig
 from core.network.vgg import load_vgg_features
 from core.network.weights import load_weights
+from core.style_transfer import stylize
 from export.io_spec import TOLERANCES
 from support.backends import objective_of
+from support.browser import serving
 from support.documented_exports import copy_documented_export
+from support.images import CHROMIUM
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -73,7 +82,9 @@ class Shell:
     def image(self, name: str) -> Tensor:
         """Return an image in the folder as (1, 3, H, W) in [0, 1]."""
         with Image.open(self.folder / name) as image:
-            return torch.from_numpy(np.asarray(image, np.float32).transpose(2, 0, 1)[None] / np.float32(255))
+            return torch.from_numpy(
+                np.asarray(image.convert("RGB"), np.float32).transpose(2, 0, 1)[None] / np.float32(255)
+            )
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +129,8 @@ def assert_close(actual: Statistics, expected: Statistics, tolerance: float = 1e
 def test_page_links_every_program() -> None:
     local = [target for target in re.findall(r"\]\(([^)#]+)\)", PAGE) if not target.startswith("http")]
     assert [target for target in local if not (ROOT / "docs" / target).exists()] == []
-    programs = {path for suffix in ("*.py", "node/*.js*", "cpp/*") for path in EXAMPLES.glob(suffix)}
+    patterns = ("*.py", "node/*.js*", "cpp/*", "browser/*")
+    programs = {path for pattern in patterns for path in EXAMPLES.glob(pattern)}
     programs -= {EXAMPLES / "node" / "package-lock.json"}
     assert programs <= {(ROOT / "docs" / target).resolve() for target in local}
 
@@ -134,11 +146,13 @@ def test_expected_output_of_the_page(expected: Statistics) -> None:
 
 
 def test_bounds_of_the_page() -> None:
-    rows = re.findall(r"^\| (extractor|objective)(?:, (fp\d+))? \| (.+) \| (.+) \| (.+) \|$", PAGE, flags=re.MULTILINE)
+    rows = re.findall(
+        r"^\| (extractor|objective|painter)(?:, (fp\d+))? \|" + r" (.+) \|" * 4 + "$", PAGE, flags=re.MULTILINE
+    )
     bounds = {
         (kind, precision or "fp32"): {
             quantity: float(bound)
-            for quantity, bound in zip(("features", "loss", "gradient"), values, strict=True)
+            for quantity, bound in zip(("features", "loss", "gradient", "image"), values, strict=True)
             if bound != "–"
         }
         for kind, precision, *values in rows
@@ -160,7 +174,7 @@ def test_python(shell: Shell, expected: Statistics) -> None:
     assert_close(parse_statistics(shell.run("Python without PyTorch")), expected)
 
 
-@pytest.mark.parametrize("program", ["features", "stylize"])
+@pytest.mark.parametrize("program", ["features", "stylize", "paint"])
 def test_python_programs_import_no_torch(program: str) -> None:
     tree = ast.parse((EXAMPLES / f"{program}.py").read_text(encoding="utf-8"))
     imports = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
@@ -181,6 +195,53 @@ def test_stylize(shell: Shell, backend: TorchBackend) -> None:
 def test_export_run(shell: Shell) -> None:
     shell.run("Style transfer without PyTorch")
     assert shell.image("coffee-night.png").shape == (1, 3, 32, 48)
+
+
+@pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="needs node and npm")
+def test_paint_with_one_file(shell: Shell) -> None:
+    printed = shell.run("Paint with one file")
+    assert printed.count("evaluation 30 ") == 2
+    painted = shell.image("painted.png")
+    assert painted.shape == shell.image("cup.png").shape
+    assert torch.equal(painted, shell.image("painted-by-node.png"))
+    config = TransferConfig(iterations=30, device="cpu", precision="fp32")
+    expected = stylize(shell.folder / "cup.png", shell.folder / "night.png", config)
+    assert abs(painted - torch.from_numpy(expected.pixels)).mean() < 2 / 255
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not (CHROMIUM and shutil.which("npm")), reason="needs Chromium and npm")
+def test_paint_in_the_browser(shell: Shell, browser: Any) -> None:
+    """The page paints what the painter paints elsewhere, up to the rounding of another runtime."""
+    shell.run("Paint in the browser")
+    painter, images = OnnxPainter(shell.folder / "painter.onnx", "cpu"), []
+    for name in ("cup.png", "night.png"):
+        with Image.open(shell.folder / name) as image:
+            images.append(np.asarray(image.convert("RGB")))
+    *_, last = painter.paint(*images, evaluations=3)
+    with serving(make_static_server(shell.folder / "site")) as address:
+        page = browser.new_page()
+        page.goto(f"{address}paint.html?evaluations=3")
+        for role, name in (("content", "cup.png"), ("style", "night.png")):
+            page.set_input_files(f"#{role}", shell.folder / name)
+        page.click("#start")
+        page.wait_for_selector("body[data-status]", timeout=180_000)
+        assert page.inner_text("#progress") == "3 evaluations"
+        url = page.evaluate("document.getElementById('result').toDataURL()")
+        page.close()
+    with Image.open(BytesIO(base64.b64decode(url.partition(",")[2]))) as image:
+        painted = np.asarray(image.convert("RGB"), np.int16)
+    assert abs(painted - last.image).mean() < 2
+
+
+def make_static_server(folder: Path) -> ThreadingHTTPServer:
+    """Return a server of the files in a folder, on a free port."""
+    return ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(folder)))
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Print nothing."""
 
 
 def test_pytorch(shell: Shell) -> None:

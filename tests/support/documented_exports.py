@@ -18,7 +18,7 @@ _OUTPUT = re.compile(r" (?:-o|--output) (\S+)")
 
 def is_export(command: str) -> bool:
     """Return whether a documented command writes an artifact."""
-    return command.startswith(("python -m export extractor", "python -m export objective"))
+    return command.startswith(tuple(f"python -m export {kind}" for kind in ("extractor", "objective", "painter")))
 
 
 def documented_export(factory: pytest.TempPathFactory, command: str) -> Path:

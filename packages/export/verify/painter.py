@@ -102,7 +102,7 @@ def _compare(case: str, actual: _Run, single: _Run, exact: _Run) -> Iterator[Com
     made = [len(run.losses) for run in runs]
     if len(set(made)) > 1:
         raise StyleTransferError(f"the painter made {made[0]} evaluations of the optimiser instead of {made[1]}")
-    yield Comparison.of("losses", case, *(run.losses for run in runs), limit=tolerances["losses"])
+    yield Comparison.of("loss", case, *(run.losses for run in runs), limit=tolerances["loss"])
     yield Comparison.of("image", case, *(run.image for run in runs), limit=tolerances["image"])
 
 

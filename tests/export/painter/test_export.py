@@ -62,15 +62,15 @@ def test_other_suffixes_are_refused(tmp_path: Path) -> None:
     assert "a painter is an ONNX file" in refused("painter", "-o", tmp_path / "painter.pt")
 
 
-@pytest.mark.parametrize("quantity", ["losses", "image"])
+@pytest.mark.parametrize(("attribute", "quantity"), [("losses", "loss"), ("image", "image")])
 def test_a_painter_that_differs_is_not_written(
-    tmp_path: Path, tiny_vgg: None, monkeypatch: pytest.MonkeyPatch, quantity: str
+    tmp_path: Path, tiny_vgg: None, monkeypatch: pytest.MonkeyPatch, attribute: str, quantity: str
 ) -> None:
     paint = verification._paint
 
     def wrong(*arguments: object) -> object:
         run = paint(*arguments)  # type: ignore[arg-type]
-        return type(run)(**{**vars(run), quantity: getattr(run, quantity) * 1.05})
+        return type(run)(**{**vars(run), attribute: getattr(run, attribute) * 1.05})
 
     monkeypatch.setattr(verification, "_paint", wrong)
     path = tmp_path / "painter.onnx"
