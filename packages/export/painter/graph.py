@@ -20,7 +20,7 @@ from export.painter.preparation import ScaleImages
 from export.painter.resizing import resize
 from export.painter.schedule import GraphScale, GraphSchedule
 from export.painter.state import StateLayout
-from export.painter.values import Value, branch, choose, compressed, concatenated, loop, where, zeros
+from export.painter.values import Value, branch, choose, concatenated, loop, where, zeros
 
 STATE_FORMAT = 1
 """Version of the layout of the state."""
@@ -120,11 +120,12 @@ class PainterGraph:
         state = branch(begins, next_scale, lambda: self._layout.unpack(inputs.state, self._evaluator.shapes(scale)))
 
         def evaluate(_: Value, state: State) -> tuple[Value, State, list[Value]]:
-            is_step = state["phase"].equals(OPTIMIZATION)
+            is_preparing = state["phase"] < OPTIMIZATION
             following, loss = self._evaluator.evaluate(state, images, scale, inputs.strength)
-            return ~self._is_over(following, scale), following, [loss, is_step]
+            return ~self._is_over(following, scale), following, [loss, is_preparing]
 
-        state, (losses, is_step) = loop(inputs.passes, state, evaluate, ~self._is_over(state, scale))
+        state, (losses, is_preparing) = loop(inputs.passes, state, evaluate, ~self._is_over(state, scale))
+        preparing = is_preparing.count()  # evaluations that come before those of the optimiser
         failed = state["failed"] > 0
         is_last = index.equals(schedule.count - 1)
         status = where(is_last & self._is_over(state, scale), _status(Status.FINISHED), _status(Status.RUNNING))
@@ -133,7 +134,7 @@ class PainterGraph:
         delivered = {
             "image": inputs.as_output(image),
             "next_state": self._layout.pack(state | self._header(inputs)),
-            "losses": compressed(losses, is_step),
+            "losses": losses.reshape(-1).slice(preparing, losses.size),
             "evaluations_made": state["used"],
             "status": status,
         }

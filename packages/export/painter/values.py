@@ -132,13 +132,17 @@ class Value:
         """Return the sum over some axes, by default over all."""
         return Value(op.reduce_sum(self.var, _axes(axes), keepdims=keepdims))
 
+    def count(self) -> "Value":
+        """Return the number of elements that are true, int64 (), also of no elements, which old runtimes cannot sum."""
+        return concatenated([self.cast(np.int64).reshape(-1), int_vector(0)]).sum()
+
     def mean(self, *axes: int, keepdims: bool = False) -> "Value":
         """Return the mean over some axes, by default over all."""
         return Value(op.reduce_mean(self.var, _axes(axes), keepdims=keepdims))
 
     def all(self) -> "Value":
         """Return whether all elements are true."""
-        return (~self).cast(np.int64).sum().equals(0)
+        return (~self).count().equals(0)
 
     def with_batch(self) -> "Value":
         """Return the elements with a first axis of length 1."""
@@ -210,11 +214,6 @@ def concatenated(values: Sequence[Value], axis: int = 0) -> Value:
 def where(condition: Value, positive: Value, negative: Value) -> Value:
     """Choose element by element."""
     return Value(op.where(condition.var, positive.var, negative.var))
-
-
-def compressed(values: Value, chosen: Value) -> Value:
-    """Return the elements (n,) for which `chosen` (n,) is true."""
-    return Value(op.compress(values.var, chosen.var))
 
 
 def minimum(*values: Value) -> Value:
