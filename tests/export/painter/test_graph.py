@@ -30,8 +30,8 @@ EMPTY = {
     "strength": np.zeros(0, np.float32),
     "state": np.zeros(0, np.float32),
 }
-OPTIONS: dict[str, Any] = {"iterations": 12, "min_scale_size": 35, "history": 4}
-SHALLOW: dict[str, Any] = {"content_layers": "relu2_2", "style_layers": ("relu1_1", "relu3_1")}
+LAYERS: dict[str, Any] = {"content_layers": "relu2_2", "style_layers": ("relu1_1", "relu2_2", "relu3_1")}
+OPTIONS: dict[str, Any] = {**LAYERS, "iterations": 12, "min_scale_size": 35, "history": 4}
 
 Call = Callable[..., dict[str, Any]]
 
@@ -87,7 +87,7 @@ def finished(call: Call, **given: Any) -> tuple[NDArray[Any], list[float]]:
         {"content_weight": 2.0, "tv_weight": 3.0, "init": "content"},
         {"strength": 0.2, "padding": 0, "scales": 1},
         {"strength": 1.0, "style_scale": 0.8},
-        {**SHALLOW, "pooling": "average", "style_weight": (3.0, 40.0)},
+        {"pooling": "average", "style_weight": (3.0, 20.0, 40.0)},
         {"image_size_side": "short", "image_size": 36},
     ],
     ids=str,
@@ -227,7 +227,7 @@ def test_a_damaged_state_is_refused(call: Call, damage: str) -> None:
 
 
 def test_the_graph_has_standard_operators_in_float32(tiny_vgg: None) -> None:
-    config = TransferConfig(**OPTIONS | SHALLOW, pooling="average")
+    config = TransferConfig(**OPTIONS)
     objective = objective_of(config.content_layers, config.style_layers, config.pooling)
     model = build_painter(objective, config, 1.0)
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
