@@ -1,4 +1,4 @@
-"""The Python API in small runs with the real network."""
+"""The Python API in small runs with a tiny network."""
 
 import json
 from pathlib import Path
@@ -19,13 +19,17 @@ from core.image.writing import quantize, write_image
 from core.memory.out_of_memory import convert_out_of_memory_errors
 from core.styles import Style, StyleExemplar
 from support.images import pixels_of
+from support.tiny_vgg import use_tiny_vgg
+
+pytestmark = pytest.mark.usefixtures("tiny_vgg")
 
 QUICK = TransferConfig(image_size=64, iterations=6)
 
 
 @pytest.fixture(scope="module")
 def result(content_path: Path, style_path: Path) -> Result:
-    return stylize(content_path, style_path, QUICK)
+    with use_tiny_vgg():
+        return stylize(content_path, style_path, QUICK)
 
 
 def test_the_loss_decreases(content_path: Path, style_path: Path) -> None:

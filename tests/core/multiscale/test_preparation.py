@@ -1,4 +1,4 @@
-"""Strength, colour preservation, several styles and regions, in small runs with the real network."""
+"""Strength, colour preservation, several styles and regions, in small runs."""
 
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,9 @@ from core.multiscale.preparation import GRADIENT_RATIO_AT_HALF, comparison_image
 from core.multiscale.schedule import build_schedule
 from core.optim.types import root_mean_square
 from core.styles import Style, StyleExemplar
+
+tiny = pytest.mark.usefixtures("tiny_vgg")
+"""For tests of which the result does not depend on what the network has learned."""
 
 QUICK = TransferConfig(image_size=64, iterations=8, reference_size=64)
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -38,6 +41,7 @@ def distances(result: Any, content: Path) -> np.ndarray:
     return np.abs(result.pixels - content_image).mean((0, 1))
 
 
+@tiny
 @pytest.mark.parametrize("size", [48, 96])
 def test_the_default_halves_the_differences_of_the_gradient_ratio(
     content_path: Path, style_path: Path, size: int
@@ -79,6 +83,7 @@ def test_more_strength_lowers_the_style_loss_and_raises_the_content_loss(content
     assert found[0]["content"] < 1e-3 * found[-1]["content"]
 
 
+@tiny
 def test_two_styles_differ_from_each_of_them(content_path: Path, style_path: Path, tmp_path: Path) -> None:
     Image.linear_gradient("L").convert("RGB").resize((64, 64)).save(tmp_path / "grey.png")
     both = stylize(content_path, [Style((style_path,), 0.5), Style((tmp_path / "grey.png",), 0.5)], QUICK)
@@ -88,6 +93,7 @@ def test_two_styles_differ_from_each_of_them(content_path: Path, style_path: Pat
     assert [style["weight"] for style in both.record["styles"]] == [0.5, 0.5]
 
 
+@tiny
 def test_the_content_image_remains_outside_the_regions(
     content_path: Path, style_path: Path, halves: tuple[Path, Path]
 ) -> None:
@@ -98,6 +104,7 @@ def test_the_content_image_remains_outside_the_regions(
     assert result.record["styles"][0]["region"]["path"] == str(halves[0])
 
 
+@tiny
 def test_every_region_gets_its_style(content_path: Path, style_path: Path, halves: tuple[Path, Path]) -> None:
     red = Image.new("RGB", (64, 64), (230, 20, 20))
     config = QUICK.with_options(iterations=12)
@@ -119,12 +126,14 @@ def test_luminance_keeps_the_chrominance(content_path: Path, style_path: Path) -
     assert distances(result, content_path).mean() > 0.02
 
 
+@tiny
 def test_the_delivered_loss_of_luminance_is_near_the_last_loss(content_path: Path, style_path: Path) -> None:
     """Only the rounding of the saved image separates the two."""
     record = stylize(content_path, style_path, QUICK.with_options(preserve_color="luminance")).record
     assert record["delivered"]["loss"] == pytest.approx(record["losses"][-1]["loss"], rel=0.05)
 
 
+@tiny
 def test_match_gives_the_result_the_mean_colour_of_the_content(content_path: Path, style_path: Path) -> None:
     content_image = resize(read_image(content_path).pixels, (64, 43))
     off = {
@@ -137,11 +146,13 @@ def test_match_gives_the_result_the_mean_colour_of_the_content(content_path: Pat
     assert off["match"] < 0.06 < off["none"]
 
 
+@tiny
 def test_the_sliced_wasserstein_loss_decreases(content_path: Path, style_path: Path) -> None:
     losses = stylize(content_path, style_path, QUICK.with_options(style_loss="sliced-wasserstein")).losses
     assert losses[-1]["loss"] < 0.9 * losses[0]["loss"]
 
 
+@tiny
 def test_the_sliced_wasserstein_loss_is_refused_with_tiles(content_path: Path, style_path: Path) -> None:
     with pytest.raises(UsageError, match="sliced-wasserstein needs the whole image at once"):
         QUICK.with_options(style_loss="sliced-wasserstein", tile_size=32)
@@ -149,6 +160,7 @@ def test_the_sliced_wasserstein_loss_is_refused_with_tiles(content_path: Path, s
         stylize(content_path, style_path, QUICK.with_options(style_loss="sliced-wasserstein", max_memory="600MB"))
 
 
+@tiny
 @pytest.mark.parametrize("strength", [-0.1, 1.5, "much"])
 def test_a_strength_out_of_range_is_refused(strength: object) -> None:
     with pytest.raises(UsageError, match=r"--strength is .*expected a number from 0 to 1"):
