@@ -1,14 +1,14 @@
 """The classes of the command lines."""
 
 import os
-import sys
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
 from core.cli.errors import report_errors
-from core.cli.terminal import escape_unencodable, plain
+from core.cli.streams import tolerant_streams
+from core.cli.terminal import plain
 from core.distributed import SINGLE_PROCESS, ProcessGroup, process_group
 from core.errors import UsageError
 
@@ -23,15 +23,15 @@ FORMER_NAMES = {
 
 
 class App(typer.Typer):
-    """A program that prints what the encoding of the terminal lacks as escape sequences."""
+    """A program whose output, its help included, cannot end it: see `core.cli.streams`."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(add_completion=False, pretty_exceptions_enable=False, **options)
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Run the program on the arguments of the command line."""
-        escape_unencodable(sys.stdout, sys.stderr)
-        return super().__call__(*args, **options)
+        with tolerant_streams():
+            return super().__call__(*args, **options)
 
 
 class Command(TyperCommand):
