@@ -171,7 +171,9 @@ def check_checksum(path: Path) -> None:
         with checksum_file.open("rb") as file:
             expected = file.read(_CHECKSUM_CHARACTERS)
     except OSError as error:
-        raise UsageError(f"cannot read checksum file {checksum_file}: {reason(error)}; check its permissions") from error
+        raise UsageError(
+            f"cannot read checksum file {checksum_file}: {reason(error)}; check its permissions"
+        ) from error
     if expected != sha256_of(path).encode():
         raise UsageError(
             f"{path} does not match its checksum in {checksum_file.name}: it was changed or is incomplete; "
