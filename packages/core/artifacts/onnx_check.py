@@ -1,0 +1,114 @@
+"""Check the graph of an ONNX file before ONNX Runtime loads it.
+
+ONNX has operators that repeat a part of a graph without end, and functions that are copied wherever they are called, so
+that a few kilobytes can take any time and memory. An artifact is a straight-line graph of a few operators. This module
+accepts only that. It reads the encoding of protobuf (protobuf.dev/programming-guides/encoding) directly: the package
+`onnx` is not part of a deployment, and would allocate an object for every node before it could be counted.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+MAX_BYTES = 2**28
+"""Limit on the size of a file; the largest artifact, all layers of VGG-19 in float32, has 80 MB."""
+
+MAX_PARTS = 8000
+"""Limit on the nodes, initializers and descriptions of a graph; an objective of all layers of VGG-19 has 1500."""
+
+OPERATORS = frozenset(
+    (
+        *("Add", "AveragePool", "Cast", "Concat", "Constant", "Conv", "Div", "Equal", "Expand", "Flatten", "Gather"),
+        *(
+            "Greater",
+            "Identity",
+            "MatMul",
+            "MaxPool",
+            "Mul",
+            "Pad",
+            "Pow",
+            "ReduceMean",
+            "ReduceSum",
+            "Relu",
+            "Reshape",
+        ),
+        *("Resize", "Shape", "Slice", "Squeeze", "Sub", "Tile", "Transpose", "Unsqueeze", "Where"),
+    )
+)
+"""The operators of extractors and objectives."""
+
+# Numbers of fields in onnx.proto.
+_GRAPH, _TRAINING, _FUNCTION = 7, 20, 25
+_NODE, _SPARSE_INITIALIZER = 1, 15
+_OPERATOR, _ATTRIBUTE, _DOMAIN = 4, 5, 7
+_ATTRIBUTE_KINDS = frozenset((1, 2, 3, 4, 5, 7, 8, 9, 13, 20, 21))
+"""Fields of an attribute that hold its name, numbers, texts and tensors, but no graphs, types or sparse tensors."""
+
+
+def check_onnx_graph(content: bytes) -> None:
+    """Check that the content of an ONNX file can be the graph of an artifact.
+
+    Raises:
+        ValueError: It cannot. The message is the reason, "contains …", "has …" or "is …".
+        EOFError: It is no ONNX file, or a damaged one.
+    """
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"is larger than {MAX_BYTES} bytes, the limit of an exported file")
+    parts = 0
+    for number, value in _fields(memoryview(content)):
+        if number in (_TRAINING, _FUNCTION):
+            raise ValueError("contains functions or training steps, which no exported file has")
+        if number == _GRAPH:
+            for kind, part in _fields(value):
+                parts += 1
+                if parts > MAX_PARTS:
+                    raise ValueError(f"has more than {MAX_PARTS} nodes and tensors")
+                if kind == _SPARSE_INITIALIZER:
+                    raise ValueError("contains sparse tensors, which no exported file has")
+                if kind == _NODE:
+                    _check_node(part)
+
+
+def _check_node(node: Any) -> None:
+    for number, value in _fields(node):
+        if number == _OPERATOR and (name := bytes(value).decode(errors="replace")) not in OPERATORS:
+            raise ValueError(f"contains the operator {name:.40}, which no exported file has")
+        if number == _DOMAIN and bytes(value) not in (b"", b"ai.onnx"):
+            raise ValueError("contains operators of other programs, which no exported file has")
+        if number == _ATTRIBUTE and not _ATTRIBUTE_KINDS.issuperset(kind for kind, _ in _fields(value)):
+            raise ValueError("contains graphs in a graph, which no exported file has")
+
+
+def _fields(message: Any) -> Iterator[tuple[int, Any]]:
+    """Yield the number and the value of each field of a message: bytes, or an integer where it holds no bytes.
+
+    Raises:
+        EOFError: The message is truncated, or has an encoding that no present writer uses.
+    """
+    if not isinstance(message, memoryview):
+        raise EOFError
+    at = 0
+    while at < len(message):
+        key, at = _read_integer(message, at)
+        kind, value = key & 7, None
+        if kind == 0:
+            value, at = _read_integer(message, at)
+        elif kind in (1, 2, 5):
+            length, at = _read_integer(message, at) if kind == 2 else (8 if kind == 1 else 4, at)
+            value = message[at : at + length]
+            at += length
+        if value is None or at > len(message):
+            raise EOFError
+        yield key >> 3, value
+
+
+def _read_integer(message: memoryview, at: int) -> tuple[int, int]:
+    """Return a number of up to 64 bits, seven in each byte and the lowest first, and the position after it."""
+    number = 0
+    for shift in range(0, 70, 7):
+        if at >= len(message):
+            break
+        number |= (message[at] & 0x7F) << shift
+        at += 1
+        if message[at - 1] < 0x80:
+            return number, at
+    raise EOFError
