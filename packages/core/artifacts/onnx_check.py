@@ -15,26 +15,17 @@ MAX_BYTES = 2**28
 MAX_PARTS = 8000
 """Limit on the nodes, initializers and descriptions of a graph; an objective of all layers of VGG-19 has 1500."""
 
-OPERATORS = frozenset(
-    (
-        *("Add", "AveragePool", "Cast", "Concat", "Constant", "Conv", "Div", "Equal", "Expand", "Flatten", "Gather"),
-        *(
-            "Greater",
-            "Identity",
-            "MatMul",
-            "MaxPool",
-            "Mul",
-            "Pad",
-            "Pow",
-            "ReduceMean",
-            "ReduceSum",
-            "Relu",
-            "Reshape",
-        ),
-        *("Resize", "Shape", "Slice", "Squeeze", "Sub", "Tile", "Transpose", "Unsqueeze", "Where"),
-    )
-)
-"""The operators of extractors and objectives."""
+_OPERATORS = """
+Abs Add And ArgMax ArgMin AveragePool Cast CastLike Ceil Clip Concat Constant ConstantOfShape Conv ConvInteger
+ConvTranspose DequantizeLinear Div DynamicQuantizeLinear Equal Exp Expand Flatten Floor Gather GatherElements
+GatherND Gemm Greater GreaterOrEqual Identity IsInf IsNaN Less LessOrEqual Log MatMul MatMulInteger Max MaxPool Min
+Mod Mul Neg Not Or Pad Pow QLinearConv QLinearMatMul QuantizeLinear Range Reciprocal ReduceL1 ReduceL2 ReduceMax
+ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize Round ScatterElements ScatterND Shape
+Sign Size Slice Split Sqrt Squeeze Sub Sum Tile Transpose Unsqueeze Where
+"""
+"""Arithmetic and the movement of numbers: the operators of extractors and objectives, and similar ones."""
+
+_PERMITTED = frozenset(_OPERATORS.split())
 
 # Numbers of fields in onnx.proto.
 _GRAPH, _TRAINING, _FUNCTION = 7, 20, 25
@@ -70,7 +61,7 @@ def check_onnx_graph(content: bytes) -> None:
 
 def _check_node(node: Any) -> None:
     for number, value in _fields(node):
-        if number == _OPERATOR and (name := bytes(value).decode(errors="replace")) not in OPERATORS:
+        if number == _OPERATOR and (name := bytes(value).decode(errors="replace")) not in _PERMITTED:
             raise ValueError(f"contains the operator {name:.40}, which no exported file has")
         if number == _DOMAIN and bytes(value) not in (b"", b"ai.onnx"):
             raise ValueError("contains operators of other programs, which no exported file has")
