@@ -125,9 +125,7 @@ def _read_keras(path: Path, arch: str) -> _Read:
             if dataset.nbytes > MAX_EXPANSION * dataset.id.get_storage_size():
                 raise UsageError(f"{path} stores almost nothing of {name}: use the file that Keras wrote")
             if dataset.size > MAX_ELEMENTS:
-                raise UsageError(
-                    f"{path} has {name} of shape {dataset.shape}, larger than any of a VGG: use another file"
-                )
+                raise UsageError(f"{path} has {name} of shape {dataset.shape}, larger than any of VGG: use another")
         return {name: torch.tensor(dataset[()]) for name, dataset in datasets.items()}, "caffe"
 
 

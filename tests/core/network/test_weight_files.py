@@ -179,7 +179,7 @@ def test_a_keras_tensor_larger_than_any_layer_is_refused_unread(state, tmp_path)
     with h5py.File(tmp_path / "vgg.h5", "a") as file:
         del file["block1_conv1/kernel:0"]
         file["block1_conv1/kernel:0"] = np.zeros((2**10, 2**10, 3), np.int8)
-    with pytest.raises(UsageError, match=r"block1_conv1/kernel:0 of shape \(1024, 1024, 3\), larger than any of a VGG"):
+    with pytest.raises(UsageError, match=r"block1_conv1/kernel:0 of shape \(1024, 1024, 3\), larger than any of VGG"):
         load_weights("vgg19", str(tmp_path / "vgg.h5"))
 
 
