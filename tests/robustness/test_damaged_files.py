@@ -33,9 +33,6 @@ from support.image_files import png_16_bit, smooth_pixels
 from support.tiny_vgg import use_tiny_vgg
 from support.weight_files import write_keras, write_onnx
 
-MAX_GROWTH = 2**30
-"""Bytes of memory that reading damaged copies of a file of some kilobytes may take beyond reading the file itself."""
-
 
 def pictures(folder: Path) -> None:
     samples = np.rint(smooth_pixels()[0].transpose(1, 2, 0) * 65535).astype(np.uint16)
@@ -137,7 +134,6 @@ def test_damaged_copies_are_read_or_refused(kind: str, request: pytest.FixtureRe
     lines = read_copies(kind, 300 if long else 12, first, sorted(originals.iterdir()), scratch)
     assert not [line for line in lines if "failure" in line]
     totals = [line for line in lines if "read" in line]
-    assert max(line["growth"] for line in totals) < MAX_GROWTH
     assert sum(line["read"] for line in totals) > 0
     assert sum(line["refused"] for line in totals) > 0
 

@@ -28,8 +28,8 @@ Sign Size Slice Split Sqrt Squeeze Sub Sum Tile Transpose Unsqueeze Where
 _PERMITTED = frozenset(_OPERATORS.split())
 
 # Numbers of fields in onnx.proto.
-_GRAPH, _TRAINING, _FUNCTION = 7, 20, 25
-_NODE, _SPARSE_INITIALIZER = 1, 15
+_GRAPH, _METADATA, _TRAINING, _FUNCTION = 7, 14, 20, 25
+_NODE, _INPUT, _OUTPUT, _SPARSE_INITIALIZER = 1, 11, 12, 15
 _OPERATOR, _ATTRIBUTE, _DOMAIN = 4, 5, 7
 _ATTRIBUTE_KINDS = frozenset((1, 2, 3, 4, 5, 7, 8, 9, 13, 20, 21))
 """Fields of an attribute that hold its name, numbers, texts and tensors, but no graphs, types or sparse tensors."""
@@ -48,6 +48,8 @@ def check_onnx_graph(content: bytes) -> None:
     for number, value in _fields(memoryview(content)):
         if number in (_TRAINING, _FUNCTION):
             raise ValueError("contains functions or training steps, which no exported file has")
+        if number == _METADATA:
+            _check_text(value, 2)
         if number == _GRAPH:
             for kind, part in _fields(value):
                 parts += 1
@@ -55,18 +57,37 @@ def check_onnx_graph(content: bytes) -> None:
                     raise ValueError(f"has more than {MAX_PARTS} nodes and tensors")
                 if kind == _SPARSE_INITIALIZER:
                     raise ValueError("contains sparse tensors, which no exported file has")
+                if kind in (_INPUT, _OUTPUT):
+                    _check_text(part, 1)
                 if kind == _NODE:
                     _check_node(part)
 
 
 def _check_node(node: Any) -> None:
     for number, value in _fields(node):
-        if number == _OPERATOR and (name := bytes(value).decode(errors="replace")) not in _PERMITTED:
+        if number == _OPERATOR and (name := _text(value)) not in _PERMITTED:
             raise ValueError(f"contains the operator {name:.40}, which no exported file has")
-        if number == _DOMAIN and bytes(value) not in (b"", b"ai.onnx"):
+        if number == _DOMAIN and _text(value) not in ("", "ai.onnx"):
             raise ValueError("contains operators of other programs, which no exported file has")
         if number == _ATTRIBUTE and not _ATTRIBUTE_KINDS.issuperset(kind for kind, _ in _fields(value)):
             raise ValueError("contains graphs in a graph, which no exported file has")
+
+
+def _check_text(entry: Any, count: int) -> None:
+    """Check that the first fields of a message are UTF-8, which ONNX Runtime would not check before it decodes them."""
+    for number, value in _fields(entry):
+        if number <= count:
+            _text(value)
+
+
+def _text(value: Any) -> str:
+    """Return a field as text; raise EOFError if it is none."""
+    if not isinstance(value, memoryview):
+        raise EOFError
+    try:
+        return bytes(value).decode()
+    except UnicodeDecodeError as error:
+        raise EOFError from error
 
 
 def _fields(message: Any) -> Iterator[tuple[int, Any]]:

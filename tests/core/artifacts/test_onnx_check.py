@@ -58,6 +58,10 @@ def exponential_functions() -> bytes:
     return model_of(relu(), functions=functions)
 
 
+NUMBER_AS_NAME = b"\x3a\x0c\x0a\x0a\x20" + b"\xff" * 8 + b"\x7f"
+"""A graph with a node whose operator is the number 2 ** 63 - 1 in place of a text."""
+
+
 def test_a_straight_line_graph_is_accepted() -> None:
     check_onnx_graph(model_of(relu()))
     check_onnx_graph(model_of(relu("ai.onnx")))
@@ -91,10 +95,22 @@ def test_sparse_tensors_are_refused() -> None:
         check_onnx_graph(model.SerializeToString())
 
 
-@pytest.mark.parametrize("content", [b"\x07", b"\x3a\xff", b"\x3a\x05ab", b"\x0a" + b"\xff" * 11, b"\x38\x01", b"\x0b"])
+@pytest.mark.parametrize(
+    "content", [b"\x07", b"\x3a\xff", b"\x3a\x05ab", b"\x0a" + b"\xff" * 11, b"\x38\x01", b"\x0b", NUMBER_AS_NAME]
+)
 def test_an_invalid_encoding_is_refused(content: bytes) -> None:
     with pytest.raises(EOFError):
         check_onnx_graph(content)
+
+
+@pytest.mark.parametrize("name", [b"image", b"result", b"key", b"value"])
+def test_names_that_are_not_utf_8_are_refused(name: bytes) -> None:
+    model = onnx.load_from_string(model_of(relu()))
+    helper.set_model_props(model, {"key": "value"})
+    content = model.SerializeToString()
+    check_onnx_graph(content)
+    with pytest.raises(EOFError):
+        check_onnx_graph(content.replace(name, b"\xff" * len(name)))
 
 
 def test_every_truncation_is_refused_or_has_no_graph() -> None:
