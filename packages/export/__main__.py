@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from core.artifacts.manifest import Format, Precision, read_manifest
-from core.cli.command import App, Command
+from core.cli.command import App
 from core.cli.config_file import resolve_config
 from core.cli.errors import report_errors
 from core.cli.options import config_options
@@ -96,7 +96,7 @@ def objective(output: OutputPath, sha256: Checksum = True, **options: Any) -> No
         print_written(output, manifest, sha256)
 
 
-app.command(cls=Command)(run)
+app.command()(run)
 
 
 @app.command()

@@ -175,7 +175,7 @@ def test_an_interrupt_of_one_rank_delivers_the_best_image_so_far(inputs: list[ob
     ("options", "sentence"),
     [
         (["--image-size", "5"], "--image-size is 5"),
-        (["--no-such-option"], "No such option: --no-such-option"),
+        (["--no-such-option"], "no such option: --no-such-option"),
     ],
 )
 def test_a_usage_error_is_reported_once(

@@ -101,7 +101,8 @@ def _fields(message: Any) -> Iterator[tuple[int, Any]]:
     at = 0
     while at < len(message):
         key, at = _read_integer(message, at)
-        kind, value = key & 7, None
+        kind = key & 7
+        value: int | memoryview | None = None
         if kind == 0:
             value, at = _read_integer(message, at)
         elif kind in (1, 2, 5):
