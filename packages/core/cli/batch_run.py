@@ -15,7 +15,7 @@ from core.cli.saving import best_result, save_result
 from core.cli.sweep import BatchItem
 from core.cli.terminal import print_line
 from core.config.transfer_config import TransferConfig
-from core.errors import StyleTransferError
+from core.errors import NonEssential, StyleTransferError
 from core.runs.progress import Progress
 from core.style_transfer import stylize
 from core.styles import Style
@@ -122,12 +122,13 @@ class BatchRun:
             KeyboardInterrupt: The run was interrupted.
             StyleTransferError: The run failed, or its output cannot be written.
         """
-        config = item.variant.config
+        config, display = item.variant.config, NonEssential("the progress display")
         backend = self._backends.create(config)
         with show_progress(self._progress, self._quiet) as show:
 
             def after_step(step: Progress) -> bool:
-                show(step)
+                with display:
+                    show(step)
                 if interrupt.requested or step.evaluations >= step.total_evaluations:
                     interrupt.protect()  # the steps are complete: another signal must not discard the result
                 return interrupt.requested
