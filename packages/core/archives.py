@@ -7,6 +7,9 @@ from pathlib import Path
 
 from core.errors import UsageError
 
+MAX_BYTES = 2**28
+"""Limit on the bytes that are read of an archive; the largest artifact, all layers of VGG-19 in float32, has 80 MB."""
+
 _MALFORMED = (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, OSError, OverflowError, struct.error)
 """Exceptions that `zipfile` raises for a damaged archive."""
 
@@ -18,14 +21,17 @@ def read_members(path: Path, wanted: Callable[[str], bool] = lambda name: True) 
     cannot expand to more than the memory, and reads no more than the size of the file.
 
     Raises:
-        UsageError: The archive is damaged, or it has compressed or overlapping members.
+        UsageError: The archive is damaged, it has compressed or overlapping members, or the wanted ones are too large.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             if found := _expansion(archive.infolist(), path.stat().st_size):
                 raise UsageError(f"{path} {found}: write it again without compression")
             names = {info.filename.partition("/")[2]: info for info in archive.infolist()}
-            return {name: archive.read(info) for name, info in names.items() if wanted(name)}
+            chosen = {name: info for name, info in names.items() if wanted(name)}
+            if (size := sum(info.file_size for info in chosen.values())) > MAX_BYTES:
+                raise UsageError(f"{path} has {size} bytes to read, and an exported file has at most {MAX_BYTES}")
+            return {name: archive.read(info) for name, info in chosen.items()}
     except UsageError:
         raise
     except _MALFORMED as error:

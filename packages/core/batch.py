@@ -6,19 +6,20 @@ from typing import Any
 from core.cli import options as flags
 from core.cli.batch_run import BatchRun
 from core.cli.batch_sheet import write_batch_sheet
-from core.cli.command import App, Command
+from core.cli.command import App
 from core.cli.config_file import resolve_config
 from core.cli.errors import EXIT_INTERRUPTED, exit_with_error, report_errors
 from core.cli.input_files import files_of_options, warn_of_changes
 from core.cli.sweep import expand_sweeps, find_images, plan_batch
-from core.errors import NonEssential
+from core.distributed import process_group
+from core.errors import NonEssential, UsageError
 from core.image.opening import allow_large_images
 from core.image.writing import check_output
 
 app = App()
 
 
-@app.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
+@app.command(context_settings={"help_option_names": ["-h", "--help"]})
 @flags.config_options("save_every")
 def batch(
     content: flags.BatchContents = None,
@@ -41,7 +42,9 @@ def batch(
 
     Failures are listed at the end (exit status 1). --resume continues after Ctrl-C.
     """
-    with report_errors(), allow_large_images():
+    with report_errors(), allow_large_images(), process_group() as group:
+        if group.world_size > 1:
+            raise UsageError("a batch runs in one process: start it without torchrun")
         resolved, in_file = resolve_config(
             options, preset=preset, effort=effort, config_file=config, epochs=epochs, cuda=cuda
         )

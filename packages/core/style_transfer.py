@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from core.arrays import Array, Pixels, size_of
+from core.arrays import Array, Pixels, Size, size_of
 from core.backends.base import Backend, default_backend
 from core.config.style_losses import style_loss_spec
 from core.config.transfer_config import TransferConfig
@@ -102,10 +102,6 @@ def stylize(
         failure, stopped, delivered = error, True, {"loss": progress.loss, **progress.parts}
         _release_frames(error)
 
-    pixels, alpha = resize(progress.pixels, schedule[-1].size), None
-    if content_image.alpha is not None:
-        alpha = resize(content_image.alpha, schedule[-1].size)
-        pixels = without_white(pixels, alpha)
     record = make_record(
         config,
         inputs=inputs,
@@ -116,7 +112,7 @@ def stylize(
         stopped=stopped,
         seconds=time.perf_counter() - started,
     )
-    result = Result(pixels, alpha, record)
+    result = Result(*_final_image(progress, content_image.alpha, schedule[-1].size), record)
     if isinstance(failure, KeyboardInterrupt):
         raise RunInterrupted(result) from failure
     if failure:
@@ -210,6 +206,15 @@ def run_scales(
             )
             yield progress
         used, result = progress.evaluations, progress.pixels
+
+
+def _final_image(progress: Progress, alpha: Pixels | None, size: Size) -> tuple[Pixels, Pixels | None]:
+    """Return the colours and the alpha channel of the best image at the final size."""
+    pixels = resize(progress.pixels, size)
+    if alpha is None:
+        return pixels, None
+    alpha = resize(alpha, size)
+    return without_white(pixels, alpha), alpha
 
 
 def _start_time(saved: SavedRun | None) -> float:

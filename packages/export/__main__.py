@@ -9,7 +9,7 @@ import typer
 
 from core.artifacts.manifest import Format, Precision, read_manifest
 from core.artifacts.painter import PAINTER_OPTIONS, Pixels
-from core.cli.command import App, Command
+from core.cli.command import App
 from core.cli.config_file import resolve_config
 from core.cli.errors import report_errors
 from core.cli.options import Effort, Preset, config_options
@@ -130,7 +130,7 @@ def painter(
         print_written(output, export_painter(output, weights, config, pixels=pixels, checksum=sha256), sha256)
 
 
-app.command(cls=Command)(run)
+app.command()(run)
 
 
 @app.command()

@@ -58,3 +58,10 @@ def test_damaged_archives_are_refused(position: int, tmp_path: Path) -> None:
     content[position] ^= 0xFF
     path.write_bytes(content)
     assert refusal(path) == "FILE is damaged or incomplete: export it again"
+
+
+def test_members_of_more_than_the_limit_are_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "zip")
+    monkeypatch.setattr("core.archives.MAX_BYTES", 1000)
+    assert refusal(path) == "FILE has 1001 bytes to read, and an exported file has at most 1000"
+    assert read_members(path, lambda name: name == "a") == {"a": b"a" * 1000}

@@ -27,7 +27,9 @@ def test_batch_writes_every_image_and_a_contact_sheet(content_path: Path, style_
 
 
 @pytest.mark.slow
-def test_interrupted_batch_lists_the_remaining_images(content_path: Path, style_path: Path, tmp_path: Path) -> None:
+def test_interrupted_batch_writes_the_image_so_far_and_lists_the_remaining_ones(
+    content_path: Path, style_path: Path, tmp_path: Path
+) -> None:
     progress = tmp_path / "progress"
     arguments = [
         *("-c", content_path, "-s", style_path, "-o", tmp_path / "out", "--sweep", "seed=1,2"),
@@ -46,7 +48,9 @@ def test_interrupted_batch_lists_the_remaining_images(content_path: Path, style_
     assert errors.startswith("Error: interrupted: 2 of 2 images remain (")
     assert errors.rstrip().endswith("add --resume to continue")
     assert len(errors.splitlines()) == 1
-    assert files_in(tmp_path) == ["progress"]
+    (name,) = files_in(tmp_path / "out")
+    assert f"{name} with the best image so far, " in errors
+    assert pixels_of(tmp_path / "out" / name).shape == (27, 40, 3)
 
 
 @pytest.mark.parametrize(

@@ -172,17 +172,18 @@ def test_an_interrupt_of_one_rank_delivers_the_best_image_so_far(inputs: list[ob
 
 
 @pytest.mark.parametrize(
-    ("options", "sentence"),
+    ("module", "options", "sentence"),
     [
-        (["--image-size", "5"], "--image-size is 5"),
-        (["--no-such-option"], "No such option: --no-such-option"),
+        ("core.transfer", ["--image-size", "5"], "--image-size is 5"),
+        ("core.transfer", ["--no-such-option"], "no such option: --no-such-option"),
+        ("core.batch", [], "a batch runs in one process: start it without torchrun"),
     ],
 )
 def test_a_usage_error_is_reported_once(
-    options: list[str], sentence: str, content_path: Path, style_path: Path, tmp_path: Path
+    module: str, options: list[str], sentence: str, content_path: Path, style_path: Path, tmp_path: Path
 ) -> None:
     images = ["--content", content_path, "--style", style_path, "--output", tmp_path / "painting.png"]
-    ran = run(torchrun(2, "-m", "core.transfer", *images, *options))
+    ran = run(torchrun(2, "-m", module, *images, *options))
     assert len(error_lines(ran.stderr)) == 1
     assert sentence in error_lines(ran.stderr)[0]
     assert ran.returncode != 0

@@ -17,7 +17,7 @@ from core import schema
 from core.archives import read_members
 from core.artifacts.onnx_session import read_metadata
 from core.errors import UsageError
-from core.files import check_regular, is_file, sha256_of
+from core.files import check_regular, exists, is_file, reason, sha256_of
 from core.network.architecture import Pooling, canonical_layer_name
 
 Kind = Literal["extractor", "objective", "painter"]
@@ -35,6 +35,9 @@ MANIFEST_VERSION = 1
 
 MAX_MANIFEST_BYTES = 2**20
 """Largest manifest that is read; those of this program have a few kilobytes."""
+
+_CHECKSUM_CHARACTERS = 64
+"""Hexadecimal digits of a SHA-256, with which a checksum file begins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,13 +165,20 @@ def check_checksum(path: Path) -> None:
     """Compare an artifact with its checksum file, a line in the format of `sha256sum`, if there is one.
 
     Raises:
-        UsageError: They differ.
+        UsageError: They differ, or the checksum file cannot be read.
     """
     checksum_file = checksum_path(path)
-    if not is_file(checksum_file):
+    if not exists(checksum_file):
         return
-    expected = checksum_file.read_text(encoding="utf-8", errors="replace").split()
-    if expected[:1] != [sha256_of(path)]:
+    check_regular(checksum_file, f"checksum file {checksum_file}")
+    try:
+        with checksum_file.open("rb") as file:
+            expected = file.read(_CHECKSUM_CHARACTERS)
+    except OSError as error:
+        raise UsageError(
+            f"cannot read checksum file {checksum_file}: {reason(error)}; check its permissions"
+        ) from error
+    if expected != sha256_of(path).encode():
         raise UsageError(
             f"{path} does not match its checksum in {checksum_file.name}: it was changed or is incomplete; "
             "export it again"

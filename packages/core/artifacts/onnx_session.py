@@ -6,13 +6,17 @@ This module does not import PyTorch; it imports ONNX Runtime on first use.
 import contextlib
 import ctypes
 import io
+import math
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from core.artifacts.onnx_check import MAX_BYTES, check_onnx_graph
 from core.errors import StyleTransferError, UsageError
+from core.memory.host import host_memory
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
@@ -33,10 +37,11 @@ def open_session(path: str | os.PathLike[str], device: str = "auto") -> Any:
             provider in use.
 
     Raises:
-        UsageError: The model is damaged, or needs a newer ONNX Runtime.
+        UsageError: The model is damaged, not that of an artifact, or needs a newer ONNX Runtime.
         StyleTransferError: ONNX Runtime is not installed.
     """
     ort = _import_onnxruntime()
+    model = _read_checked(ort, path)
     if device != "cpu" and CUDA in ort.get_available_providers() and _has_cuda_device():
         index = device.partition(":")[2] or "0"
         # A provider with a missing library prints to stdout and stderr before it fails.
@@ -44,8 +49,11 @@ def open_session(path: str | os.PathLike[str], device: str = "auto") -> Any:
             ort.preload_dlls()
             with contextlib.suppress(Exception):
                 providers = [(CUDA, {"device_id": index, **_CUDA_OPTIONS}), CPU]
-                return _create(ort, path, providers, _session_options(ort))
-    return _create_on_cpu(ort, path, _session_options(ort))
+                return _create(ort, model, providers, _session_options(ort))
+    options = _session_options(ort)
+    if _limits_memory(ort):
+        options.add_session_config_entry("session.use_env_allocators", "1")
+    return _create_on_cpu(ort, path, model, options)
 
 
 def read_metadata(path: str | os.PathLike[str]) -> Mapping[str, str]:
@@ -55,7 +63,7 @@ def read_metadata(path: str | os.PathLike[str]) -> Mapping[str, str]:
     constants.
 
     Raises:
-        UsageError: The model is damaged, or needs a newer ONNX Runtime.
+        UsageError: The model is damaged, not that of an artifact, or needs a newer ONNX Runtime.
         StyleTransferError: ONNX Runtime is not installed.
     """
     ort = _import_onnxruntime()
@@ -63,7 +71,9 @@ def read_metadata(path: str | os.PathLike[str]) -> Mapping[str, str]:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.add_session_config_entry("session.disable_prepacking", "1")  # saves a copy of the weights
     options.intra_op_num_threads = 1
-    metadata: dict[str, str] = _create_on_cpu(ort, path, options).get_modelmeta().custom_metadata_map
+    metadata: dict[str, str] = (
+        _create_on_cpu(ort, path, _read_checked(ort, path), options).get_modelmeta().custom_metadata_map
+    )
     return metadata
 
 
@@ -104,18 +114,50 @@ def _session_options(ort: Any) -> Any:
     options.log_severity_level = _LOG_FATAL
     # A model may store weights in other files of any folder below this one. The null device is no folder.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # and no other, which would not be checked
     return options
 
 
-def _create(ort: Any, path: str | os.PathLike[str], providers: list[Any], options: Any) -> Any:
+@cache
+def _limits_memory(ort: Any) -> bool:
+    """Let all sessions on the CPU share the memory that is available now; return False if it is not known.
+
+    A graph that needs more then fails, instead of exhausting the memory of the machine.
+    """
+    available = host_memory()
+    if available == math.inf:
+        return False
+    memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    ort.create_and_register_allocator(memory, ort.OrtArenaCfg({"max_mem": int(available)}))
+    return True
+
+
+def _read_checked(ort: Any, path: str | os.PathLike[str]) -> bytes:
+    """Return the content of an ONNX file whose graph has been checked.
+
+    Raises:
+        UsageError: The file is damaged, or its graph cannot be that of an artifact.
+    """
+    with Path(path).open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    try:
+        check_onnx_graph(content)
+    except EOFError as error:
+        raise _load_error(path, error, ort) from error
+    except ValueError as error:
+        raise UsageError(f"{os.fspath(path)} {error}: export it again") from error
+    return content
+
+
+def _create(ort: Any, model: bytes, providers: list[Any], options: Any) -> Any:
     # The fallback of ONNX Runtime prints; `open_session` has its own. Given a path, ONNX Runtime would read other files
     # of the same folder if the model names them.
-    return ort.InferenceSession(Path(path).read_bytes(), options, providers=providers, enable_fallback=0)
+    return ort.InferenceSession(model, options, providers=providers, enable_fallback=0)
 
 
-def _create_on_cpu(ort: Any, path: str | os.PathLike[str], options: Any) -> Any:
+def _create_on_cpu(ort: Any, path: str | os.PathLike[str], model: bytes, options: Any) -> Any:
     try:
-        return _create(ort, path, [CPU], options)
+        return _create(ort, model, [CPU], options)
     except Exception as error:  # the exceptions of ONNX Runtime have no common base class
         raise _load_error(path, error, ort) from error
 

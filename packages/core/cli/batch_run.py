@@ -1,20 +1,24 @@
 """The loop of a batch: run item after item, and report the items that failed or remain."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from core.backends.base import Backend, default_backend
 from core.cli.errors import EXIT_INTERRUPTED, exit_with_error
+from core.cli.input_files import check_network, check_readable
 from core.cli.interrupt import GracefulInterrupt
 from core.cli.progress_bar import show_progress
-from core.cli.saving import save_result
+from core.cli.run import RunPaths
+from core.cli.saving import best_result, save_result
 from core.cli.sweep import BatchItem
 from core.cli.terminal import print_line
 from core.config.transfer_config import TransferConfig
-from core.errors import StyleTransferError
-from core.runs.progress import Progress, RunFailedError
+from core.errors import NonEssential, StyleTransferError
+from core.runs.progress import Progress
 from core.style_transfer import stylize
+from core.styles import Style
 
 if TYPE_CHECKING:
     from core.backends.loaded_network import LoadedNetwork
@@ -44,19 +48,33 @@ class BatchRun:
         self._backends = BackendFactory()
         self.failed: dict[BatchItem, str] = {}
         self.remaining: Sequence[BatchItem] = ()
+        self._partial: BatchItem | None = None
 
     def show_plan(self) -> None:
-        """Print the output, the content and the style of each item."""
+        """Print the output, the content and the style of each item, and which ones would fail.
+
+        Raises:
+            StyleTransferError: An item would fail, as far as the headers of its files show.
+        """
+        problems: dict[BatchItem, str] = {}
         for item in self._items:
             note = " (finished)" if self._is_finished(item) else ""
+            try:
+                _check(item)
+            except StyleTransferError as error:
+                problems[item], note = str(error), " (would fail)"
             print_line(f"{item.output}: {item.content} in the style of {item.style}{note}")
         print_line(f"{len(self._items)} images; nothing was written")
+        if problems:
+            raise StyleTransferError(f"{len(problems)} of {len(self._items)} images would fail: {_reasons(problems)}")
 
     def run(self) -> None:
         """Run all items; stop at an interrupt and continue after a failure."""
         with GracefulInterrupt() as interrupt:
             for index, item in enumerate(self._items):
                 try:
+                    if interrupt.requested:
+                        raise KeyboardInterrupt
                     finished = self._is_finished(item)
                     self._report(index + 1, "finished" if finished else "running", item)
                     if not finished:
@@ -71,16 +89,16 @@ class BatchRun:
         Raises:
             typer.Exit: The batch is incomplete.
         """
-        total = len(self._items)
+        total, problems = len(self._items), []
         if self.remaining:
-            names = ", ".join(item.output.name for item in self.remaining)
-            exit_with_error(
-                f"interrupted: {len(self.remaining)} of {total} images remain ({names}); add --resume to continue",
-                EXIT_INTERRUPTED,
+            names = ", ".join(map(self._describe_remaining, self.remaining))
+            problems.append(
+                f"interrupted: {len(self.remaining)} of {total} images remain ({names}); add --resume to continue"
             )
         if self.failed:
-            reasons = "; ".join(dict.fromkeys(self.failed.values()))
-            exit_with_error(f"{len(self.failed)} of {total} images failed: {reasons}")
+            problems.append(f"{len(self.failed)} of {total} images failed: {_reasons(self.failed)}")
+        if problems:
+            exit_with_error("; ".join(problems), EXIT_INTERRUPTED if self.remaining else 1)
 
     def _run_item(self, item: BatchItem, interrupt: GracefulInterrupt) -> None:
         """Run one item, or note why it failed.
@@ -98,31 +116,34 @@ class BatchRun:
             interrupt.release()
 
     def _stylize(self, item: BatchItem, interrupt: GracefulInterrupt) -> None:
-        """Run one item and write its output, or the best image so far if the run fails.
+        """Run one item and write its output, or after an interrupt or a failure the best image so far.
 
         Raises:
-            KeyboardInterrupt: The run was interrupted; its image is not written.
+            KeyboardInterrupt: The run was interrupted.
             StyleTransferError: The run failed, or its output cannot be written.
         """
-        config, failure = item.variant.config, ""
+        config, display = item.variant.config, NonEssential("the progress display")
         backend = self._backends.create(config)
         with show_progress(self._progress, self._quiet) as show:
 
             def after_step(step: Progress) -> bool:
-                show(step)
-                if step.evaluations >= step.total_evaluations:
+                with display:
+                    show(step)
+                if interrupt.requested or step.evaluations >= step.total_evaluations:
                     interrupt.protect()  # the steps are complete: another signal must not discard the result
                 return interrupt.requested
 
-            try:
-                result = stylize(item.content, item.style, config, callback=after_step, backend=backend)
-            except RunFailedError as error:
-                result, failure = error.result, str(error)
-        if result.record["stopped"] and not failure:
-            raise KeyboardInterrupt
+            run = partial(stylize, item.content, item.style, config, callback=after_step, backend=backend)
+            result, failure = best_result(run)
         save_result(result, item.output)
         if failure:
             raise StyleTransferError(f"{failure}; the best image so far was written to {item.output}")
+        if result.record["stopped"]:
+            self._partial = item
+            raise KeyboardInterrupt
+
+    def _describe_remaining(self, item: BatchItem) -> str:
+        return item.output.name + (" with the best image so far" if item is self._partial else "")
 
     def _is_finished(self, item: BatchItem) -> bool:
         try:
@@ -136,6 +157,22 @@ class BatchRun:
             print_line(json.dumps(line))
         elif not self._quiet:
             print_line(f"{number} of {len(self._items)}: {item.output} {status}", stderr=True)
+
+
+def _check(item: BatchItem) -> None:
+    """Check the files of a run by their headers.
+
+    Raises:
+        StyleTransferError: The run would fail.
+    """
+    config = item.variant.config
+    RunPaths(item.content, (Style((item.style,)),), item.output).build_schedule(config)
+    check_readable((), config)
+    check_network(config)
+
+
+def _reasons(problems: Mapping[BatchItem, str]) -> str:
+    return "; ".join(dict.fromkeys(problems.values()))
 
 
 class BackendFactory:

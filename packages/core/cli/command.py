@@ -1,15 +1,14 @@
 """The classes of the command lines."""
 
-import os
-import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import typer
 from typer.core import TyperCommand
 
 from core.cli.errors import report_errors
-from core.cli.terminal import escape_unencodable, plain
-from core.distributed import SINGLE_PROCESS, ProcessGroup, process_group
+from core.cli.streams import tolerant_streams
+from core.distributed import process_group
 from core.errors import UsageError
 
 FORMER_NAMES = {
@@ -21,21 +20,27 @@ FORMER_NAMES = {
 }
 """Former option names, which are still accepted but not listed in the help, and the present ones."""
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
 
 class App(typer.Typer):
-    """A program that prints what the encoding of the terminal lacks as escape sequences."""
+    """A program whose output, its help included, cannot end it: see `core.cli.streams`."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(add_completion=False, pretty_exceptions_enable=False, **options)
 
+    def command(self, name: str | None = None, **options: Any) -> Callable[[Function], Function]:
+        """Return a decorator that adds a `Command`."""
+        return super().command(name, **{"cls": Command, **options})
+
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Run the program on the arguments of the command line."""
-        escape_unencodable(sys.stdout, sys.stderr)
-        return super().__call__(*args, **options)
+        with tolerant_streams():
+            return super().__call__(*args, **options)
 
 
 class Command(TyperCommand):
-    """A command that accepts former option names and, under torchrun, prints a usage error on one rank only.
+    """A command that accepts former option names, and reports a wrong command line in one sentence.
 
     Its help lists flags without the type <bool> that Typer adds.
     """
@@ -44,17 +49,16 @@ class Command(TyperCommand):
         """Parse the command line.
 
         Raises:
-            typer.Exit: The command line is wrong and this is one of several ranks; one of them has printed why.
+            typer.Exit: The command line is wrong; under torchrun only one rank has printed why.
         """
         try:
             return super().make_context(*args, **kwargs)
         except Exception as error:  # a Click error, which Typer's own copy of Click has under another name
-            if hasattr(error, "message"):
-                error.message = plain(error.message)  # names that a pattern of the shell matched
-            if ProcessGroup.of(os.environ) == SINGLE_PROCESS or not hasattr(error, "format_message"):
+            if not hasattr(error, "format_message"):
                 raise
             with report_errors(), process_group():
-                raise UsageError(error.format_message()) from error
+                message = error.format_message().rstrip(".")
+                raise UsageError(f"{message[:1].lower()}{message[1:]}: --help lists the options") from error
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments after replacing former option names."""

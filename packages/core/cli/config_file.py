@@ -24,6 +24,10 @@ PATH_KEYS = ("content", "style", "output", CHECKSUMS)
 """Keys of the result of `read_options` that are not options of `TransferConfig`."""
 
 
+MAX_BYTES = 2**26
+"""Limit on the size of a file; a record has about 200 bytes for each step of a run."""
+
+
 class OtherOptions(Struct, frozen=True, kw_only=True):
     """The keys of a `--config` file that are not options of `TransferConfig`.
 
@@ -139,8 +143,8 @@ def _parse(path: Path) -> dict[str, Any]:
     check_regular(path, f"--config {path}")
     try:
         if path.suffix.lower() == ".toml":
-            return schema.parse_toml(schema.decode_text(path.read_bytes()))
-        text = path.read_bytes() if path.suffix.lower() == ".json" else read_record(path)
+            return schema.parse_toml(schema.decode_text(_read_bytes(path)))
+        text = _read_bytes(path) if path.suffix.lower() == ".json" else read_record(path)
         options = schema.parse_json(text or "null")
     except OSError as error:
         raise UsageError(f"cannot read --config {path}: {reason(error)}") from error
@@ -153,6 +157,14 @@ def _parse(path: Path) -> dict[str, Any]:
             f"--config {path} contains no options: expected a TOML file, a run record, or an image with a run record"
         )
     return options
+
+
+def _read_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"it has more than {MAX_BYTES} bytes")
+    return content
 
 
 def _paths_in_record(record: RunRecord, folder: Path) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import NoReturn
 
 import typer
 
-from core.cli.streams import tolerant_streams
 from core.cli.terminal import print_line
 from core.distributed import ReportedByOtherRank
 from core.errors import StyleTransferError
@@ -20,13 +19,13 @@ EXIT_INTERRUPTED = 130
 def report_errors() -> Iterator[None]:
     """Turn an expected error into one sentence on stderr and an exit status, and a warning into one sentence.
 
-    Output that cannot be written is dropped, see `core.cli.streams`. Of several ranks only one prints an error:
-    `core.distributed.process_group` raises `ReportedByOtherRank` in the others.
+    Of several ranks only one prints an error: `core.distributed.process_group` raises `ReportedByOtherRank` in the
+    others.
 
     Raises:
         typer.Exit: The block raised a `StyleTransferError` or `KeyboardInterrupt`.
     """
-    with tolerant_streams(), _printed_warnings():
+    with _printed_warnings():
         try:
             yield
         except ReportedByOtherRank as error:

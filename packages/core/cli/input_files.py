@@ -5,7 +5,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from core.artifacts.manifest import checksum_path
+from core.artifacts.extractors import check_matches_config
+from core.artifacts.manifest import checksum_path, read_manifest
+from core.backends.onnx_backend import check_objective
 from core.cli.config_file import CHECKSUMS
 from core.cli.errors import warn
 from core.config.transfer_config import TransferConfig
@@ -34,6 +36,22 @@ def check_readable(styles: Sequence[Style], config: TransferConfig) -> None:
             read_size(mask, name=f"{kind} mask")
     if "init" in config.files:
         read_size(config.files["init"], name="--init")
+
+
+def check_network(config: TransferConfig) -> None:
+    """Check that the weights and the exported files of a run are there and fit its options, without loading weights.
+
+    Raises:
+        UsageError: A file is missing, damaged or of another network.
+    """
+    from core.network.weight_sources import check_source
+
+    if config.extractor is None:
+        check_source(config.weights, config.arch)
+    else:
+        check_matches_config(config.extractor, read_manifest(config.extractor, kind="extractor"), config)
+    if config.objective is not None:
+        check_objective(config.objective, read_manifest(config.objective, kind="objective"), config)
 
 
 def warn_of_changes(from_file: Mapping[str, Any], inputs: Iterable[object]) -> None:

@@ -5,10 +5,8 @@ import math
 from rich.table import Table
 
 from core.arrays import Size
-from core.artifacts.extractors import check_matches_config
-from core.artifacts.manifest import read_manifest
-from core.backends.onnx_backend import check_objective
 from core.byte_sizes import format_size
+from core.cli.input_files import check_network
 from core.cli.run import RunPaths
 from core.cli.terminal import make_console, print_line
 from core.config.transfer_config import TransferConfig
@@ -47,22 +45,6 @@ def show_plan(paths: RunPaths, config: TransferConfig, group: ProcessGroup) -> N
     for insufficient_memory in filter(None, (plan.insufficient_memory for plan in plans)):
         print_line(f"this run would fail: {insufficient_memory}")
     print_line(f"output: {paths.output} (not written: this is a dry run)")
-
-
-def check_network(config: TransferConfig) -> None:
-    """Check that the weights and the exported files of a run are there and fit its options, without loading weights.
-
-    Raises:
-        UsageError: A file is missing, damaged or of another network.
-    """
-    from core.network.weight_sources import check_source
-
-    if config.extractor is None:
-        check_source(config.weights, config.arch)
-    else:
-        check_matches_config(config.extractor, read_manifest(config.extractor, kind="extractor"), config)
-    if config.objective is not None:
-        check_objective(config.objective, read_manifest(config.objective, kind="objective"), config)
 
 
 def _format_processes(group: ProcessGroup) -> str:

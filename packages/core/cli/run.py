@@ -12,8 +12,8 @@ from core.cli.errors import EXIT_INTERRUPTED, exit_with_error
 from core.cli.input_files import check_readable, files_of_options
 from core.cli.interrupt import GracefulInterrupt
 from core.cli.progress_bar import show_progress
-from core.cli.saving import SnapshotWriter, save_result
-from core.cli.snapshots import check_snapshots, snapshot_path
+from core.cli.saving import SnapshotWriter, best_result, save_result
+from core.cli.snapshots import check_snapshots
 from core.cli.terminal import print_line
 from core.cli.video import Video
 from core.config.transfer_config import TransferConfig
@@ -26,7 +26,7 @@ from core.image.writing import check_output, to_image
 from core.memory.reading import reading_memory
 from core.multiscale.schedule import Scale, build_schedule
 from core.runs.checkpoint import Checkpoint
-from core.runs.progress import Callback, Progress, Result, RunFailedError, RunInterrupted
+from core.runs.progress import Callback, Progress, Result
 from core.runs.record import write_record
 from core.style_transfer import stylize
 from core.styles import Style, assign_regions, assign_style_masks, style_names, style_sizes
@@ -116,8 +116,6 @@ def resolve_paths(
     size = paths.build_schedule(config)[-1].size
     check_readable(chosen, config)
     check_output(output, bit_depth=config.bit_depth, inputs=paths.inputs, size=size)
-    if config.save_every:
-        check_writable(snapshot_path(output, config.iterations))
     if record:
         check_writable(record, inputs=[*paths.inputs, output])
     if checkpoint:
@@ -164,7 +162,8 @@ def run_to_files(
     with GracefulInterrupt() as interrupt:
         with show_progress(progress, quiet) as show:
             after_step = _after_step(paths.output, config, interrupt, show, video, None if silent else checkpoint)
-            result, failure = _run(paths, config, after_step, checkpoint, group)
+            stylize_images = partial(stylize, paths.content, paths.styles, config, checkpoint=checkpoint, group=group)
+            result, failure = best_result(partial(stylize_images, callback=after_step))
             interrupt.protect()
         written, problems = _write_result(paths, result, failure)
         if video:
@@ -210,18 +209,6 @@ def _after_step(
         return interrupt.requested
 
     return after_step
-
-
-def _run(
-    paths: RunPaths, config: TransferConfig, callback: Callback, checkpoint: Checkpoint | None, group: ProcessGroup
-) -> tuple[Result, str]:
-    """Return the result, or after an interrupt or a failure the best image so far, and why the run failed, or ""."""
-    try:
-        return stylize(paths.content, paths.styles, config, callback=callback, checkpoint=checkpoint, group=group), ""
-    except RunInterrupted as interrupted:
-        return interrupted.result, ""
-    except RunFailedError as error:
-        return error.result, str(error)
 
 
 def _write_result(paths: RunPaths, result: Result, failure: str) -> tuple[list[Path], list[str]]:

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from core.cli.interval import EvaluationInterval
@@ -9,7 +10,17 @@ from core.cli.snapshots import snapshot_path
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, first_line
 from core.image.writing import write_image
-from core.runs.progress import Progress, Result
+from core.runs.progress import Progress, Result, RunFailedError, RunInterrupted
+
+
+def best_result(run: Callable[[], Result]) -> tuple[Result, str]:
+    """Return the result of a run, or the best image so far, and why the run failed; "" for an interrupt as well."""
+    try:
+        return run(), ""
+    except RunInterrupted as interrupted:
+        return interrupted.result, ""
+    except RunFailedError as error:
+        return error.result, str(error)
 
 
 def save_result(result: Result, path: Path) -> None:

@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 
 from core.config.transfer_config import TransferConfig
-from core.files import check_distinct, is_folder
+from core.files import check_distinct, check_writable, is_folder
 
 _NUMBERED = re.compile(r".*-(\d{4,18})", re.ASCII | re.DOTALL)
 
@@ -17,7 +17,7 @@ def snapshot_path(output: Path, evaluations: int) -> Path:
 
 
 def check_snapshots(output: Path, config: TransferConfig, files: Sequence[object]) -> None:
-    """Check that no intermediate image will replace a file of the run.
+    """Check that the intermediate images can be written, and that none will replace a file of the run.
 
     Args:
         output: The output of the run.
@@ -25,10 +25,12 @@ def check_snapshots(output: Path, config: TransferConfig, files: Sequence[object
         files: The files that the run reads or writes; elements that are not paths are ignored.
 
     Raises:
-        UsageError: One of them has the name of an intermediate image, or is a link to a file that has.
+        UsageError: The longest name cannot be written, or a file has the name of an intermediate image or is a link to
+            a file that has.
     """
     if not config.save_every:
         return
+    check_writable(snapshot_path(output, config.iterations))
     names = {Path(file).name for file in files if isinstance(file, str | PathLike)}
     if is_folder(output.parent):
         names |= {path.name for path in output.parent.iterdir()}

@@ -14,7 +14,8 @@ def tolerant_streams() -> Iterator[None]:
 
     A reader may have exited (`| head`), a disk may be full, the terminal may be closed. This ends the output and not
     the run. It concerns all output in the block: of this program, of its libraries, and of Python at its end. Streams
-    that a caller has replaced, such as a test or a notebook, stay as they are.
+    that a caller has replaced, such as a test or a notebook, stay as they are. On Windows characters are escaped, and
+    what cannot be written is an error.
     """
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = _tolerant(sys.stdout, 1), _tolerant(sys.stderr, 2)
@@ -45,7 +46,10 @@ def _tolerant(stream: TextIO | None, descriptor: int) -> TextIO:
             os.dup2(null, descriptor)
             os.close(null)
         return io.TextIOWrapper(io.BufferedWriter(_TolerantFile(descriptor, "w", closefd=False)))
-    if sys.platform == "win32" or not isinstance(stream, io.TextIOWrapper) or not _writes_to(stream, descriptor):
+    if not isinstance(stream, io.TextIOWrapper) or not _writes_to(stream, descriptor):
+        return stream
+    if sys.platform == "win32":
+        stream.reconfigure(errors="backslashreplace")
         return stream
     with suppress(OSError):
         stream.flush()

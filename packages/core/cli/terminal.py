@@ -2,7 +2,6 @@
 
 import sys
 import unicodedata
-from typing import TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -43,10 +42,3 @@ def print_line(text: object, *, stderr: bool = False) -> None:
 def cell(text: object) -> Text:
     """Return the content of a cell of a table, one line of text for each line."""
     return Text("\n".join(map(plain, str(text).split("\n"))))
-
-
-def escape_unencodable(*streams: TextIO) -> None:
-    """Make streams print an escape sequence for each character that their encoding lacks, rather than fail."""
-    for stream in streams:
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")

@@ -17,6 +17,9 @@ from core.errors import UsageError
 
 Kind = Literal["int", "float", "str", "file", "choice", "size"]
 
+LARGEST_INTEGER = 2**63 - 1
+"""Limit on integers without another one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
@@ -112,6 +115,8 @@ class Option:
         if number is None or not self.minimum <= number <= self.maximum:
             whole = "whole " if self.kind == "int" else ""
             raise UsageError(f"{self.flag} is {_unquoted(value)}: expected a {whole}number {self._bounds()}")
+        if self.kind == "int" and number > LARGEST_INTEGER:  # Python computes with more, but not with floats
+            raise UsageError(f"{self.flag} is {_unquoted(value)}: expected at most {LARGEST_INTEGER}")
         return number
 
     def _bounds(self) -> str:

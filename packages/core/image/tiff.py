@@ -26,6 +26,9 @@ _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB = 0, 1, 2
 _SEPARATE = 2
 _ASSOCIATED_ALPHA, _UNASSOCIATED_ALPHA = 1, 2
 
+_LARGEST_TILE = 2**22
+"""Samples that a tile may have beyond those of the image; tifffile allocates whole tiles."""
+
 
 @dataclass(frozen=True, eq=False)
 class TiffSamples:
@@ -106,6 +109,8 @@ def _first_page(file: BinaryIO, name: str) -> Iterator[Any]:
 
 def _decode(page: Any, name: str) -> NDArray[Any]:
     """Decode an image; tifffile would replace missing data by black."""
+    if prod(page.chunks) > max(prod(page.shape), _LARGEST_TILE):
+        raise ValueError("its tiles are larger than the image")
     end = os.fstat(page.parent.filehandle.fileno()).st_size
     segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
     # tifffile merges the segments of uncompressed data that are contiguous.

@@ -16,6 +16,13 @@ MAX_EXPANSION = 10
 """Limit on the bytes of a tensor of a Keras file for each byte that is stored; weights hardly compress at all."""
 
 
+MAX_ELEMENTS = 512 * 512 * 3 * 3
+"""Limit on the elements of a tensor of a Keras file, those of the largest convolution of VGG."""
+
+MAX_ONNX_BYTES = 2**31
+"""Limit on the size of an ONNX file, which is that of protobuf."""
+
+
 class StoredWeights(NamedTuple):
     """Tensors as a source stores them, under the names and with the axis order of that source.
 
@@ -80,6 +87,8 @@ def _read_onnx(path: Path, arch: str) -> _Read:
     """Read the convolutions in graph order: exporters rename initializers, but VGG is a chain of layers."""
     import onnx
 
+    if (size := path.stat().st_size) > MAX_ONNX_BYTES:
+        raise UsageError(f"{path} has {size} bytes, and an ONNX file has at most {MAX_ONNX_BYTES}: use another file")
     model = onnx.load(path, load_external_data=False)
     initializers = {stored.name: stored for stored in model.graph.initializer}
     if any(map(onnx.external_data_helper.uses_external_data, initializers.values())):
@@ -115,6 +124,8 @@ def _read_keras(path: Path, arch: str) -> _Read:
                 raise _refers_to_other_files(path)
             if dataset.nbytes > MAX_EXPANSION * dataset.id.get_storage_size():
                 raise UsageError(f"{path} stores almost nothing of {name}: use the file that Keras wrote")
+            if dataset.size > MAX_ELEMENTS:
+                raise UsageError(f"{path} has {name} of shape {dataset.shape}, larger than any of VGG: use another")
         return {name: torch.tensor(dataset[()]) for name, dataset in datasets.items()}, "caffe"
 
 

@@ -1,6 +1,7 @@
 """Manifests: round trip through every format, and refusal of other files."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -156,6 +157,20 @@ def test_read_manifest_refuses_an_empty_checksum_file(tmp_path: Path) -> None:
     path = write_model(tmp_path / "e.onnx")
     checksum_path(path).write_bytes(b"")
     assert "does not match its checksum" in refusal(path)
+
+
+def test_read_manifest_reads_only_the_start_of_a_checksum_file(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "e.onnx")
+    with checksum_path(path).open("w") as file:
+        file.write(sha256_of(path))
+        file.truncate(2**40)  # a sparse file that no memory holds
+    assert read_manifest(path) == MANIFEST
+
+
+def test_read_manifest_refuses_a_checksum_file_that_is_no_regular_file(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "e.onnx")
+    os.mkfifo(checksum_path(path))
+    assert refusal(path) == "checksum file FILE.sha256 is not a regular file but a FIFO: name a file"
 
 
 def test_read_manifest_refuses_another_kind(tmp_path: Path) -> None:

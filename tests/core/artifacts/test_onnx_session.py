@@ -1,5 +1,8 @@
 """ONNX Runtime sessions: metadata without execution, errors in one sentence, and the choice of the provider."""
 
+import subprocess
+import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -84,9 +87,32 @@ def test_a_newer_opset_is_refused(load, opset: int, ir_version: int, tmp_path: P
 @pytest.mark.parametrize("load", [open_session, read_metadata])
 def test_an_unknown_operator_is_refused(load, tmp_path: Path, capfd) -> None:
     path = write_model(tmp_path / "m.onnx", [helper.make_node("NoSuchOperator", ["x", "w"], ["y"])])
-    with pytest.raises(UsageError, match=r"it is damaged or not an ONNX model; export it again$"):
+    with pytest.raises(UsageError, match=r"m\.onnx contains the operator NoSuchOperator, which no exported file has"):
         load(path)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_graph_that_needs_more_than_the_available_memory_fails(tmp_path: Path) -> None:
+    """A machine with 400 MB available; the graph would repeat an image of 1.4 MB to 11 GB."""
+    path = write_model(tmp_path / "m.onnx", [helper.make_node("Tile", ["x", "repeats"], ["y"])])
+    model = onnx.load(path)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([90, 90]), "repeats"))
+    del model.graph.output[0].type.tensor_type.shape.dim[:]
+    onnx.save(model, path)
+    program = f"""
+        import resource, sys
+        import numpy as np
+        import core.artifacts.onnx_session as sessions
+        sessions.host_memory = lambda: 4e8
+        session = sessions.open_session(sys.argv[1], "cpu")
+        try:
+            sessions.run_session(session, ["y"], {{"x": np.ones(({SIDE}, {SIDE}), np.float32)}})
+        except sessions.StyleTransferError as error:
+            print(str(error).startswith("ONNX Runtime failed with x (600, 600) ("), error.exit_status)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < 2e9)
+        """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(path)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["True", "1", "True"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")

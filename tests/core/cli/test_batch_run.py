@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import signal
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from PIL import Image
 from core import TransferConfig
 from core.backends.loaded_network import LoadedNetwork
 from core.image.embedded_record import read_record
+from core.runs.progress import Progress
 from core.style_transfer import stylize
 from support.core_commands import batch, files_in
 from support.images import pixels_of
@@ -127,6 +130,45 @@ def test_dry_run_lists_the_items_and_writes_nothing(images: tuple, tmp_path: Pat
     assert lines[0] == f"{tmp_path / 'out' / 'cup-flipped-seed=1.png'}: {content} in the style of {style}"
     assert lines[-1] == "8 images; nothing was written"
     assert not (tmp_path / "out").exists()
+
+
+def test_dry_run_names_the_items_that_would_fail(images: tuple, tmp_path: Path) -> None:
+    (tmp_path / "photos" / "bad.png").write_bytes(b"no image")
+    ran = batch(*images, "--sweep", "weights=oxford,missing.pth", "--sweep", "init=content,nowhere.png", "--dry-run")
+    assert ran.exit_code == 1
+    lines = ran.stdout.splitlines()
+    failing = [line for line in lines if line.endswith(" (would fail)")]
+    assert (len(lines), len(failing)) == (6 * 4 + 1, 6 * 4 - 4)
+    assert ran.stderr.startswith("Error: 20 of 24 images would fail: ")
+    for name in ("bad.png", "missing.pth", "--init nowhere.png does not exist"):
+        assert ran.stderr.count(name) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupt_writes_the_best_image_so_far_and_resume_continues(
+    images: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+
+    def interrupt(step: Progress) -> None:
+        steps.append(step.evaluations)
+        if len(steps) == 5:  # in the second image
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("core.cli.batch_run.show_progress", lambda *_: nullcontext(interrupt))
+        ran = batch(*images, "-q")
+    names = ["cup-flipped.png", "cup-night.png", "flipped-flipped.png", "flipped-night.png"]
+    assert ran.exit_code == 130
+    assert ran.stderr == (
+        f"Error: interrupted: 3 of 4 images remain ({names[1]} with the best image so far, {names[2]}, {names[3]}); "
+        "add --resume to continue\n"
+    )
+    assert files_in(tmp_path / "out") == names[:2]
+    assert json.loads(read_record(tmp_path / "out" / names[1]) or "")["stopped"]
+    resumed = batch(*images, "--resume", "--progress", "json")
+    assert statuses(resumed.stdout) == dict(zip(names, ["finished", "running", "running", "running"], strict=True))
+    assert not json.loads(read_record(tmp_path / "out" / names[1]) or "")["stopped"]
 
 
 def test_weights_that_cannot_be_loaded_fail_their_items_only(images: tuple, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Former option names and the layout of the help."""
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from support.core_commands import transfer
 
@@ -44,3 +46,33 @@ def test_help_lists_present_names_only_and_no_type_of_flags(monkeypatch: pytest.
     assert "--video " in shown
     for hidden in ("--film", "--save-path", "image-path", "bool"):
         assert hidden not in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--no-such-option", ["no such option: --no-such-option"]),
+        ("--strengh 0.3", ["--strengh", "--strength"]),
+        ("--content", ["'--content' requires an argument"]),
+        ("--progress loud", ["'--progress'", "'loud'", "'json'"]),
+        ("--checkpoint-every soon", ["'--checkpoint-every'", "number"]),
+        ("a.png b.png", ["unexpected extra argument", "a.png b.png"]),
+    ],
+)
+def test_a_wrong_command_line_is_reported_in_one_sentence(arguments: str, words: list[str]) -> None:
+    """Most of the sentence is that of the installed version of Typer."""
+    ran = transfer(*arguments.split())
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("Error: ")
+    assert all(word in ran.stderr for word in words)
+    assert ran.stderr.endswith(": --help lists the options\n")
+    assert ran.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [("export.__main__", "inspect --x"), ("bench.__main__", "run --x"), ("core.app", "--x")],
+)
+def test_other_programs_report_a_wrong_command_line_in_one_sentence(module: str, arguments: str) -> None:
+    ran = CliRunner().invoke(import_module(module).app, arguments.split())
+    assert (ran.exit_code, ran.stderr) == (2, "Error: no such option: --x: --help lists the options\n")

@@ -117,6 +117,14 @@ def test_read_options_refuses_an_invalid_file(tmp_path: Path, name: str, text: s
         read_options(write(tmp_path / name, text))
 
 
+@pytest.mark.parametrize("name", ["run.toml", "run.json"])
+def test_read_options_refuses_a_large_file_unread(name: str, tmp_path: Path) -> None:
+    with (tmp_path / name).open("wb") as file:
+        file.truncate(2**40)  # a sparse file that no memory holds
+    with pytest.raises(UsageError, match=rf"cannot parse --config .*{name}: it has more than 67108864 bytes"):
+        read_options(tmp_path / name)
+
+
 def test_read_options_refuses_an_image_without_a_record(tmp_path: Path) -> None:
     Image.new("RGB", (20, 20)).save(tmp_path / "plain.png")
     with pytest.raises(UsageError, match="contains no options"):

@@ -1,6 +1,5 @@
 """Text from files on the terminal: never markup, never control sequences, in every encoding."""
 
-import io
 import os
 import subprocess
 import sys
@@ -8,7 +7,7 @@ import sys
 import pytest
 from rich.table import Table
 
-from core.cli.terminal import cell, escape_unencodable, plain, print_line, print_table
+from core.cli.terminal import cell, plain, print_line, print_table
 
 HOSTILE = "[/b]\x1b[2J:smile:\u202egpj.\n\udcff é.png"
 HARMLESS = r"[/b]\x1b[2J:smile:\u202egpj.\n\udcff é.png"
@@ -29,14 +28,6 @@ def test_a_cell_of_a_table_shows_the_text_as_it_is(capsys: pytest.CaptureFixture
     table.add_row(cell("a\n" + HOSTILE.replace("\n", "")))
     print_table(table, 100)
     assert HARMLESS.replace(r"\n", "") in capsys.readouterr().out
-
-
-def test_escape_unencodable_lets_an_ascii_terminal_show_every_name() -> None:
-    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    escape_unencodable(stream)
-    stream.write("é ×")
-    stream.flush()
-    assert stream.buffer.getvalue() == rb"\xe9 \xd7"
 
 
 @pytest.mark.parametrize("module", ["core.transfer", "bench"])

@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from core.config.options import flag_of, options_of
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 
@@ -99,3 +100,13 @@ def test_differences_ignores_options_without_effect_on_the_result() -> None:
     recorded = config.with_options(seed=2, device="cpu", max_memory="1GB", save_every=5).to_dict()
     assert config.differences(recorded) == ["--seed"]
     assert config.differences(recorded | {"seed": 1, "removed_option": 3}) == ["--removed-option"]
+
+
+def test_integers_have_a_limit() -> None:
+    for name in (one.name for one in options_of(TransferConfig).values() if one.kind == "int"):
+        with pytest.raises(UsageError, match=rf"{flag_of(name)} is .*: expected "):
+            TransferConfig(**{name: 10**400})
+    with pytest.raises(
+        UsageError, match=r"^--save-every is 9223372036854775808: expected at most 9223372036854775807$"
+    ):
+        TransferConfig(save_every="9223372036854775808")

@@ -111,3 +111,13 @@ def test_libtiff_prints_nothing(tmp_path, rng, capfd):
     with pytest.raises(UsageError, match=r"a\.tif is damaged or truncated"):
         read_image(path)
     assert capfd.readouterr() == ("", "")
+
+
+def test_tiles_that_are_much_larger_than_the_image_are_refused(tmp_path, rng):
+    """A tile of 16 x 2 ** 28 samples of which a few bytes are stored."""
+    path, image = tmp_path / "a.tif", rng.random((HEIGHT, WIDTH, 3)).astype(np.float32)
+    tifffile.imwrite(path, image, photometric="rgb", tile=(16, 16), compression="zlib", metadata=None)
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        tiff.pages.first.tags["TileLength"].overwrite(2**28)
+    with pytest.raises(UsageError, match=r"is damaged or truncated \(its tiles are larger than the image\)"):
+        read_image(path)

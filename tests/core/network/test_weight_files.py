@@ -174,6 +174,22 @@ def test_a_keras_tensor_that_is_not_stored_is_refused_unread(state, tmp_path):
         load_weights("vgg19", str(tmp_path / "vgg.h5"))
 
 
+def test_a_keras_tensor_larger_than_any_layer_is_refused_unread(state, tmp_path):
+    write_keras(tmp_path / "vgg.h5", state)
+    with h5py.File(tmp_path / "vgg.h5", "a") as file:
+        del file["block1_conv1/kernel:0"]
+        file["block1_conv1/kernel:0"] = np.zeros((2**10, 2**10, 3), np.int8)
+    with pytest.raises(UsageError, match=r"block1_conv1/kernel:0 of shape \(1024, 1024, 3\), larger than any of VGG"):
+        load_weights("vgg19", str(tmp_path / "vgg.h5"))
+
+
+def test_an_onnx_file_of_more_than_two_gigabytes_is_refused_unread(tmp_path):
+    with (tmp_path / "vgg.onnx").open("wb") as file:
+        file.truncate(2**40)  # a sparse file that no memory holds
+    with pytest.raises(UsageError, match=r"vgg\.onnx has 1099511627776 bytes, and an ONNX file has at most 2147483648"):
+        load_weights("vgg19", str(tmp_path / "vgg.onnx"), "caffe")
+
+
 def test_a_tensor_that_repeats_its_numbers_is_refused_before_it_is_copied(state, tmp_path):
     state["conv1_1.weight"] = torch.zeros(1).as_strided((2**20, 2**20, 3, 3), (0, 0, 0, 0))
     torch.save(state, tmp_path / "vgg.pth")

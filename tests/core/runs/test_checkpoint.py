@@ -1,11 +1,7 @@
-"""A resumed run gives the result of an uninterrupted one, bit for bit."""
+"""A resumed run gives the result of an uninterrupted one, bit for bit; `tests/robustness` kills runs."""
 
 import hashlib
 import json
-import signal
-import subprocess
-import sys
-import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -17,29 +13,9 @@ from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 from core import Checkpoint, Progress, TransferConfig, UsageError, stylize
-from core.cli.config_file import read_options
 from core.transfer import app
-from support.images import pixels_of
 
 QUICK = TransferConfig(image_size=48, iterations=8, scales=2, min_scale_size=16, device="cpu")
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "core.transfer", *(str(argument) for argument in arguments)]
-
-
-def kill_when_saved(arguments: list[str], path: Path, evaluations: int) -> int:
-    """Start the command, kill it when its checkpoint has that many evaluations, and return their exact number."""
-    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    try:
-        while not path.exists() or (reached := state_of(path)["evaluations"]) < evaluations:
-            assert process.poll() is None, process.stderr and process.stderr.read()
-            time.sleep(0.05)
-    finally:
-        process.kill()
-        process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    return reached
 
 
 def state_of(path: Path) -> dict:
@@ -49,35 +25,6 @@ def state_of(path: Path) -> dict:
 
 def stopping_at(evaluations: int) -> object:
     return lambda progress: progress.evaluations >= evaluations
-
-
-@pytest.mark.parametrize(
-    ("scale", "options"), [(2, "--optimizer lbfgs --history 5"), (1, "--optimizer adam --averaging 0.9")]
-)
-def test_a_killed_run_resumes_bit_for_bit(
-    options: str, scale: int, content_path: Path, style_path: Path, tmp_path: Path
-) -> None:
-    length = 36
-    pictures = ["-c", content_path, "-s", style_path, "--image-size", 48, "--scales", 2, "--precision", "fp32"]
-    common = [*pictures, "--iterations", length, "--save-every", 10, *options.split()]
-    ran = CliRunner().invoke(app, [str(argument) for argument in (*common, "-o", tmp_path / "whole.png")])
-    assert ran.exit_code == 0, ran.output
-
-    file = tmp_path / "run.safetensors"
-    arguments = command(*common, "-o", tmp_path / "killed.png", "--checkpoint", file, "--checkpoint-every", 0)
-    reached = kill_when_saved(arguments, file, 3 if scale == 1 else length // 2 + 3)
-    assert (reached > length // 2) == (scale == 2)
-    assert reached < length
-    resumed = subprocess.run(arguments, capture_output=True, text=True, check=True)
-
-    assert f"resuming from {file} at evaluation {reached}" in resumed.stderr
-    assert not file.exists()
-    names = sorted(path.name.removeprefix("whole") for path in tmp_path.glob("whole*"))
-    assert names == sorted(path.name.removeprefix("killed") for path in tmp_path.glob("killed*"))
-    assert len(names) >= 3
-    for name in names:
-        np.testing.assert_array_equal(pixels_of(tmp_path / f"killed{name}"), pixels_of(tmp_path / f"whole{name}"))
-    assert read_options(tmp_path / "killed.png") == read_options(tmp_path / "whole.png")
 
 
 def test_a_stopped_run_resumes_with_its_losses(content_path: Path, style_path: Path, tmp_path: Path) -> None:

@@ -1,0 +1,127 @@
+"""Check the graph of an ONNX file before ONNX Runtime loads it.
+
+ONNX has operators that repeat a part of a graph without end, and functions that are copied wherever they are called, so
+that a few kilobytes can take any time and memory. An artifact is a straight-line graph of a few operators. This module
+accepts only that. It reads the encoding of protobuf (protobuf.dev/programming-guides/encoding) directly: the package
+`onnx` is not part of a deployment, and would allocate an object for every node before it could be counted.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+MAX_BYTES = 2**28
+"""Limit on the size of a file; the largest artifact, all layers of VGG-19 in float32, has 80 MB."""
+
+MAX_PARTS = 8000
+"""Limit on the nodes, initializers and descriptions of a graph; an objective of all layers of VGG-19 has 1500."""
+
+_OPERATORS = """
+Abs Add And ArgMax ArgMin AveragePool Cast CastLike Ceil Clip Concat Constant ConstantOfShape Conv ConvInteger
+ConvTranspose DequantizeLinear Div DynamicQuantizeLinear Equal Exp Expand Flatten Floor Gather GatherElements
+GatherND Gemm Greater GreaterOrEqual Identity IsInf IsNaN Less LessOrEqual Log MatMul MatMulInteger Max MaxPool Min
+Mod Mul Neg Not Or Pad Pow QLinearConv QLinearMatMul QuantizeLinear Range Reciprocal ReduceL1 ReduceL2 ReduceMax
+ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize Round ScatterElements ScatterND Shape
+Sign Size Slice Split Sqrt Squeeze Sub Sum Tile Transpose Unsqueeze Where
+"""
+"""Arithmetic and the movement of numbers: the operators of extractors and objectives, and similar ones."""
+
+_PERMITTED = frozenset(_OPERATORS.split())
+
+# Numbers of fields in onnx.proto.
+_GRAPH, _METADATA, _TRAINING, _FUNCTION = 7, 14, 20, 25
+_NODE, _INPUT, _OUTPUT, _SPARSE_INITIALIZER = 1, 11, 12, 15
+_OPERATOR, _ATTRIBUTE, _DOMAIN = 4, 5, 7
+_ATTRIBUTE_KINDS = frozenset((1, 2, 3, 4, 5, 7, 8, 9, 13, 20, 21))
+"""Fields of an attribute that hold its name, numbers, texts and tensors, but no graphs, types or sparse tensors."""
+
+
+def check_onnx_graph(content: bytes) -> None:
+    """Check that the content of an ONNX file can be the graph of an artifact.
+
+    Raises:
+        ValueError: It cannot. The message is the reason, "contains …", "has …" or "is …".
+        EOFError: It is no ONNX file, or a damaged one.
+    """
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"is larger than {MAX_BYTES} bytes, the limit of an exported file")
+    parts = 0
+    for number, value in _fields(memoryview(content)):
+        if number in (_TRAINING, _FUNCTION):
+            raise ValueError("contains functions or training steps, which no exported file has")
+        if number == _METADATA:
+            _check_text(value, 2)
+        if number == _GRAPH:
+            for kind, part in _fields(value):
+                parts += 1
+                if parts > MAX_PARTS:
+                    raise ValueError(f"has more than {MAX_PARTS} nodes and tensors")
+                if kind == _SPARSE_INITIALIZER:
+                    raise ValueError("contains sparse tensors, which no exported file has")
+                if kind in (_INPUT, _OUTPUT):
+                    _check_text(part, 1)
+                if kind == _NODE:
+                    _check_node(part)
+
+
+def _check_node(node: Any) -> None:
+    for number, value in _fields(node):
+        if number == _OPERATOR and (name := _text(value)) not in _PERMITTED:
+            raise ValueError(f"contains the operator {name:.40}, which no exported file has")
+        if number == _DOMAIN and _text(value) not in ("", "ai.onnx"):
+            raise ValueError("contains operators of other programs, which no exported file has")
+        if number == _ATTRIBUTE and not _ATTRIBUTE_KINDS.issuperset(kind for kind, _ in _fields(value)):
+            raise ValueError("contains graphs in a graph, which no exported file has")
+
+
+def _check_text(entry: Any, count: int) -> None:
+    """Check that the first fields of a message are UTF-8, which ONNX Runtime would not check before it decodes them."""
+    for number, value in _fields(entry):
+        if number <= count:
+            _text(value)
+
+
+def _text(value: Any) -> str:
+    """Return a field as text; raise EOFError if it is none."""
+    if not isinstance(value, memoryview):
+        raise EOFError
+    try:
+        return bytes(value).decode()
+    except UnicodeDecodeError as error:
+        raise EOFError from error
+
+
+def _fields(message: Any) -> Iterator[tuple[int, Any]]:
+    """Yield the number and the value of each field of a message: bytes, or an integer where it holds no bytes.
+
+    Raises:
+        EOFError: The message is truncated, or has an encoding that no present writer uses.
+    """
+    if not isinstance(message, memoryview):
+        raise EOFError
+    at = 0
+    while at < len(message):
+        key, at = _read_integer(message, at)
+        kind = key & 7
+        value: int | memoryview | None = None
+        if kind == 0:
+            value, at = _read_integer(message, at)
+        elif kind in (1, 2, 5):
+            length, at = _read_integer(message, at) if kind == 2 else (8 if kind == 1 else 4, at)
+            value = message[at : at + length]
+            at += length
+        if value is None or at > len(message):
+            raise EOFError
+        yield key >> 3, value
+
+
+def _read_integer(message: memoryview, at: int) -> tuple[int, int]:
+    """Return a number of up to 64 bits, seven in each byte and the lowest first, and the position after it."""
+    number = 0
+    for shift in range(0, 70, 7):
+        if at >= len(message):
+            break
+        number |= (message[at] & 0x7F) << shift
+        at += 1
+        if message[at - 1] < 0x80:
+            return number, at
+    raise EOFError
