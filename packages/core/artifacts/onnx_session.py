@@ -28,20 +28,21 @@ _LOG_FATAL = 4
 _LOG_WARNING = 2  # the default of ONNX Runtime
 
 
-def open_session(path: str | os.PathLike[str], device: str = "auto") -> Any:
+def open_session(path: str | os.PathLike[str], device: str = "auto", *, control_flow: bool = False) -> Any:
     """Return an `onnxruntime.InferenceSession` for the model at `path`.
 
     Args:
         path: An ONNX model.
         device: "cpu", or "auto", "cuda" or "cuda:N" for CUDA with the CPU as fallback. `provider_of` returns the
             provider in use.
+        control_flow: Whether to accept a graph with loops and branches, which may run without end.
 
     Raises:
         UsageError: The model is damaged, not that of an artifact, or needs a newer ONNX Runtime.
         StyleTransferError: ONNX Runtime is not installed.
     """
     ort = _import_onnxruntime()
-    model = _read_checked(ort, path)
+    model = _read_checked(ort, path, control_flow=control_flow)
     if device != "cpu" and CUDA in ort.get_available_providers() and _has_cuda_device():
         index = device.partition(":")[2] or "0"
         # A provider with a missing library prints to stdout and stderr before it fails.
@@ -71,9 +72,8 @@ def read_metadata(path: str | os.PathLike[str]) -> Mapping[str, str]:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.add_session_config_entry("session.disable_prepacking", "1")  # saves a copy of the weights
     options.intra_op_num_threads = 1
-    metadata: dict[str, str] = (
-        _create_on_cpu(ort, path, _read_checked(ort, path), options).get_modelmeta().custom_metadata_map
-    )
+    session = _create_on_cpu(ort, path, _read_checked(ort, path, control_flow=True), options)
+    metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
     return metadata
 
 
@@ -132,7 +132,7 @@ def _limits_memory(ort: Any) -> bool:
     return True
 
 
-def _read_checked(ort: Any, path: str | os.PathLike[str]) -> bytes:
+def _read_checked(ort: Any, path: str | os.PathLike[str], *, control_flow: bool) -> bytes:
     """Return the content of an ONNX file whose graph has been checked.
 
     Raises:
@@ -141,7 +141,7 @@ def _read_checked(ort: Any, path: str | os.PathLike[str]) -> bytes:
     with Path(path).open("rb") as file:
         content = file.read(MAX_BYTES + 1)
     try:
-        check_onnx_graph(content)
+        check_onnx_graph(content, control_flow=control_flow)
     except EOFError as error:
         raise _load_error(path, error, ort) from error
     except ValueError as error:

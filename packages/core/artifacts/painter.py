@@ -91,7 +91,7 @@ class OnnxPainter:
             StyleTransferError: ONNX Runtime is not installed.
         """
         self.manifest: Manifest = read_manifest(path, kind="painter")
-        self._session = open_session(path, device)
+        self._session = open_session(path, device, control_flow=True)
         self.provider = provider_of(self._session)
 
     def paint(

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from core.artifacts.onnx_check import MAX_BYTES, MAX_PARTS, check_onnx_graph
+from core.artifacts.onnx_check import MAX_BYTES, MAX_DEPTH, MAX_PARTS, check_onnx_graph
 
 IMAGE = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, None, None])
 RESULT = helper.make_tensor_value_info("result", TensorProto.FLOAT, None)
@@ -36,6 +36,15 @@ def endless_loop() -> bytes:
         [value],
     )
     return model_of(helper.make_node("Loop", ["count", ""], [], body=body), relu())
+
+
+def branches(depth: int, operator: str = "Relu") -> bytes:
+    """Branches in each other, and another operator in the innermost."""
+    node = helper.make_node(operator, ["image"], ["result"])
+    for _ in range(depth):
+        graph = helper.make_graph([node], "branch", [], [RESULT])
+        node = helper.make_node("If", ["count"], ["result"], then_branch=graph, else_branch=graph)
+    return model_of(node)
 
 
 def exponential_functions() -> bytes:
@@ -70,7 +79,7 @@ def test_a_straight_line_graph_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (endless_loop, "contains the operator Loop, which no exported file has"),
+        (endless_loop, "contains the operator Loop, which only a painter has"),
         (exponential_functions, "contains functions or training steps, which no exported file has"),
         (lambda: model_of(relu("com.microsoft")), "contains operators of other programs"),
         (lambda: model_of(relu(part=onnx.GraphProto())), "contains graphs in a graph"),
@@ -84,6 +93,32 @@ def test_a_straight_line_graph_is_accepted() -> None:
 def test_other_graphs_are_refused(content: Callable[[], bytes], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         check_onnx_graph(content())
+
+
+def test_loops_and_branches_are_accepted_where_they_are_expected() -> None:
+    check_onnx_graph(endless_loop(), control_flow=True)
+    check_onnx_graph(branches(3), control_flow=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (lambda: branches(2, "NoSuchOperator"), "contains the operator NoSuchOperator, which no exported file has"),
+        (lambda: branches(13), f"has more than {MAX_PARTS} nodes and tensors"),
+        (lambda: model_of(relu(part=onnx.GraphProto())), "contains graphs in a graph"),
+    ],
+)
+def test_graphs_in_graphs_are_checked(content: Callable[[], bytes], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        check_onnx_graph(content(), control_flow=True)
+
+
+def test_graphs_that_are_too_deep_are_refused() -> None:
+    node = relu()
+    for _ in range(MAX_DEPTH):
+        node = helper.make_node("Loop", ["count"], [], body=helper.make_graph([node], "body", [], []))
+    with pytest.raises(ValueError, match=f"has more than {MAX_DEPTH} graphs in each other"):
+        check_onnx_graph(model_of(node), control_flow=True)
 
 
 def test_sparse_tensors_are_refused() -> None:
