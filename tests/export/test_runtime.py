@@ -11,11 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import save_file
 
 from core.config.transfer_config import TransferConfig
+from core.image.embedded_record import read_record
 from core.style_transfer import stylize
+from support.export_command import run
 from support.images import pixels_of
 from support.objectives import OPTIONS, exported_objective
+from support.tiny_vgg import random_state
 
 Exported = Callable[..., Path]
 
@@ -136,3 +140,21 @@ def test_run_refuses_a_style_loss_that_cannot_be_exported(
     ran = run_without_torch(objective, exported("onnx"), *images, "--config", file)
     assert ran.returncode == 2
     assert "sets style loss wasserstein, which no exported objective computes" in ran.stderr
+
+
+def test_run_needs_no_file_of_weights(
+    tiny_vgg: None, content_path: Path, style_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The artifacts were exported from a file that is not on the machine where they run."""
+    weights, output = tmp_path / "weights.safetensors", tmp_path / "result.png"
+    save_file(random_state("vgg19", seed=1), weights)
+    source = ("--weights", weights, "--weights-preprocessing", "caffe")
+    artifacts = [tmp_path / f"{kind}.onnx" for kind in ("objective", "extractor")]
+    for path in artifacts:
+        assert run(path.stem, "-o", path, *source).exit_code == 0
+    weights.unlink()
+    monkeypatch.chdir(tmp_path)
+    images = ("--content", content_path, "--style", style_path, "-o", output)
+    ran = run("run", *artifacts, *images, "--image-size", 32, "--iterations", 1)
+    assert ran.exit_code == 0, ran.output
+    assert json.loads(read_record(output) or "")["config"]["weights"] == weights.name

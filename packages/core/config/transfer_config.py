@@ -318,8 +318,14 @@ class TransferConfig:
 
     @property
     def files(self) -> dict[str, Path]:
-        """The files that options name, by the names of the options."""
-        values = {name: (getattr(self, name), options_of(self)[name].names) for name in FILE_OPTIONS}
+        """The files that the run reads and that options name, by the names of the options.
+
+        With an objective and an extractor a run reads no weights: they name a file that need not be on this machine.
+        """
+        unread = ("weights",) if self.objective and self.extractor else ()
+        values = {
+            name: (getattr(self, name), options_of(self)[name].names) for name in FILE_OPTIONS if name not in unread
+        }
         return {name: Path(value) for name, (value, names) in values.items() if value and value not in names}
 
     def to_dict(self) -> dict[str, Any]:
