@@ -16,6 +16,7 @@ from core.cli.options import Effort, Preset, config_options
 from core.cli.terminal import print_line
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
+from core.installation import require_full
 from export.command_line import (
     LAYER_OPTIONS,
     NETWORK_OPTIONS,
@@ -60,6 +61,7 @@ def extractor(
     is written only if its errors against PyTorch in float64 are within the tolerances.
     """
     with report_errors():
+        require_full("python -m export extractor")
         config, _ = resolve_config(options)
         chosen_format = format or format_of(output)
         check_outputs(output, config)
@@ -86,6 +88,7 @@ def objective(output: OutputPath, sha256: Checksum = True, **options: Any) -> No
     errors of loss and gradient are within the tolerances.
     """
     with report_errors():
+        require_full("python -m export objective")
         config, _ = resolve_config(options)
         if format_of(output) != "onnx":
             raise UsageError(f"an objective is an ONNX file, and {output} has another suffix: use .onnx")
@@ -118,6 +121,7 @@ def painter(
     Gram. The file is written only if whole runs match those of python -m core.transfer.
     """
     with report_errors():
+        require_full("python -m export painter")
         config, _ = resolve_config(options, preset=preset, effort=effort)
         if format_of(output) != "onnx":
             raise UsageError(f"a painter is an ONNX file, and {output} has another suffix: use .onnx")
@@ -152,6 +156,7 @@ def verify(
     Exits with status 1 and prints the largest error if a tolerance is exceeded.
     """
     with report_errors():
+        require_full("python -m export verify")
         read_manifest(artifact)  # refuses other files before the slow import of PyTorch
         from export.verify.artifact import verify_artifact
 
@@ -199,6 +204,7 @@ def web(
     Any web server can serve it, for example `python -m export serve`.
     """
     with report_errors():
+        require_full("python -m export web", "onnx")
         from export.web.folder import size_of
         from export.web.page import write_page
 

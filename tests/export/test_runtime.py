@@ -1,43 +1,37 @@
 """`python -m export run` without PyTorch: the same image as with PyTorch."""
 
 import json
-import os
 import subprocess
 import sys
-import venv
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import save_file
 
 from core.config.transfer_config import TransferConfig
+from core.image.embedded_record import read_record
 from core.style_transfer import stylize
+from support.export_command import run
 from support.images import pixels_of
 from support.objectives import OPTIONS, exported_objective
+from support.tiny_vgg import random_state
 
 Exported = Callable[..., Path]
 
-# Simulates an environment with NumPy, Pillow, ONNX Runtime, Typer and msgspec only.
+# Simulates the light installation.
 WITHOUT_TORCH = """
 import sys
 
-class Missing:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "torchvision", "onnx", "onnxscript", "tifffile", "safetensors", "h5py"):
-            raise ModuleNotFoundError(f"No module named {name!r}")
-
-sys.meta_path.insert(0, Missing())
+absent = ("torch", "torchvision", "onnx", "onnxscript", "h5py")
+sys.modules.update(dict.fromkeys(absent))
 import typer
 from export.runtime import run
 
 app = typer.Typer()
 app.command()(run)
-try:
-    app()
-finally:
-    assert "torch" not in sys.modules
+app()
 """
 
 
@@ -68,38 +62,6 @@ def test_run_gives_the_image_of_pytorch(
     actual, reference = pixels_of(output).astype(float), np.asarray(expected.image, float)
     assert actual.shape == reference.shape
     assert np.abs(actual - reference).mean() < 3
-
-
-@pytest.mark.slow
-def test_run_works_in_an_environment_without_torch(
-    tmp_path: Path, objective: Path, exported: Exported, content_path: Path, style_path: Path
-) -> None:
-    """A virtual environment with the four packages that a deployment needs."""
-    venv.create(tmp_path / "venv", with_pip=True)
-    python = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    runtime = next(name for name in ("onnxruntime-gpu", "onnxruntime") if is_installed(name))
-    needs = [f"{name}=={version(name)}" for name in ("numpy", "pillow", "typer", "msgspec", runtime)]
-    installed = subprocess.run([python, "-m", "pip", "install", "-q", *needs], capture_output=True, check=False)
-    if installed.returncode:
-        pytest.skip("the package index is out of reach")
-    assert subprocess.run([python, "-c", "import torch"], capture_output=True, check=False).returncode == 1
-    output = tmp_path / "result.png"
-    command = [python, "-m", "export", "run", objective, exported("onnx"), "--content", content_path]
-    command += ["--style", style_path, "-o", output, "--image-size", "48", "--iterations", "3"]
-    packages = str(Path(__file__).parents[2] / "packages")
-    ran = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": packages}, capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert "3 evaluations" in ran.stdout
-    assert pixels_of(output).shape == (32, 48, 3)
-
-
-def is_installed(name: str) -> bool:
-    try:
-        return bool(version(name))
-    except PackageNotFoundError:
-        return False
 
 
 def test_run_refuses_a_preset_for_another_network(
@@ -136,3 +98,21 @@ def test_run_refuses_a_style_loss_that_cannot_be_exported(
     ran = run_without_torch(objective, exported("onnx"), *images, "--config", file)
     assert ran.returncode == 2
     assert "sets style loss wasserstein, which no exported objective computes" in ran.stderr
+
+
+def test_run_needs_no_file_of_weights(
+    tiny_vgg: None, content_path: Path, style_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The artifacts were exported from a file that is not on the machine where they run."""
+    weights, output = tmp_path / "weights.safetensors", tmp_path / "result.png"
+    save_file(random_state("vgg19", seed=1), weights)
+    source = ("--weights", weights, "--weights-preprocessing", "caffe")
+    artifacts = [tmp_path / f"{kind}.onnx" for kind in ("objective", "extractor")]
+    for path in artifacts:
+        assert run(path.stem, "-o", path, *source).exit_code == 0
+    weights.unlink()
+    monkeypatch.chdir(tmp_path)
+    images = ("--content", content_path, "--style", style_path, "-o", output)
+    ran = run("run", *artifacts, *images, "--image-size", 32, "--iterations", 1)
+    assert ran.exit_code == 0, ran.output
+    assert json.loads(read_record(output) or "")["config"]["weights"] == weights.name

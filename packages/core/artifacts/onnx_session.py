@@ -16,6 +16,7 @@ from typing import Any
 
 from core.artifacts.onnx_check import MAX_BYTES, check_onnx_graph
 from core.errors import StyleTransferError, UsageError
+from core.installation import INSTALL_FULL, INSTALL_LIGHT
 from core.memory.host import host_memory
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -104,7 +105,8 @@ def _import_onnxruntime() -> Any:
         import onnxruntime
     except ImportError as error:
         raise StyleTransferError(
-            "ONNX artifacts need onnxruntime, which is not installed: pip install onnxruntime"
+            f"ONNX artifacts need ONNX Runtime, which is not installed: run {INSTALL_FULL}, or {INSTALL_LIGHT} where "
+            "PyTorch is not needed"
         ) from error
     return onnxruntime
 

@@ -10,6 +10,9 @@ from core.cli.errors import report_errors
 from core.cli.streams import tolerant_streams
 from core.distributed import process_group
 from core.errors import UsageError
+from core.installation import check_installed
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 FORMER_NAMES = {
     "--content-image-path": "--content",  # this name, the next two, --epochs and --cuda are those of firekind
@@ -20,8 +23,6 @@ FORMER_NAMES = {
 }
 """Former option names, which are still accepted but not listed in the help, and the present ones."""
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
 
 class App(typer.Typer):
     """A program whose output, its help included, cannot end it: see `core.cli.streams`."""
@@ -30,8 +31,8 @@ class App(typer.Typer):
         super().__init__(add_completion=False, pretty_exceptions_enable=False, **options)
 
     def command(self, name: str | None = None, **options: Any) -> Callable[[Function], Function]:
-        """Return a decorator that adds a `Command`."""
-        return super().command(name, **{"cls": Command, **options})
+        """Return a decorator that adds a function as a `Command`."""
+        return super().command(name, cls=Command, **options)
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Run the program on the arguments of the command line."""
@@ -42,7 +43,7 @@ class App(typer.Typer):
 class Command(TyperCommand):
     """A command that accepts former option names, and reports a wrong command line in one sentence.
 
-    Its help lists flags without the type <bool> that Typer adds.
+    It runs only where one of the extras is installed. Its help lists flags without the type <bool> that Typer adds.
     """
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
@@ -63,6 +64,16 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments after replacing former option names."""
         return super().parse_args(ctx, [_with_present_name(argument) for argument in args])
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command.
+
+        Raises:
+            typer.Exit: Neither PyTorch nor ONNX Runtime is installed; the sentence is printed.
+        """
+        with report_errors():
+            check_installed()
+        return super().invoke(ctx)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return all parameters, flags without a type."""

@@ -44,9 +44,9 @@ def check_network(config: TransferConfig) -> None:
     Raises:
         UsageError: A file is missing, damaged or of another network.
     """
-    from core.network.weight_sources import check_source
-
     if config.extractor is None:
+        from core.network.weight_sources import check_source
+
         check_source(config.weights, config.arch)
     else:
         check_matches_config(config.extractor, read_manifest(config.extractor, kind="extractor"), config)

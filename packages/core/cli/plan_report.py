@@ -11,6 +11,7 @@ from core.cli.run import RunPaths
 from core.cli.terminal import make_console, print_line
 from core.config.transfer_config import TransferConfig
 from core.distributed import ProcessGroup, all_reduced_bytes
+from core.installation import has_torch
 from core.memory.plan import Memory, Plan, plan_memory
 
 
@@ -21,14 +22,10 @@ def show_plan(paths: RunPaths, config: TransferConfig, group: ProcessGroup) -> N
         UsageError: The weights or the exported files are missing, or belong to another network.
         StyleTransferError: The device is not available, or the ranks cannot share such a run.
     """
-    from core.backends.device import choose_device, choose_precision, memory_for
-
     group.check_supports(config)
     check_network(config)
     scales = paths.build_schedule(config)
-    device = choose_device(config.device, group)
-    memory = Memory(math.inf) if config.objective else memory_for(device, config, group)
-    precision = choose_precision(config, device)
+    device, memory, precision = _choose_machine(config, group)
     plans = [plan_memory(*scale.network_sizes, config, memory, precision, group.world_size) for scale in scales]
     if not group.is_main:
         return
@@ -45,6 +42,17 @@ def show_plan(paths: RunPaths, config: TransferConfig, group: ProcessGroup) -> N
     for insufficient_memory in filter(None, (plan.insufficient_memory for plan in plans)):
         print_line(f"this run would fail: {insufficient_memory}")
     print_line(f"output: {paths.output} (not written: this is a dry run)")
+
+
+def _choose_machine(config: TransferConfig, group: ProcessGroup) -> tuple[str, Memory, str]:
+    """Return the device, the memory to plan with, and the precision."""
+    if not has_torch():
+        return config.device, Memory(math.inf), "fp32"
+    from core.backends.device import choose_device, choose_precision, memory_for
+
+    device = choose_device(config.device, group)
+    memory = Memory(math.inf) if config.objective else memory_for(device, config, group)
+    return str(device), memory, choose_precision(config, device)
 
 
 def _format_processes(group: ProcessGroup) -> str:

@@ -14,6 +14,7 @@ from core.config.options import flag_of, option, options_of
 from core.config.presets import effort_options, preset_options
 from core.config.style_losses import STYLE_LOSSES, style_loss_help, style_loss_names, style_loss_spec
 from core.errors import UsageError
+from core.installation import without_artifacts
 from core.network.architecture import MIN_SIDE, WEIGHT_SOURCES, Pooling, canonical_layer_name, channels_of
 
 DEFAULT_STRENGTH = 0.5
@@ -235,12 +236,13 @@ class TransferConfig:
             raise UsageError(f"--tile-size is {self.tile_size}: expected at least {MIN_SIDE}, or 0 for automatic")
         if self.objective and (self.tile_size or self.max_memory):
             raise UsageError(
-                "--objective computes the whole image at once: remove --tile-size and --max-memory, or --objective"
+                "an exported objective computes the whole image at once: remove --tile-size and --max-memory, or "
+                f"{without_artifacts('--objective')}"
             )
         if self.precision in ("tf32", "bf16", "fp16") and (self.extractor or self.objective):
             raise UsageError(
-                f"--precision is {self.precision}, but artifacts compute in fp32: remove --precision, or --extractor "
-                "and --objective"
+                f"--precision is {self.precision}, but artifacts compute in fp32: remove --precision, or "
+                f"{without_artifacts('--extractor and --objective')}"
             )
 
         if style_loss_spec(self.style_loss).stochastic and self.optimizer == "lbfgs":
@@ -318,8 +320,14 @@ class TransferConfig:
 
     @property
     def files(self) -> dict[str, Path]:
-        """The files that options name, by the names of the options."""
-        values = {name: (getattr(self, name), options_of(self)[name].names) for name in FILE_OPTIONS}
+        """The files that the run reads and that options name, by the names of the options.
+
+        With an objective and an extractor a run reads no weights: they name a file that need not be on this machine.
+        """
+        unread = ("weights",) if self.objective and self.extractor else ()
+        values = {
+            name: (getattr(self, name), options_of(self)[name].names) for name in FILE_OPTIONS if name not in unread
+        }
         return {name: Path(value) for name, (value, names) in values.items() if value and value not in names}
 
     def to_dict(self) -> dict[str, Any]:

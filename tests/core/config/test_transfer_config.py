@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import pytest
 
@@ -50,11 +51,13 @@ def test_from_options_restores_to_dict() -> None:
         ),
         (
             {"objective": "a.onnx", "max_memory": "1GB"},
-            "--objective computes the whole image at once: remove --tile-size and --max-memory, or --objective",
+            "an exported objective computes the whole image at once: remove --tile-size and --max-memory, or remove "
+            "--objective",
         ),
         (
             {"precision": "bf16", "extractor": "a.pt"},
-            "--precision is bf16, but artifacts compute in fp32: remove --precision, or --extractor and --objective",
+            "--precision is bf16, but artifacts compute in fp32: remove --precision, or remove --extractor and "
+            "--objective",
         ),
         ({"blend": 2}, "--blend is 2: expected a number from 0 to 1"),
         ({"bit_depth": 12}, "--bit-depth is 12: expected 8 or 16"),
@@ -110,3 +113,10 @@ def test_integers_have_a_limit() -> None:
         UsageError, match=r"^--save-every is 9223372036854775808: expected at most 9223372036854775807$"
     ):
         TransferConfig(save_every="9223372036854775808")
+
+
+def test_files_are_those_that_a_run_reads() -> None:
+    weights = TransferConfig(weights="w.pth", objective="o.onnx", init="i.png")
+    assert weights.files == {"weights": Path("w.pth"), "objective": Path("o.onnx"), "init": Path("i.png")}
+    artifacts = TransferConfig(weights="w.pth", objective="o.onnx", extractor="e.onnx", init="noise")
+    assert artifacts.files == {"objective": Path("o.onnx"), "extractor": Path("e.onnx")}
