@@ -163,11 +163,12 @@ class ProcessGroup:
                 f"--style-loss {config.style_loss} compares the content with all of a style image, which "
                 f"{self.world_size} processes cannot share: choose another --style-loss, or start one process"
             )
-        if config.objective:
-            raise UsageError(
-                f"an exported objective evaluates the whole image at once, which {self.world_size} processes cannot "
-                "share: remove --objective, or start one process"
-            )
+        for artifact in ("objective", "painter"):
+            if getattr(config, artifact):
+                raise UsageError(
+                    f"an exported {artifact} evaluates the whole image at once, which {self.world_size} processes "
+                    f"cannot share: remove --{artifact}, or start one process"
+                )
         if config.device == "mps":
             raise UsageError(
                 f"{self.world_size} processes cannot share --device mps: use --device cpu, or start one process"

@@ -5,9 +5,9 @@ This module does not import PyTorch. The default backend does, when it is create
 
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.arrays import Array, Pixels, Size, size_of
 from core.artifacts.lookup import with_artifacts
@@ -17,16 +17,18 @@ from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
 from core.errors import NonEssential
 from core.image.compositing import without_white
-from core.image.reading import ImageSource, read_image
+from core.image.reading import ImageSource, LoadedImage, read_image
 from core.image.resize import resize
 from core.memory.out_of_memory import convert_out_of_memory_errors
 from core.memory.plan import Plan
 from core.memory.reading import reading_memory
 from core.multiscale.initial_image import finer_initial_image, initial_image
+from core.multiscale.parametrization import Parametrization
 from core.multiscale.preparation import normalize_strength, prepare
 from core.multiscale.schedule import Scale, build_schedule, fraction_done
+from core.painter_runner import PainterRunner
 from core.runs.checkpoint import Checkpoint, SavedRun
-from core.runs.progress import Callback, Progress, Result, RunFailedError, RunInterrupted
+from core.runs.progress import Callback, Progress, Result, RunFailedError, RunInterrupted, ScaleProgress
 from core.runs.record import describe_files, describe_inputs, make_record
 from core.styles import StyleExemplar, StyleSource, as_styles, read_style, style_names
 
@@ -52,7 +54,8 @@ def stylize(
         style: The style image, of any size and aspect ratio; or a `Style`, or several of them.
         config: All other options.
         callback: Called with the progress after every step; if it returns True, the run ends early.
-        backend: Evaluates the objective; by default PyTorch, or the artifact that `config` names. Where PyTorch is not
+        backend: Evaluates the objective; by default PyTorch, or the artifact that `config` names, which may be a whole
+            painter. Where PyTorch is not
             installed, the default is the artifacts of `core.artifacts.lookup`.
         checkpoint: Where the state of the run is saved. If it holds the state of the same run, that run is resumed. The
             file remains: remove it when the result is saved.
@@ -74,11 +77,13 @@ def stylize(
     exemplars = [read_style(one, memory) for one in styles]
     style_sizes = [size_of(pixels) for exemplar in exemplars for pixels in exemplar.images]
     schedule = build_schedule(content_image.size, style_sizes, config, style_names(styles))
-    backend = backend or default_backend(config, group)
-    plans = [backend.plan(*scale.network_sizes) for scale in schedule]
+    if config.painter and not backend:
+        runner: Runner = PainterRunner(config, checkpoint, group)
+    else:
+        runner = BackendRunner(backend or default_backend(config, group), config, schedule)
 
     inputs = describe_inputs(content, content_image.pixels, styles, exemplars) | describe_files(config)
-    saved = checkpoint.open(config, {**inputs, "backend": backend.describe()}, len(schedule)) if checkpoint else None
+    saved = checkpoint.open(config, {**inputs, "backend": runner.describe()}, len(schedule)) if checkpoint else None
     group.check_same_start(saved.evaluations if saved else 0)
 
     started, losses, stopped = _start_time(saved), saved.losses if saved else [], False
@@ -87,13 +92,10 @@ def stylize(
     saving_checkpoint = NonEssential("the checkpoint")
     try:
         with convert_out_of_memory_errors():
-            for progress in run_scales(
-                content_image.pixels, exemplars, schedule, plans, backend, config,
-                alpha=content_image.alpha, saved=saved, resumable=bool(checkpoint),
-            ):  # fmt: skip
+            for progress in runner.steps(content_image, exemplars, schedule, saved, resumable=bool(checkpoint)):
                 losses.append(progress.losses())
                 stopped = group.any_rank(bool(callback and callback(progress)))
-                if checkpoint and group.is_main:
+                if checkpoint and group.is_main and isinstance(progress, ScaleProgress):
                     with saving_checkpoint:
                         checkpoint.save(progress, losses, now=stopped)
                 if stopped:
@@ -109,7 +111,7 @@ def stylize(
     record = make_record(
         config,
         inputs=inputs,
-        backend=backend.describe(),
+        backend=runner.describe(),
         schedule=schedule,
         losses=losses,
         delivered=delivered,
@@ -124,6 +126,53 @@ def stylize(
     return result
 
 
+class Runner(Protocol):
+    """What makes the steps of a run."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return what the record says of it (see `core.backends.base.Backend.describe`)."""
+        ...
+
+    def steps(
+        self,
+        content: LoadedImage,
+        exemplars: Sequence[StyleExemplar],
+        schedule: Sequence[Scale],
+        saved: SavedRun | None,
+        *,
+        resumable: bool,
+    ) -> Iterator[Progress]:
+        """Yield the progress after every step; the arguments are those of `run_scales`."""
+        ...
+
+
+class BackendRunner:
+    """Makes the steps in this program, with the objective of a backend."""
+
+    def __init__(self, backend: Backend, config: TransferConfig, schedule: Sequence[Scale]) -> None:
+        self._backend, self._config = backend, config
+        self._plans = [backend.plan(*scale.network_sizes) for scale in schedule]
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return the description of the backend."""
+        return self._backend.describe()
+
+    def steps(
+        self,
+        content: LoadedImage,
+        exemplars: Sequence[StyleExemplar],
+        schedule: Sequence[Scale],
+        saved: SavedRun | None,
+        *,
+        resumable: bool,
+    ) -> Iterator[Progress]:
+        """Yield the steps of all scales."""
+        return run_scales(
+            content.pixels, exemplars, schedule, self._plans, self._backend, self._config,
+            alpha=content.alpha, saved=saved, resumable=resumable,
+        )  # fmt: skip
+
+
 def run_scales(
     content: Pixels,
     exemplars: Sequence[StyleExemplar],
@@ -135,7 +184,7 @@ def run_scales(
     alpha: Pixels | None = None,
     saved: SavedRun | None = None,
     resumable: bool = False,
-) -> Iterator[Progress]:
+) -> Iterator[ScaleProgress]:
     """Optimise scale by scale, each starting from the result of the previous one, and yield every step.
 
     If the optimiser converges before a scale has used its evaluations, the next scale gets the rest.
@@ -189,7 +238,7 @@ def run_scales(
         )
         del start  # it may hold many arrays, which the optimiser releases one by one
         for step in steps:
-            progress = Progress(
+            progress = ScaleProgress(
                 scale=number,
                 scales=len(schedule),
                 size=scale.size,
@@ -200,6 +249,7 @@ def run_scales(
                 seconds=time.perf_counter() - started,
                 fraction=fraction_done(schedule, used + step.evaluations),
                 resumed=saved is not None and used + step.evaluations == saved.evaluations,
+                _get_pixels=partial(_pixels_of, step, parametrization, backend),
                 _step=step,
                 _initial=initial,
                 _objective=objective,
@@ -219,6 +269,11 @@ def _final_image(progress: Progress, alpha: Pixels | None, size: Size) -> tuple[
         return pixels, None
     alpha = resize(alpha, size)
     return without_white(pixels, alpha), alpha
+
+
+def _pixels_of(step: "Step", parametrization: Parametrization, backend: Backend) -> Pixels:
+    """Return the image (1, 3, H, W) of a step."""
+    return parametrization.to_image(backend.to_pixels(step.image))
 
 
 def _start_time(saved: SavedRun | None) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import platformdirs
 
 from core.artifacts.manifest import Kind, Manifest, read_manifest
+from core.artifacts.painter import PAINTER_OPTIONS
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError
 from core.files import is_file
@@ -16,8 +17,8 @@ from core.installation import DISTRIBUTION, INSTALL_FULL, has_torch
 FOLDER_VARIABLE = "STYLE_TRANSFER_ARTIFACTS"
 """Environment variable that names the folder of the artifacts."""
 
-ARTIFACT_SETS: tuple[tuple[Kind, ...], ...] = (("objective", "extractor"),)
-"""Each set of artifacts that suffices for a run, the preferred one first.
+ARTIFACT_SETS: tuple[tuple[Kind, ...], ...] = (("objective", "extractor"), ("painter",))
+"""Each set of artifacts that suffices for a run: the one with more options first, the one with fewer files last.
 
 An artifact has one name everywhere: it is the kind in the manifest, the option of `TransferConfig` for the file, the
 command `python -m export NAME` that writes it, and the file NAME.onnx in the folder. The manifest of the first artifact
@@ -44,12 +45,14 @@ def find_artifacts(named: Mapping[str, Any]) -> dict[Kind, str]:
     given = {name for names in ARTIFACT_SETS for name in names if named.get(name)}
     sets = [names for names in ARTIFACT_SETS if given <= {*names}] or ARTIFACT_SETS
     candidates = [{name: str(named.get(name) or folder / f"{name}.onnx") for name in names} for names in sets]
-    for paths in candidates:
-        if all(name in given or is_file(path) for name, path in paths.items()):
+    missing = [[name for name, path in paths.items() if not (name in given or is_file(path))] for paths in candidates]
+    for paths, names in zip(candidates, missing, strict=True):
+        if not names:
             return paths
-    missing = [name for name, path in candidates[0].items() if not (name in given or is_file(path))]
-    files = " and ".join(f"{name}.onnx" for name in missing)
-    commands = " and ".join(f"python -m export {name} -o {name}.onnx" for name in missing)
+    # The set that lacks the smallest part: of an empty folder, the one with the fewest files.
+    lacking = min(zip(candidates[::-1], missing[::-1], strict=True), key=lambda found: len(found[1]) / len(found[0]))[1]
+    files = " and ".join(f"{name}.onnx" for name in lacking)
+    commands = " and ".join(f"python -m export {name} -o {name}.onnx" for name in lacking)
     raise StyleTransferError(
         f"PyTorch is not installed, and the folder {folder} contains no {files}: run {commands} in an environment with "
         f"PyTorch ({INSTALL_FULL}), and copy the result to this folder, or to another that ${FOLDER_VARIABLE} names"
@@ -57,7 +60,7 @@ def find_artifacts(named: Mapping[str, Any]) -> dict[Kind, str]:
 
 
 def artifact_options(requested: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a run without PyTorch that follow from its artifacts: their paths, and their network.
+    """Return the options of a run that follow from its artifacts: their paths, their network, those of a painter.
 
     Args:
         requested: The options that are given, by the names of `TransferConfig`.
@@ -68,11 +71,13 @@ def artifact_options(requested: Mapping[str, Any]) -> dict[str, Any]:
     """
     paths = find_artifacts(requested)
     first, path = next(iter(paths.items()))
-    return network_options(read_manifest(path, kind=first)) | paths
+    manifest = read_manifest(path, kind=first)
+    settings = {name: value for name, value in manifest.settings.items() if name in PAINTER_OPTIONS}
+    return network_options(manifest) | settings | paths
 
 
 def network_options(manifest: Manifest) -> dict[str, Any]:
-    """Return the options of a run that the manifest of an objective determines."""
+    """Return the options of a run that the manifest of an objective or a painter determines."""
     return {
         "arch": manifest.arch,
         "weights": manifest.weights["source"],

@@ -24,6 +24,9 @@ PAINTER_OPTIONS = (
 )
 """The options of `core.config.transfer_config.TransferConfig` that a painter contains."""
 
+INPUT_OPTIONS = {"image_size": "image_size", "iterations": "evaluations", "strength": "strength"}
+"""Options that are inputs of a painter, and the names of the inputs; fixed weights leave no input for the strength."""
+
 Pixels = Literal["uint8", "float"]
 """Format of images: "uint8" (H, W, 3) in 0…255, or "float" (1, 3, H, W) float32 in [0, 1]; always RGB."""
 

@@ -18,7 +18,7 @@ def choose_precision(config: TransferConfig, device: torch.device) -> str:
     Raises:
         StyleTransferError: The device does not support the precision of `config`.
     """
-    if config.extractor or config.objective:
+    if config.extractor or config.objective or config.painter:
         return "fp32"
     capability = torch.cuda.get_device_capability(device) if device.type == "cuda" else (0, 0)
     missing = (

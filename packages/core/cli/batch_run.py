@@ -182,8 +182,10 @@ class BackendFactory:
         self._key: tuple[object, ...] = ()
         self._network: LoadedNetwork | None = None
 
-    def create(self, config: TransferConfig) -> Backend:
-        """Return a new backend for a run with `config`; its memory plans are not shared with other runs."""
+    def create(self, config: TransferConfig) -> Backend | None:
+        """Return a new backend for a run with `config`, or None for a painter; runs do not share memory plans."""
+        if config.painter is not None:
+            return None
         if config.objective is not None:
             return default_backend(config)
         from core.backends.loaded_network import LoadedNetwork

@@ -85,7 +85,7 @@ def resolve_config(
     options = read_options(config_file, preset=preset, effort=effort)
     paths = {name: options.pop(name) for name in PATH_KEYS if name in options}
     requested = options | given
-    from_artifacts = {} if has_torch() else artifact_options(requested)
+    from_artifacts = artifact_options(requested) if requested.get("painter") or not has_torch() else {}
     return TransferConfig.from_options(from_artifacts | requested), paths
 
 

@@ -13,13 +13,14 @@ from core.cli.errors import warn
 from core.config.transfer_config import TransferConfig
 from core.files import is_file, sha256_of
 from core.image.reading import read_size
+from core.painter_runner import check_painter
 from core.styles import Style
 
 
 def files_of_options(config: TransferConfig, config_file: Path | None) -> tuple[Path, ...]:
     """Return the files that options name, those beside artifacts included, and the `--config` file if there is one."""
     named = config.files
-    artifacts = [named[option] for option in ("extractor", "objective") if option in named]
+    artifacts = [named[option] for option in ("extractor", "objective", "painter") if option in named]
     beside = [checksum_path(path) for path in artifacts]
     return *named.values(), *beside, *((config_file,) if config_file else ())
 
@@ -44,6 +45,9 @@ def check_network(config: TransferConfig) -> None:
     Raises:
         UsageError: A file is missing, damaged or of another network.
     """
+    if config.painter is not None:
+        check_painter(config.painter, read_manifest(config.painter, kind="painter"), config)
+        return
     if config.extractor is None:
         from core.network.weight_sources import check_source
 

@@ -51,7 +51,7 @@ def _choose_machine(config: TransferConfig, group: ProcessGroup) -> tuple[str, M
     from core.backends.device import choose_device, choose_precision, memory_for
 
     device = choose_device(config.device, group)
-    memory = Memory(math.inf) if config.objective else memory_for(device, config, group)
+    memory = Memory(math.inf) if config.objective or config.painter else memory_for(device, config, group)
     return str(device), memory, choose_precision(config, device)
 
 

@@ -126,6 +126,9 @@ class TransferConfig:
     objective: str | None = option(
         None, "Network", "Exported objective that computes loss and gradient in place of PyTorch.", file_or=()
     )
+    painter: str | None = option(
+        None, "Network", "Exported painter that makes the whole run in place of PyTorch.", file_or=()
+    )
 
     optimizer: Literal["lbfgs", "adam"] = option("lbfgs", "Optimiser", "Optimisation algorithm.")
     iterations: int = option(
@@ -234,21 +237,29 @@ class TransferConfig:
             )
         if 0 < self.tile_size < MIN_SIDE:
             raise UsageError(f"--tile-size is {self.tile_size}: expected at least {MIN_SIDE}, or 0 for automatic")
-        if self.objective and (self.tile_size or self.max_memory):
-            raise UsageError(
-                "an exported objective computes the whole image at once: remove --tile-size and --max-memory, or "
-                f"{without_artifacts('--objective')}"
-            )
-        if self.precision in ("tf32", "bf16", "fp16") and (self.extractor or self.objective):
-            raise UsageError(
-                f"--precision is {self.precision}, but artifacts compute in fp32: remove --precision, or "
-                f"{without_artifacts('--extractor and --objective')}"
-            )
-
+        self._check_artifacts()
         if style_loss_spec(self.style_loss).stochastic and self.optimizer == "lbfgs":
             raise UsageError(
                 f"--style-loss {self.style_loss} changes from step to step, which L-BFGS does not support: add "
                 "--optimizer adam"
+            )
+
+    def _check_artifacts(self) -> None:
+        artifacts = [f"--{name}" for name in ("painter", "objective", "extractor") if getattr(self, name)]
+        if self.painter and len(artifacts) > 1:
+            raise UsageError(
+                f"a painter contains all that a run needs: remove {' and '.join(artifacts[1:])}, or --painter"
+            )
+        if (self.objective or self.painter) and (self.tile_size or self.max_memory):
+            kind = "painter" if self.painter else "objective"
+            raise UsageError(
+                f"an exported {kind} computes the whole image at once: remove --tile-size and --max-memory, or "
+                f"{without_artifacts(f'--{kind}')}"
+            )
+        if self.precision in ("tf32", "bf16", "fp16") and artifacts:
+            raise UsageError(
+                f"--precision is {self.precision}, but artifacts compute in fp32: remove --precision, or "
+                f"{without_artifacts(' and '.join(artifacts))}"
             )
 
     @property
@@ -322,9 +333,10 @@ class TransferConfig:
     def files(self) -> dict[str, Path]:
         """The files that the run reads and that options name, by the names of the options.
 
-        With an objective and an extractor a run reads no weights: they name a file that need not be on this machine.
+        With a painter, or an objective and an extractor, a run reads no weights: they name a file that need not be on
+        this machine.
         """
-        unread = ("weights",) if self.objective and self.extractor else ()
+        unread = ("weights",) if self.painter or (self.objective and self.extractor) else ()
         values = {
             name: (getattr(self, name), options_of(self)[name].names) for name in FILE_OPTIONS if name not in unread
         }

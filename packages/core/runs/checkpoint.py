@@ -25,7 +25,7 @@ from core.runs.checkpoint_schema import NUMBERS, SavedState, SavedStep
 from core.runs.record import RunRecord, differences
 
 if TYPE_CHECKING:
-    from core.runs.progress import Progress
+    from core.runs.progress import ScaleProgress
 
 FORMAT = "style-transfer checkpoint"
 VERSION = "5"
@@ -139,7 +139,7 @@ class Checkpoint:
             _optimizer=config.optimizer,
         )
 
-    def save(self, progress: "Progress", losses: Sequence[Mapping[str, Any]], *, now: bool = False) -> None:
+    def save(self, progress: "ScaleProgress", losses: Sequence[Mapping[str, Any]], *, now: bool = False) -> None:
         """Write the state of the run if the interval has passed, or `now`; `losses` are those of all its steps.
 
         Raises:

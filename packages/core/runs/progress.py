@@ -45,18 +45,13 @@ class Progress:
     seconds: float
     fraction: float
     resumed: bool
-    _step: Step = field(repr=False)
-    _initial: Pixels | None = field(repr=False)
-    _objective: Objective = field(repr=False)
-    _parametrization: Parametrization = field(repr=False)
-    _to_array: Callable[[Pixels], Array] = field(repr=False)
-    _to_pixels: Callable[[Array], Pixels] = field(repr=False)
+    _get_pixels: Callable[[], Pixels] = field(repr=False)
     _content_alpha: Pixels | None = field(repr=False)
 
     @cached_property
     def pixels(self) -> Pixels:
         """The image so far, (1, 3, H, W) RGB in [0, 1], at the size of this scale."""
-        return self._parametrization.to_image(self._to_pixels(self._step.image))
+        return self._get_pixels()
 
     @property
     def alpha(self) -> Pixels | None:
@@ -74,7 +69,33 @@ class Progress:
         return to_image(self.pixels)
 
     def delivered_loss(self, bit_depth: int) -> dict[str, float]:
-        """Return the loss and its terms at the image as a file with that many bits per channel stores it.
+        """Return the loss and its terms at the image as a file with that many bits stores it, as far as it is known."""
+        return {"loss": self.loss, **self.parts}
+
+    def losses(self) -> dict[str, Any]:
+        """Return the numbers, JSON-ready."""
+        return {
+            "scale": self.scale,
+            "evaluations": self.evaluations,
+            "loss": self.loss,
+            **self.parts,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@dataclass(frozen=True)
+class ScaleProgress(Progress):
+    """The progress of a run whose optimiser is in this program, with what it needs to continue from here."""
+
+    _step: Step = field(repr=False)
+    _initial: Pixels | None = field(repr=False)
+    _objective: Objective = field(repr=False)
+    _parametrization: Parametrization = field(repr=False)
+    _to_array: Callable[[Pixels], Array] = field(repr=False)
+    _to_pixels: Callable[[Array], Pixels] = field(repr=False)
+
+    def delivered_loss(self, bit_depth: int) -> dict[str, float]:
+        """Return the loss and its terms at the image as a file with that many bits per channel stores it, evaluated.
 
         Raises:
             StyleTransferError: The loss or the gradient is not finite: the optimiser ended because it found no better
@@ -96,16 +117,6 @@ class Progress:
     def initial_parameters(self) -> Pixels | None:
         """The parameters that the scale started from, if the targets of the style loss depend on them."""
         return self._initial
-
-    def losses(self) -> dict[str, Any]:
-        """Return the numbers, JSON-ready."""
-        return {
-            "scale": self.scale,
-            "evaluations": self.evaluations,
-            "loss": self.loss,
-            **self.parts,
-            "seconds": round(self.seconds, 3),
-        }
 
 
 Callback = Callable[[Progress], bool | None]

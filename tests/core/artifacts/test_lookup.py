@@ -48,8 +48,18 @@ def test_a_missing_artifact_is_named_with_the_way_to_get_it(folder: Path) -> Non
         "or to another that $STYLE_TRANSFER_ARTIFACTS names"
     )
     (folder / "objective.onnx").unlink()
-    with pytest.raises(StyleTransferError, match=r"contains no objective\.onnx and extractor\.onnx: run python -m"):
+    with pytest.raises(StyleTransferError, match=r"contains no painter\.onnx: run python -m export painter -o"):
         find_artifacts({})
+
+
+def test_a_painter_suffices(folder: Path) -> None:
+    (folder / "painter.onnx").touch()
+    assert [*find_artifacts({})] == ["objective", "extractor"]
+    (folder / "extractor.onnx").unlink()
+    assert find_artifacts({}) == {"painter": str(folder / "painter.onnx")}
+    assert find_artifacts({"painter": "other.onnx"}) == {"painter": "other.onnx"}
+    with pytest.raises(StyleTransferError, match=r"contains no extractor\.onnx"):
+        find_artifacts({"objective": "o.onnx"})
 
 
 def test_the_first_complete_set_is_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

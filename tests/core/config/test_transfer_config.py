@@ -56,8 +56,7 @@ def test_from_options_restores_to_dict() -> None:
         ),
         (
             {"precision": "bf16", "extractor": "a.pt"},
-            "--precision is bf16, but artifacts compute in fp32: remove --precision, or remove --extractor and "
-            "--objective",
+            "--precision is bf16, but artifacts compute in fp32: remove --precision, or remove --extractor",
         ),
         ({"blend": 2}, "--blend is 2: expected a number from 0 to 1"),
         ({"bit_depth": 12}, "--bit-depth is 12: expected 8 or 16"),

@@ -1,0 +1,173 @@
+"""Runs with a painter artifact, which contains the scales, the targets and the optimiser. Without PyTorch."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import accumulate
+from os import PathLike
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.arrays import Pixels
+from core.artifacts.extractors import check_matches_config
+from core.artifacts.manifest import Manifest
+from core.artifacts.painter import INPUT_OPTIONS, PAINTER_OPTIONS, OnnxPainter
+from core.config.options import flag_of
+from core.config.style_losses import style_loss_spec
+from core.config.transfer_config import TransferConfig
+from core.distributed import ProcessGroup
+from core.errors import UsageError
+from core.image.reading import LoadedImage
+from core.installation import without_artifacts
+from core.multiscale.schedule import Scale, fraction_done
+from core.runs.checkpoint import Checkpoint, SavedRun
+from core.runs.progress import Progress
+from core.styles import StyleExemplar
+
+PASSES = 5
+"""Evaluations of the network between two reports of the progress."""
+
+
+class PainterRunner:
+    """Makes the steps of a run by calls of the painter that the configuration names."""
+
+    def __init__(self, config: TransferConfig, checkpoint: Checkpoint | None, group: ProcessGroup) -> None:
+        """Open the painter.
+
+        Raises:
+            UsageError: The painter is damaged, or does not support the run.
+        """
+        group.check_supports(config)
+        if checkpoint:
+            raise UsageError(f"a painter does not support --checkpoint: remove it, or {without_artifacts('--painter')}")
+        assert config.painter
+        self._path, self._config = Path(config.painter), config
+        self._painter = OnnxPainter(self._path, "cpu" if config.device == "cpu" else "auto")
+        self._manifest = self._painter.manifest
+        check_painter(self._path, self._manifest, config)
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return the painter, its execution provider and its weights for the run record."""
+        import onnxruntime
+
+        provider = self._painter.provider
+        return {
+            "name": "painter",
+            "onnxruntime": onnxruntime.__version__,
+            "device": provider.removesuffix("ExecutionProvider").lower(),
+            "provider": provider,
+            "painter": str(self._path.resolve()),
+            "weights": dict(self._manifest.weights),
+        }
+
+    def steps(
+        self,
+        content: LoadedImage,
+        exemplars: Sequence[StyleExemplar],
+        schedule: Sequence[Scale],
+        saved: SavedRun | None = None,
+        *,
+        resumable: bool = False,
+    ) -> Iterator[Progress]:
+        """Call the painter until it is finished, and yield the progress after every call with an evaluation.
+
+        The image of each has the final size.
+
+        Raises:
+            UsageError: There are several style images, or one has a mask.
+        """
+        style = _only_image(exemplars)
+        images = [content.pixels, style] if self._takes_float else [_as_bytes(content.pixels), _as_bytes(style)]
+        started, best, number = perf_counter(), np.inf, 0
+        last_evaluations = [*accumulate(scale.evaluations for scale in schedule)]
+        for step in self._painter.paint(
+            *images,
+            image_size=self._config.image_size,
+            evaluations=self._config.iterations,
+            strength=self._config.normalized_strength,
+            passes=PASSES,
+        ):
+            if not step.losses.size:
+                continue
+            scale = next(index for index, last in enumerate(last_evaluations, start=1) if step.evaluations <= last)
+            best = min(float(step.losses.min()), best if scale == number else np.inf)
+            number = scale
+            yield Progress(
+                scale=scale,
+                scales=len(schedule),
+                size=schedule[-1].size,
+                evaluations=step.evaluations,
+                total_evaluations=self._config.iterations,
+                loss=best,
+                parts={},
+                seconds=perf_counter() - started,
+                fraction=fraction_done(schedule, step.evaluations),
+                resumed=False,
+                _get_pixels=partial(_as_float, step.image),
+                _content_alpha=content.alpha,
+            )
+
+    @property
+    def _takes_float(self) -> bool:
+        return self._manifest.inputs["content"].startswith("float32")
+
+
+def check_painter(path: str | PathLike[str], manifest: Manifest, config: TransferConfig) -> None:
+    """Check that the painter at `path` can serve a run with `config`.
+
+    Raises:
+        UsageError: An option differs from those of the painter, or a painter does not support it.
+    """
+    unsupported = {
+        "style_loss": not style_loss_spec(config.style_loss).exportable,
+        "preserve_color": config.preserve_color != "none",
+        "averaging": config.averaging > 0,
+        "bit_depth": config.bit_depth == 16 and manifest.inputs["content"].startswith("uint8"),
+    }
+    for name, refused in unsupported.items():
+        if refused:
+            raise UsageError(
+                f"{path} does not support {flag_of(name)} {getattr(config, name)}: remove the option, or "
+                f"{without_artifacts('--painter')}"
+            )
+    check_matches_config(path, manifest, config)
+    fixed = [name for name in PAINTER_OPTIONS if INPUT_OPTIONS.get(name) not in manifest.inputs]
+    asked, settings = config.to_dict(), manifest.settings
+    for name in fixed:
+        if asked[name] != settings.get(name):
+            raise UsageError(
+                f"{path} was exported with {flag_of(name)} {_as_text(settings.get(name))}, but this run uses "
+                f"{_as_text(asked[name])}: remove the option, or export the painter again"
+            )
+
+
+def _only_image(exemplars: Sequence[StyleExemplar]) -> Pixels:
+    exemplar, *others = exemplars
+    if others or len(exemplar.images) > 1 or exemplar.mask is not None or exemplar.style_mask is not None:
+        raise UsageError(
+            "a painter supports one style image for the whole image: remove the other styles, regions and style masks, "
+            f"or {without_artifacts('--painter')}"
+        )
+    image: Pixels = exemplar.images[0]
+    return image
+
+
+def _as_bytes(pixels: Pixels) -> NDArray[np.uint8]:
+    """Return an image (1, 3, H, W) in [0, 1] as (H, W, 3)."""
+    levels: NDArray[np.uint8] = np.ascontiguousarray((pixels[0] * 255).round().astype(np.uint8).transpose(1, 2, 0))
+    return levels
+
+
+def _as_float(image: NDArray[Any]) -> Pixels:
+    """Return an image, uint8 (H, W, 3) or already float32, as (1, 3, H, W) float32 in [0, 1]."""
+    if image.dtype == np.float32:
+        return image
+    pixels: Pixels = np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+    return pixels
+
+
+def _as_text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,133 @@
+"""Runs with a painter: the results of PyTorch, and one sentence where the painter does not support the run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.config.transfer_config import TransferConfig
+from core.errors import StyleTransferError, UsageError
+from core.runs.checkpoint import Checkpoint
+from core.runs.progress import Progress, RunFailedError
+from core.style_transfer import stylize
+from core.styles import Style
+from support.core_commands import batch, transfer
+from support.images import pixels_of
+
+LAYERS: dict[str, Any] = {"content_layers": "relu1_1", "style_layers": "relu1_1,relu2_1"}
+OPTIONS: dict[str, Any] = {**LAYERS, "iterations": 20, "min_scale_size": 32, "history": 4}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Painters of a tiny network with `OPTIONS`: painter.onnx takes bytes, float.onnx takes numbers."""
+    from core.network.weights import load_weights
+    from export.painter.export import export_painter
+    from support.tiny_vgg import use_tiny_vgg
+
+    folder = tmp_path_factory.mktemp("painters")
+    with use_tiny_vgg():
+        for name, pixels in (("painter", "uint8"), ("float", "float")):
+            export_painter(folder / f"{name}.onnx", load_weights("vgg19"), TransferConfig(**OPTIONS), pixels=pixels)
+        yield folder
+
+
+def config_for(path: Path, **options: Any) -> TransferConfig:
+    return TransferConfig(**OPTIONS | {"painter": path, "device": "cpu", "image_size": 64} | options)
+
+
+@pytest.mark.parametrize("name", ["painter", "float"])
+def test_the_result_is_that_of_pytorch(name: str, folder: Path, content_path: Path, style_path: Path) -> None:
+    steps: list[Progress] = []
+    result = stylize(content_path, style_path, config_for(folder / f"{name}.onnx"), callback=steps.append)
+    expected = stylize(content_path, style_path, config_for(folder, painter=None, precision="fp32"))
+    assert result.pixels.shape == expected.pixels.shape
+    assert abs(result.pixels - expected.pixels).mean() < 2 / 255
+    record = result.record
+    assert record["delivered"]["loss"] == pytest.approx(expected.record["losses"][-1]["loss"], rel=0.01)
+    assert record["backend"]["name"] == "painter"
+    assert record["backend"]["weights"] == expected.record["backend"]["weights"]
+    assert [step.scale for step in steps] == sorted(step.scale for step in steps)
+    assert {step.scale for step in steps} == {1, 2}
+    assert steps[-1].evaluations == 20
+    assert steps[-1].fraction == 1
+
+
+def test_the_command_takes_the_options_of_the_painter(
+    folder: Path, content_path: Path, style_path: Path, tmp_path: Path
+) -> None:
+    """Only image size, evaluations and strength may differ."""
+    path, output = folder / "painter.onnx", tmp_path / "out.png"
+    images = ("-c", content_path, "-s", style_path, "-o", output)
+    ran = transfer(*images, "--painter", path, "--image-size", 48, "--iterations", 7, "--strength", 0.8)
+    assert ran.exit_code == 0, ran.output
+    assert "7 evaluations" in ran.stdout
+    assert pixels_of(output).shape == (32, 48, 3)
+    other = transfer(*images, "--painter", path, "--history", 9)
+    assert other.exit_code == 2
+    assert f"{path} was exported with --history 4, but this run uses 9: remove the option" in other.stderr
+
+
+def test_a_batch_uses_the_painter(folder: Path, content_path: Path, style_path: Path, tmp_path: Path) -> None:
+    images = ("-c", content_path, "-s", style_path, "-o", tmp_path / "out")
+    ran = batch(*images, "--painter", folder / "painter.onnx", "--image-size", 40, "--iterations", 3)
+    assert ran.exit_code == 0, ran.output
+    (written,) = (tmp_path / "out").glob("*.png")
+    assert pixels_of(written).shape == (27, 40, 3)
+
+
+def test_a_run_that_is_stopped_or_fails_has_the_best_image(folder: Path, content_path: Path, style_path: Path) -> None:
+    config = config_for(folder / "painter.onnx")
+    stopped = stylize(content_path, style_path, config, callback=lambda step: step.evaluations > 5)
+    assert stopped.record["stopped"]
+    assert stopped.pixels.shape == (1, 3, 43, 64)
+
+    def fail(step: Progress) -> bool:
+        if step.evaluations > 5:
+            raise StyleTransferError("the disk is full")
+        return False
+
+    with pytest.raises(RunFailedError, match="the disk is full") as failed:
+        stylize(content_path, style_path, config, callback=fail)
+    np.testing.assert_array_equal(failed.value.result.pixels, stopped.pixels)
+
+
+def test_transparency_is_kept(folder: Path, style_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "transparent.png"
+    alpha = np.tile(np.linspace(0, 255, 48, dtype=np.uint8), (40, 1))
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)
+    Image.fromarray(np.dstack([pixels, alpha])).save(path)
+    result = stylize(path, style_path, config_for(folder / "painter.onnx", iterations=4))
+    assert result.alpha is not None
+    np.testing.assert_allclose(result.alpha[0, 0] * 255, alpha, atol=0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"style_loss": "wasserstein"}, "does not support --style-loss wasserstein"),
+        ({"preserve_color": "match"}, "does not support --preserve-color match"),
+        ({"bit_depth": 16}, "does not support --bit-depth 16"),
+        ({"optimizer": "adam", "averaging": 0.5}, "does not support --averaging 0.5"),
+        ({"padding": 3}, "was exported with --padding 16, but this run uses 3"),
+        ({"pooling": "average"}, "pooling"),
+    ],
+)
+def test_options_that_the_painter_lacks_are_refused(
+    options: dict[str, Any], message: str, folder: Path, content_path: Path, style_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        stylize(content_path, style_path, config_for(folder / "painter.onnx", **options))
+
+
+def test_other_runs_are_refused(folder: Path, content_path: Path, style_path: Path, tmp_path: Path) -> None:
+    config = config_for(folder / "painter.onnx")
+    with pytest.raises(UsageError, match="a painter supports one style image for the whole image"):
+        stylize(content_path, [Style((style_path,)), Style((content_path,))], config)
+    with pytest.raises(UsageError, match="a painter does not support --checkpoint"):
+        stylize(content_path, style_path, config, checkpoint=Checkpoint(tmp_path / "run"))
+    with pytest.raises(UsageError, match="a painter contains all that a run needs: remove --objective"):
+        config_for(folder / "painter.onnx", objective="objective.onnx")
