@@ -74,24 +74,33 @@ class OnnxBackend:
         """Compute the targets and return the objective (see `core.backends.base.Backend`).
 
         Raises:
-            UsageError: There are several styles, or one has a mask: the graph takes one Gram matrix per layer.
+            UsageError: A style has a mask: the graph takes one Gram matrix per layer, for the whole image.
         """
-        exemplar, *others = exemplars
-        if others or exemplar.mask is not None or exemplar.style_mask is not None:
+        if any(exemplar.mask is not None or exemplar.style_mask is not None for exemplar in exemplars):
             raise UsageError(
-                "an exported objective supports one style for the whole image: remove the other styles, regions and "
-                "style masks, or --objective"
+                "an exported objective supports styles for the whole image only: remove the regions and style masks, "
+                "or --objective"
             )
         features = self._extract_features(content)
         targets = {CONTENT.format(tap): features[tap] for tap in self.manifest.content_taps}
         del features
+        total = sum(exemplar.weight for exemplar in exemplars)
+        shares = [exemplar.weight / total for exemplar in exemplars]
+        grams = [self._style_grams(exemplar) for exemplar in exemplars]
+        spreads = {}
+        for tap in self.manifest.style_taps:
+            targets[GRAM.format(tap)], spreads[tap] = _mean_and_spread([one[tap] for one in grams], shares)
+        return OnnxObjective(self._session, self.manifest, targets, self.loss_weights, spreads)
+
+    def _style_grams(self, exemplar: StyleExemplar) -> Mapping[str, Features]:
+        """Return the mean Gram matrices (1, C, C) of the images of a style by tap, weighted by their areas."""
         areas = [pixels.shape[2] * pixels.shape[3] for pixels in exemplar.images]
+        grams: dict[str, Features] = {}
         for area, pixels in zip(areas, exemplar.images, strict=True):
-            style_features = self._extract_features(pixels)
+            features = self._extract_features(pixels)
             for tap in self.manifest.style_taps:
-                share = np.float32(area / sum(areas)) * gram(style_features[tap])
-                targets[GRAM.format(tap)] = targets.get(GRAM.format(tap), 0) + share
-        return OnnxObjective(self._session, self.manifest, targets, self.loss_weights)
+                grams[tap] = grams.get(tap, np.float32(0)) + np.float32(area / sum(areas)) * gram(features[tap])
+        return grams
 
     def minimize(
         self,
@@ -124,12 +133,23 @@ class OnnxBackend:
 
 
 class OnnxObjective:
-    """An objective graph with its targets: features (1, C, h, w) by content tap, Gram matrices by style tap."""
+    """An objective graph with its targets: features (1, C, h, w) by content tap, Gram matrices by style tap.
+
+    Several styles have the same gradient as one with their mean Gram matrix. The `spreads` of their matrices around it,
+    by tap, complete the loss.
+    """
 
     def __init__(
-        self, session: Any, manifest: Manifest, targets: Mapping[str, NDArray[np.float32]], weights: LossWeights
+        self,
+        session: Any,
+        manifest: Manifest,
+        targets: Mapping[str, NDArray[np.float32]],
+        weights: LossWeights,
+        spreads: Mapping[str, float] | None = None,
     ) -> None:
         self._session, self._manifest, self._targets, self._weights = session, manifest, targets, weights
+        self._spreads = dict(spreads or {})
+        self._spread = sum(weights.style[tap] * spread for tap, spread in self._spreads.items())
         self._inputs = {
             **targets,
             "content_weights": np.array([weights.content[tap] for tap in manifest.content_taps], np.float32),
@@ -142,14 +162,14 @@ class OnnxObjective:
         """Evaluate at `image` (1, 3, H, W), RGB in [0, 1], with the size of the content image."""
         inputs = {"image": np.asarray(image, np.float32), **self._inputs}
         values = run_session(self._session, ("loss", "gradient", *self._parts), inputs)
-        return Evaluation(
-            float(values["loss"]), values["gradient"], {name: float(values[name]) for name in self._parts}
-        )
+        parts = {name: float(values[name]) for name in self._parts}
+        parts["style"] += self._spread
+        return Evaluation(float(values["loss"]) + self._spread, values["gradient"], parts)
 
     def scaled(self, *, content: float = 1.0, style: float = 1.0) -> "OnnxObjective":
         """Return the objective with the weights of content and style multiplied; the targets stay the same."""
         weights = self._weights.scaled(content=content, style=style)
-        return OnnxObjective(self._session, self._manifest, self._targets, weights)
+        return OnnxObjective(self._session, self._manifest, self._targets, weights, self._spreads)
 
 
 def gram(features: Features) -> Features:
@@ -157,6 +177,17 @@ def gram(features: Features) -> Features:
     flat = features.reshape(*features.shape[:2], -1)
     product: Features = flat @ flat.transpose(0, 2, 1) / np.float32(flat.shape[2])
     return product
+
+
+def _mean_and_spread(matrices: Sequence[Features], shares: Sequence[float]) -> tuple[Features, float]:
+    """Return the weighted mean of Gram matrices and the mean of the squares of their differences from it.
+
+    With shares w_s that add up to 1 and the mean M: Σ w_s |G - G_s|² = |G - M|² + Σ w_s |M - G_s|².
+    """
+    weighted = list(zip(shares, matrices, strict=True))
+    mean: Features = sum((np.float32(share) * matrix for share, matrix in weighted), np.float32(0))
+    spread = sum(share * float(np.square(mean - matrix, dtype=np.float64).mean()) for share, matrix in weighted)
+    return mean, spread
 
 
 def features_for(config: TransferConfig) -> ExtractFeatures:

@@ -18,6 +18,7 @@ from core.image.reading import read_image
 from core.image.resize import resize
 from core.objective.gram import gram as torch_gram
 from core.style_transfer import stylize
+from core.styles import StyleExemplar
 from support.backends import objective_of
 from support.objectives import OPTIONS, exported_objective
 
@@ -78,6 +79,36 @@ def test_targets_computed_by_pytorch_or_by_an_extractor_are_equal(
         for extractor in (None, exported("onnx"))
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_several_styles_have_the_loss_and_gradient_of_pytorch(
+    objective: Path, exported: Exported, content_path: Path, style_path: Path
+) -> None:
+    content, style = images(content_path, style_path)
+    others = style[..., 4:] ** 2, np.ascontiguousarray(style[:, ::-1])
+    exemplars = [StyleExemplar((style,), 2.0), StyleExemplar(others, 0.5)]
+    found, expected = (
+        backend.objective(content, exemplars, backend.plan((47, 31), (36, 40))).scaled(style=3)
+        for backend in (
+            backend_for(config_for(objective, exported("onnx"))),
+            TorchBackend(TransferConfig(**OPTIONS, device="cpu")),
+        )
+    )
+    image = (content + 0.2 * np.random.default_rng(0).random(content.shape, np.float32)).clip(0, 1)
+    onnx, pytorch = found(image), expected(torch.from_numpy(image))
+    assert onnx.loss == pytest.approx(pytorch.loss, rel=1e-5)
+    assert dict(onnx.parts) == pytest.approx(dict(pytorch.parts), rel=1e-5)
+    gradient = pytorch.gradient.numpy()
+    assert np.linalg.norm(onnx.gradient - gradient) < 1e-3 * np.linalg.norm(gradient)
+
+
+def test_regions_and_style_masks_are_refused(objective: Path, content_path: Path, style_path: Path) -> None:
+    content, style = images(content_path, style_path)
+    backend = OnnxBackend(objective, no_features, config_for(objective))
+    plan = backend.plan((47, 31), (36, 40))
+    for mask in ({"mask": content[:, :1]}, {"style_mask": style[:, :1]}):
+        with pytest.raises(UsageError, match="supports styles for the whole image only: remove the regions"):
+            backend.objective(content, [StyleExemplar((style,)), StyleExemplar((style,), **mask)], plan)
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
