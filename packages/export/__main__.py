@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from core.artifacts.content import content_state
 from core.artifacts.manifest import Format, Precision, read_manifest
 from core.cli.command import App, Command
 from core.cli.config_file import resolve_config
@@ -18,11 +19,19 @@ from core.errors import UsageError
 from export.command_line import (
     LAYER_OPTIONS,
     NETWORK_OPTIONS,
+    STATES,
     ArtifactPath,
+    Batch,
     Checksum,
+    FixedSize,
+    Opset,
     OutputPath,
+    Outputs,
+    Palette,
     check_outputs,
+    export_options,
     format_of,
+    formats_table,
     manifest_table,
     print_table,
     print_written,
@@ -47,18 +56,39 @@ def extractor(
             metavar="LAYER[,…]", help="Layers to return.", show_default="the default content and style layers"
         ),
     ] = None,
-    precision: Annotated[Precision, typer.Option(help="Number type of the weights; fp16 halves the file.")] = "fp32",
+    precision: Annotated[
+        Precision,
+        typer.Option(
+            help="Number type of the weights: fp16 halves the file; int8 is for ONNX only, and loses accuracy."
+        ),
+    ] = "fp32",
+    opset: Opset = None,
+    palette: Palette = None,
+    size: FixedSize = None,
+    batch: Batch = None,
+    outputs: Outputs = None,
     sha256: Checksum = True,
     **options: Any,
 ) -> None:
     """Export the feature extractor: image in, features at the chosen layers out.
 
-    The image is RGB in [0, 1], (batch, 3, height, width), with any batch size and sides of at least 16 pixels. The file
-    is written only if its errors against PyTorch in float64 are within the tolerances.
+    The image is RGB in [0, 1], (batch, 3, height, width), with any batch size and sides of at least 16 pixels unless
+    --size and --batch fix them. The file is written only if its errors against PyTorch in float64 are within the
+    tolerances. `python -m export formats` lists the formats and their options.
     """
     with report_errors():
         config, _ = resolve_config(options)
         chosen_format = format or format_of(output)
+        written = export_options(
+            "extractor",
+            chosen_format,
+            precision=precision,
+            opset=opset,
+            palette=palette,
+            size=size,
+            batch=batch,
+            outputs=outputs,
+        )
         check_outputs(output, config)
         from core.network.weights import load_weights
         from export.extractor import export_extractor
@@ -66,7 +96,14 @@ def extractor(
         weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=True)
         names = taps.split(",") if taps is not None else (*config.style_layers, *config.content_layers)
         manifest = export_extractor(
-            output, weights, names, format=chosen_format, pooling=config.pooling, precision=precision, checksum=sha256
+            output,
+            weights,
+            names,
+            format=chosen_format,
+            pooling=config.pooling,
+            precision=precision,
+            options=written,
+            checksum=sha256,
         )
         print_written(output, manifest, sha256)
 
@@ -75,7 +112,14 @@ def extractor(
 @config_options(
     *(option.name for option in fields(TransferConfig) if option.name not in (*NETWORK_OPTIONS, *LAYER_OPTIONS))
 )
-def objective(output: OutputPath, sha256: Checksum = True, **options: Any) -> None:
+def objective(
+    output: OutputPath,
+    opset: Opset = None,
+    palette: Palette = None,
+    size: FixedSize = None,
+    sha256: Checksum = True,
+    **options: Any,
+) -> None:
     """Export the objective as one ONNX graph: image, targets and weights in, loss and gradient out.
 
     The graph contains the network up to the deepest layer and uses standard operators only. Images may have any sides
@@ -86,13 +130,14 @@ def objective(output: OutputPath, sha256: Checksum = True, **options: Any) -> No
         config, _ = resolve_config(options)
         if format_of(output) != "onnx":
             raise UsageError(f"an objective is an ONNX file, and {output} has another suffix: use .onnx")
+        written = export_options("objective", "onnx", opset=opset, palette=palette, size=size)
         check_outputs(output, config)
         from core.network.weights import load_weights
         from export.objective.graph import export_objective
 
         weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=True)
         layers = (config.content_layers, config.style_layers)
-        manifest = export_objective(output, weights, *layers, pooling=config.pooling, checksum=sha256)
+        manifest = export_objective(output, weights, *layers, pooling=config.pooling, options=written, checksum=sha256)
         print_written(output, manifest, sha256)
 
 
@@ -112,16 +157,22 @@ def verify(
         str | None,
         typer.Option(help="Preprocessing of a weights file that does not specify it.", show_default=False),
     ] = None,
+    trusted: Annotated[
+        bool, typer.Option("--trusted", help="Run the native code of an AOTInductor package, which cannot be checked.")
+    ] = False,
 ) -> None:
     """Compare an artifact with eager PyTorch in float32 and float64, at several image sizes.
 
-    Exits with status 1 and prints the largest error if a tolerance is exceeded.
+    Exits with status 1 and prints the largest error if a tolerance is exceeded. If another program has changed the
+    file, a warning says so, and the errors are those of the changed file.
     """
     with report_errors():
-        read_manifest(artifact)  # refuses other files before the slow import of PyTorch
+        manifest = read_manifest(artifact)  # refuses other files before the slow import of PyTorch
+        if (state := content_state(artifact, manifest)) == "changed":
+            print_line(f"Warning: {artifact} was {STATES[state]}", stderr=True)
         from export.verify.artifact import verify_artifact
 
-        report = verify_artifact(artifact, against=against, preprocessing=weights_preprocessing)
+        report = verify_artifact(artifact, against=against, preprocessing=weights_preprocessing, trusted=trusted)
         print_table(report.table())
         report.require_passed(artifact)
 
@@ -131,13 +182,20 @@ def inspect(
     artifact: ArtifactPath,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print the manifest of an artifact without executing the artifact."""
+    """Print the manifest of an artifact, and whether another program has changed the file, without executing it."""
     with report_errors():
         manifest = read_manifest(artifact)
+        state = content_state(artifact, manifest)
         if as_json:
-            typer.echo(json.dumps(asdict(manifest), indent=1))
+            typer.echo(json.dumps({"content": state, **asdict(manifest)}, indent=1))
         else:
-            print_table(manifest_table(artifact, manifest))
+            print_table(manifest_table(artifact, manifest, state))
+
+
+@app.command()
+def formats() -> None:
+    """List the artifacts with their formats and options, and the programs that run them."""
+    print_table(formats_table())
 
 
 @app.command()

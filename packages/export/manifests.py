@@ -8,10 +8,11 @@ from pathlib import PurePath
 
 from core.artifacts.manifest import Format, Kind, Manifest, Precision
 from core.network.architecture import Pooling
+from core.network.weight_sources import credit_of
 from core.network.weights import Weights
 from core.runs.record import DISTRIBUTION
-from export.formats.onnx_graph import OPSET
 from export.io_spec import TensorSpec
+from export.options import ExportOptions
 
 
 def new_manifest(
@@ -24,11 +25,17 @@ def new_manifest(
     style_taps: tuple[str, ...] = (),
     pooling: Pooling,
     precision: Precision,
+    options: ExportOptions,
+    palette: bool = False,
     inputs: Sequence[TensorSpec],
     outputs: Sequence[TensorSpec],
 ) -> Manifest:
-    """Return the manifest of an artifact made from `weights`, without parity."""
+    """Return the manifest of an artifact made from `weights`, without parity and hash.
+
+    `palette`: Whether the file stores weights as indices into a palette.
+    """
     onnx = format == "onnx"
+    credit = credit_of(weights.source)
     return Manifest(
         kind=kind,
         format=format,
@@ -42,7 +49,13 @@ def new_manifest(
         weights={"source": PurePath(weights.source).name, "sha256": weights.sha256},
         preprocessing=weights.preprocessing.name,  # type: ignore[arg-type]  # one of `PREPROCESSINGS`
         activation_scale=weights.preprocessing.activation_scale,
-        opset=OPSET if onnx else None,
+        license=credit.license,
+        credit=credit.authors,
+        opset=options.opset if onnx else None,
+        palette=palette,
+        output_type=None if onnx else options.outputs,
+        batch=1 if kind == "objective" else options.batch,
+        size=options.size,
         inputs={spec.name: spec.describe() for spec in inputs},
         outputs={spec.name: spec.describe() for spec in outputs},
         versions=_versions("torch", *(("onnx", "onnxscript", "onnxruntime") if onnx else ())),

@@ -84,7 +84,8 @@ def test_dynamic_shapes_are_the_named_axes() -> None:
 
 def test_tolerances_exist_for_each_kind_and_precision() -> None:
     for precision in get_args(Precision):
-        assert TOLERANCES["extractor", precision].keys() == {"features", "gradient"}
+        quantities = {"features"} if precision == "int8" else {"features", "gradient"}  # int8 has no gradients
+        assert TOLERANCES["extractor", precision].keys() == quantities
     assert TOLERANCES["objective", "fp32"].keys() == {"loss", "gradient"}
 
 

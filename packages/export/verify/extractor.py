@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from core.artifacts.extractors import open_extractor, without_warnings
-from core.artifacts.manifest import Precision
+from core.artifacts.extractors import features_by_tap, open_extractor, without_warnings
+from core.artifacts.manifest import Manifest, Precision
 from core.errors import StyleTransferError
 from core.network.vgg import VGGFeatures
 from export.io_spec import TOLERANCES
@@ -24,26 +24,39 @@ SHAPES = ((1, 3, 16, 16), (1, 3, 64, 48), (2, 3, 33, 47), (2, 3, 40, 25))
 def verify_extractor(path: Path, eager: VGGFeatures, *, trusted: bool = False) -> ParityReport:
     """Compare the extractor artifact at `path` with `eager`, on the CPU.
 
-    With `trusted`, a torch.export artifact is also compared as `torch.export.load` loads it, which unpickles.
+    With `trusted`, native code is run, and a torch.export artifact is also compared as `torch.export.load` loads it,
+    which unpickles.
     """
-    artifact = open_extractor(path, device="cpu")
+    artifact = open_extractor(path, device="cpu", trusted=trusted)
     precision = artifact.manifest.precision
     with one_thread():
         exact = copy.deepcopy(eager).double()
-        references = [_Reference.of(eager, exact, synthetic_image(shape)) for shape in SHAPES]
+        references = [_Reference.of(eager, exact, image) for image in _images(artifact.manifest)]
         rows = [*_compare_features(artifact, precision, references, differentiable=artifact.differentiable)]
         if trusted and artifact.manifest.format == "pt2":
             with without_warnings():
                 loaded = torch.export.load(path).module()
-            rows += _compare_features(loaded, precision, references, differentiable=True)
+            rows += _compare_features(
+                lambda image: features_by_tap(artifact.manifest, loaded(image)),
+                precision,
+                references,
+                differentiable=True,
+            )
     return ParityReport(tuple(rows))
 
 
-def synthetic_image(shape: tuple[int, int, int, int]) -> Tensor:
+def synthetic_image(shape: tuple[int, int, int, int], *, seed: int) -> Tensor:
     """Return an image (N, 3, H, W) in [0, 1] with smooth areas, noise, and some black and white pixels."""
-    generator = torch.Generator().manual_seed(shape[2])
+    generator = torch.Generator().manual_seed(seed)
     smooth = nn.functional.interpolate(torch.rand(*shape[:2], 5, 5, generator=generator), shape[2:], mode="bicubic")
     return (1.4 * smooth - 0.2 + 0.2 * torch.randn(shape, generator=generator)).clamp(0, 1)
+
+
+def _images(manifest: Manifest) -> Iterator[Tensor]:
+    """Yield the images to compare: of all `SHAPES`, or two of the size that the artifact accepts."""
+    for batch, channels, height, width in SHAPES if manifest.size is None else SHAPES[:2]:
+        size = manifest.size or (height, width)
+        yield synthetic_image((manifest.batch or batch, channels, *size), seed=height)
 
 
 @dataclass(frozen=True)

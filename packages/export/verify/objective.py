@@ -72,7 +72,7 @@ def verify_objective(path: Path, manifest: Manifest, weights: Weights) -> Parity
     exact = copy.deepcopy(eager).double()
     session, rows = open_session(path, "cpu"), []
     with one_thread():
-        for height, width in _sizes(max(MIN_SIDE, plan[-1].stride)):
+        for height, width in [manifest.size] if manifest.size else _sizes(max(MIN_SIDE, plan[-1].stride)):
             sample = _sample(eager, manifest, _differentiable_image(eager, height, width))
             graph = OnnxObjective(session, manifest, sample.graph_targets(), sample.terms)
             single, double = _evaluate(eager, sample), _evaluate(exact, sample.double())

@@ -116,7 +116,7 @@ def test_export_objective_writes_no_graph_that_exceeds_a_tolerance(
     model = onnx.load(exported_objective(tmp_path_factory))
     bias = next(stored for stored in model.graph.initializer if stored.dims == [128])
     bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) * np.float32(1.01), bias.name))
-    monkeypatch.setattr(graph, "trace_objective", lambda module: model)
+    monkeypatch.setattr(graph, "trace_objective", lambda module, options: model)
     with pytest.raises(
         StyleTransferError, match="differs too much from PyTorch: the relative L2 error of the gradient"
     ):
