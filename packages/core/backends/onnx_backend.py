@@ -185,7 +185,7 @@ def _mean_and_spread(matrices: Sequence[Features], shares: Sequence[float]) -> t
     With shares w_s that add up to 1 and the mean M: Σ w_s |G - G_s|² = |G - M|² + Σ w_s |M - G_s|².
     """
     weighted = list(zip(shares, matrices, strict=True))
-    mean: Features = sum((np.float32(share) * matrix for share, matrix in weighted), np.float32(0))
+    mean = sum((np.float32(share) * matrix for share, matrix in weighted), np.zeros_like(matrices[0]))
     spread = sum(share * float(np.square(mean - matrix, dtype=np.float64).mean()) for share, matrix in weighted)
     return mean, spread
 
