@@ -17,7 +17,7 @@ from core.cli.terminal import print_line
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from export.command_line import (
-    LAYER_OPTIONS,
+    LOSS_OPTIONS,
     NETWORK_OPTIONS,
     STATES,
     ArtifactPath,
@@ -110,7 +110,7 @@ def extractor(
 
 @app.command()
 @config_options(
-    *(option.name for option in fields(TransferConfig) if option.name not in (*NETWORK_OPTIONS, *LAYER_OPTIONS))
+    *(option.name for option in fields(TransferConfig) if option.name not in (*NETWORK_OPTIONS, *LOSS_OPTIONS))
 )
 def objective(
     output: OutputPath,
@@ -123,8 +123,8 @@ def objective(
     """Export the objective as one ONNX graph: image, targets and weights in, loss and gradient out.
 
     The graph contains the network up to the deepest layer and uses standard operators only. Images may have any sides
-    of at least 16 pixels (32 if the deepest layer is pool5). The style loss is Gram. The file is written only if the
-    errors of loss and gradient are within the tolerances.
+    of at least 16 pixels (32 if the deepest layer is pool5) unless --size fixes them. The style loss is 'gram' or
+    'nearest'. The file is written only if the errors of loss and gradient are within the tolerances.
     """
     with report_errors():
         config, _ = resolve_config(options)
@@ -137,7 +137,15 @@ def objective(
 
         weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=True)
         layers = (config.content_layers, config.style_layers)
-        manifest = export_objective(output, weights, *layers, pooling=config.pooling, options=written, checksum=sha256)
+        manifest = export_objective(
+            output,
+            weights,
+            *layers,
+            pooling=config.pooling,
+            style_loss=config.style_loss,
+            options=written,
+            checksum=sha256,
+        )
         print_written(output, manifest, sha256)
 
 

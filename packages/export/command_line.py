@@ -58,8 +58,8 @@ Outputs = Annotated[
 NETWORK_OPTIONS = ("arch", "weights", "weights_preprocessing", "pooling")
 """The options of `TransferConfig` that determine the network."""
 
-LAYER_OPTIONS = ("content_layers", "style_layers")
-"""The options of `TransferConfig` that determine the layers of the objective."""
+LOSS_OPTIONS = ("content_layers", "style_layers", "style_loss")
+"""The options of `TransferConfig` that determine the losses of the objective."""
 
 _WIDTH_WITHOUT_TERMINAL = 120
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.export import Dim
 
 from core.artifacts.manifest import Kind, Precision
-from core.backends.onnx_backend import CONTENT, GRAM
+from core.backends.onnx_backend import CONTENT, STYLE
+from core.config.style_losses import style_loss_spec
 from core.errors import UsageError
 from core.network.architecture import MIN_SIDE, Layer, layers
 
@@ -32,9 +33,6 @@ where that does not happen.
 
 IMAGE = "image"
 """Name of the input for the image."""
-
-STYLE_LOSS = "gram"
-"""Style loss of an exported objective, registered as exportable in `core.config.style_losses`."""
 
 
 @dataclass(frozen=True)
@@ -140,30 +138,25 @@ def extractor_outputs(arch: str, taps: Sequence[str]) -> list[TensorSpec]:
     return [TensorSpec(tap, _feature_shape("batch", table[tap]), meaning) for tap in taps]
 
 
-def objective_inputs(network_layers: Sequence[Layer], content_taps: Sequence[str], style_taps: Sequence[str]) -> Inputs:
+def objective_inputs(
+    network_layers: Sequence[Layer], content_taps: Sequence[str], style_taps: Sequence[str], style_loss: str = "gram"
+) -> Inputs:
     """Return the arguments of `export.objective.module.ObjectiveModule`.
 
     `network_layers`: The layers of the network up to the deepest tap, in order.
     """
     table = {layer.name: layer for layer in network_layers}
-    channels = {tap: table[tap].out_channels for tap in style_taps}
     min_side = max(MIN_SIDE, network_layers[-1].stride)  # gives the deepest layer at least one position
     content_weights = "one weight per layer of content_taps, divided by activation_scale ** 2"
-    style_weights = "one weight per layer of style_taps, divided by activation_scale ** 4"
+    power = style_loss_spec(style_loss).activation_power
+    style_weights = f"one weight per layer of style_taps, divided by activation_scale ** {power}"
     return {
         IMAGE: _image(1, min_side),
         "content": [
             TensorSpec(CONTENT.format(tap), _feature_shape(1, table[tap]), "features of the content image", min_side)
             for tap in content_taps
         ],
-        "grams": [
-            TensorSpec(
-                GRAM.format(tap),
-                (1, channels[tap], channels[tap]),
-                "Gram matrix of the style image: features @ features.T / (height * width)",
-            )
-            for tap in style_taps
-        ],
+        "style": [_style_target(style_loss, table[tap], min_side) for tap in style_taps],
         "content_weights": TensorSpec("content_weights", (len(content_taps),), content_weights),
         "style_weights": TensorSpec("style_weights", (len(style_taps),), style_weights),
         "tv_weight": TensorSpec("tv_weight", (1,), "weight of the total variation"),
@@ -191,6 +184,15 @@ def _length(side: int | str, lengths: Mapping[str, int]) -> int | str:
         return side
     name, _, divisor = side.partition(" // ")
     return lengths[name] // int(divisor or 1) if name in lengths else side
+
+
+def _style_target(style_loss: str, layer: Layer, min_side: int) -> TensorSpec:
+    name, channels = STYLE.format(style_loss, layer.name), layer.out_channels
+    if style_loss == "gram":
+        meaning = "Gram matrix of the style image: features @ features.T / (height * width)"
+        return TensorSpec(name, (1, channels, channels), meaning)
+    meaning = "features of the most similar parts of the style image"
+    return TensorSpec(name, _feature_shape(1, layer), meaning, min_side)
 
 
 def _feature_shape(batch: int | str, layer: Layer) -> tuple[int | str, ...]:

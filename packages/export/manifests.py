@@ -23,6 +23,7 @@ def new_manifest(
     taps: tuple[str, ...],
     content_taps: tuple[str, ...] = (),
     style_taps: tuple[str, ...] = (),
+    style_loss: str = "",
     pooling: Pooling,
     precision: Precision,
     options: ExportOptions,
@@ -43,6 +44,7 @@ def new_manifest(
         taps=taps,
         content_taps=content_taps,
         style_taps=style_taps,
+        style_loss=style_loss,
         pooling=pooling,
         precision=precision,
         # Artifacts are deployed, and the names of folders contain those of users.

@@ -26,7 +26,6 @@ from core.cli.options import (
     config_options,
 )
 from core.cli.run import resolve_paths, run_to_files
-from core.config.style_losses import style_loss_spec
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.image.opening import allow_large_images
@@ -97,21 +96,17 @@ def _options_from_manifest(manifest: Manifest, requested: Mapping[str, Any]) -> 
         "pooling": manifest.pooling,
         "content_layers": manifest.content_taps,
         "style_layers": manifest.style_taps,
+        "style_loss": manifest.style_loss,
     }
-    overrides = {name: value for name, value in requested.items() if name in (*exported, "style_loss")}
+    overrides = {name: value for name, value in requested.items() if name in exported}
     config = TransferConfig.from_options(exported | overrides)
     # `OnnxBackend` compares the weights, which may have several names.
-    for name in ("arch", "pooling", "content_layers", "style_layers"):
+    for name in ("arch", "pooling", "content_layers", "style_layers", "style_loss"):
         if not _same_option(exported[name], getattr(config, name)):
             raise UsageError(
                 f"the objective was exported with {name.replace('_', ' ')} {_as_text(exported[name])}, and the preset "
                 f"or file sets {_as_text(getattr(config, name))}: use another preset or file, or another objective"
             )
-    if not style_loss_spec(config.style_loss).exportable:
-        raise UsageError(
-            f"the preset or file sets style loss {config.style_loss}, which no exported objective computes: "
-            "use another preset or file, or python -m core.transfer"
-        )
     return {name: value for name, value in exported.items() if name not in requested}
 
 

@@ -40,7 +40,7 @@ EXTRA_MEMBER = f"extra/{EXTRA_FILE}"
 MANIFEST_VERSION = 2
 
 _SINCE_VERSION_2 = ("output_type", "palette", "batch", "size", "license", "credit", "content_sha256")
-"""Fields that manifests of version 1, which are still read, do not have."""
+"""Fields that manifests of version 1, which are still read, do not have; their defaults describe those artifacts."""
 
 MAX_MANIFEST_BYTES = 2**20
 """Largest manifest that is read; those of this program have a few kilobytes."""
@@ -57,6 +57,7 @@ class Manifest:
         taps: All layers whose features are computed, in network order.
         content_taps: Layers of the content loss; empty for an extractor.
         style_taps: Layers of the style loss; empty for an extractor.
+        style_loss: Name of the style loss; empty for an extractor.
         pooling: Pooling of the network.
         precision: Number type of the stored weights; with "int8" also that of the activations.
         weights: `source`, without folders, and `sha256` of `core.network.weights.Weights`.
@@ -84,6 +85,7 @@ class Manifest:
     taps: Annotated[tuple[Tap, ...], Meta(min_length=1)]
     content_taps: tuple[Tap, ...] = ()
     style_taps: tuple[Tap, ...] = ()
+    style_loss: str = ""
     pooling: Pooling
     precision: Precision
     weights: Mapping[str, str]
@@ -134,6 +136,8 @@ class Manifest:
                 f"{MANIFEST_VERSION}: export it again with this program"
             )
         optional = _SINCE_VERSION_2 if values["version"] == 1 else ()
+        if values["version"] == 1:
+            values = {"style_loss": "gram" if values.get("kind") == "objective" else "", **values}
         if missing := [one.name for one in fields(cls) if one.name not in (*values, *optional)]:
             raise UsageError(f"the manifest in {name} lacks {', '.join(missing)}: export it again")
         try:

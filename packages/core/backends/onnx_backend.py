@@ -13,7 +13,7 @@ from core.arrays import Array, Pixels, Size
 from core.artifacts.extractors import OnnxExtractor, TorchExtractor, check_matches_config, open_extractor
 from core.artifacts.manifest import Manifest, read_manifest
 from core.artifacts.onnx_session import CPU, open_session, provider_of, run_session
-from core.config.style_losses import style_loss_spec
+from core.backends.onnx_targets import ExtractFeatures, style_targets
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.memory.plan import Memory, Plan, plan_memory
@@ -22,12 +22,10 @@ from core.optim.minimize import minimize
 from core.optim.types import Evaluation, Objective, Step, WeightedObjective
 from core.styles import StyleExemplar
 
-Features = NDArray[np.float32]
-ExtractFeatures = Callable[[Pixels], Mapping[str, Features]]
-"""Returns the features (1, C, h, w) of an image (1, 3, H, W), RGB in [0, 1], by tap."""
+CONTENT, STYLE = "content/{}", "{}/{}"
+"""The names of the targets of a tap in the graph; that of a style target starts with the style loss."""
 
-CONTENT, GRAM = "content/{}", "gram/{}"
-"""The names of the targets of a tap in the graph."""
+GRAM = STYLE.format("gram", "{}")
 
 
 class OnnxBackend:
@@ -74,7 +72,7 @@ class OnnxBackend:
         """Compute the targets and return the objective (see `core.backends.base.Backend`).
 
         Raises:
-            UsageError: A style has a mask: the graph takes one Gram matrix per layer, for the whole image.
+            UsageError: A style has a mask: the graph has one target per layer, for the whole image.
         """
         if any(exemplar.mask is not None or exemplar.style_mask is not None for exemplar in exemplars):
             raise UsageError(
@@ -84,23 +82,11 @@ class OnnxBackend:
         features = self._extract_features(content)
         targets = {CONTENT.format(tap): features[tap] for tap in self.manifest.content_taps}
         del features
-        total = sum(exemplar.weight for exemplar in exemplars)
-        shares = [exemplar.weight / total for exemplar in exemplars]
-        grams = [self._style_grams(exemplar) for exemplar in exemplars]
-        spreads = {}
-        for tap in self.manifest.style_taps:
-            targets[GRAM.format(tap)], spreads[tap] = _mean_and_spread([one[tap] for one in grams], shares)
+        loss, taps, start = self.manifest.style_loss, self.manifest.style_taps, content if image is None else image
+        found = style_targets(loss, taps, exemplars, self._extract_features, content, start)
+        targets |= {STYLE.format(loss, tap): target for tap, (target, _) in found.items()}
+        spreads = {tap: spread for tap, (_, spread) in found.items()}
         return OnnxObjective(self._session, self.manifest, targets, self.loss_weights, spreads)
-
-    def _style_grams(self, exemplar: StyleExemplar) -> Mapping[str, Features]:
-        """Return the mean Gram matrices (1, C, C) of the images of a style by tap, weighted by their areas."""
-        areas = [pixels.shape[2] * pixels.shape[3] for pixels in exemplar.images]
-        grams: dict[str, Features] = {}
-        for area, pixels in zip(areas, exemplar.images, strict=True):
-            features = self._extract_features(pixels)
-            for tap in self.manifest.style_taps:
-                grams[tap] = grams.get(tap, np.float32(0)) + np.float32(area / sum(areas)) * gram(features[tap])
-        return grams
 
     def minimize(
         self,
@@ -133,10 +119,10 @@ class OnnxBackend:
 
 
 class OnnxObjective:
-    """An objective graph with its targets: features (1, C, h, w) by content tap, Gram matrices by style tap.
+    """An objective graph with its targets, by the names of its inputs.
 
-    Several styles have the same gradient as one with their mean Gram matrix. The `spreads` of their matrices around it,
-    by tap, complete the loss.
+    Several styles have the same gradient as one with their mean target. The `spreads` of their targets around it, by
+    tap, complete the loss.
     """
 
     def __init__(
@@ -172,24 +158,6 @@ class OnnxObjective:
         return OnnxObjective(self._session, self._manifest, self._targets, weights, self._spreads)
 
 
-def gram(features: Features) -> Features:
-    """Return the Gram matrix (1, C, C) of features (1, C, h, w): `core.objective.gram.gram` in NumPy."""
-    flat = features.reshape(*features.shape[:2], -1)
-    product: Features = flat @ flat.transpose(0, 2, 1) / np.float32(flat.shape[2])
-    return product
-
-
-def _mean_and_spread(matrices: Sequence[Features], shares: Sequence[float]) -> tuple[Features, float]:
-    """Return the weighted mean of Gram matrices and the mean of the squares of their differences from it.
-
-    With shares w_s that add up to 1 and the mean M: Σ w_s |G - G_s|² = |G - M|² + Σ w_s |M - G_s|².
-    """
-    weighted = list(zip(shares, matrices, strict=True))
-    mean = sum((np.float32(share) * matrix for share, matrix in weighted), np.zeros_like(matrices[0]))
-    spread = sum(share * float(np.square(mean - matrix, dtype=np.float64).mean()) for share, matrix in weighted)
-    return mean, spread
-
-
 def features_for(config: TransferConfig) -> ExtractFeatures:
     """Return what computes the features of the targets: the extractor artifact of `config`, else PyTorch.
 
@@ -211,10 +179,10 @@ def check_objective(path: str | os.PathLike[str], manifest: Manifest, config: Tr
     Raises:
         UsageError: Its layers, its network or its loss differ.
     """
-    if not style_loss_spec(config.style_loss).exportable:
+    if config.style_loss != manifest.style_loss:
         raise UsageError(
-            f"{path} does not support --style-loss {config.style_loss}: use the loss that it was exported with, or "
-            "remove --objective"
+            f"{path} was exported with --style-loss {manifest.style_loss}, but this run uses {config.style_loss}: add "
+            f"--style-loss {manifest.style_loss}, or export another"
         )
     for flag, held, asked in (
         ("--content-layers", manifest.content_taps, config.content_layers),

@@ -28,20 +28,21 @@ def export_objective(
     style_taps: Sequence[str],
     *,
     pooling: Pooling = "max",
+    style_loss: str = "gram",
     options: ExportOptions | None = None,
     checksum: bool = True,
 ) -> Manifest:
-    """Write the objective with the Gram style loss for these layers to `path` and return its manifest.
+    """Write the objective for these layers to `path` and return its manifest.
 
     The file is written only if the graph matches PyTorch. Its manifest describes all inputs and outputs. `options` may
     fix height and width; the batch is 1. Weights are stored as indices into a palette unless `options` says otherwise.
 
     Raises:
-        UsageError: A layer or the pooling does not exist, the weights lack a layer, or the size is too small for the
-            deepest layer.
+        UsageError: A layer or the pooling does not exist, the weights lack a layer, the style loss cannot be exported,
+            or the size is too small for the deepest layer.
         StyleTransferError: The graph exceeds a tolerance or cannot be written; `path` is unchanged.
     """
-    module = ObjectiveModule(weights, content_taps, style_taps, pooling)
+    module = ObjectiveModule(weights, content_taps, style_taps, pooling, style_loss)
     options = options or ExportOptions()
     model = trace_objective(module, options)
     manifest = _manifest(module, weights, pooling, options, palette=is_palettized(model))
@@ -60,7 +61,7 @@ def trace_objective(module: ObjectiveModule, options: ExportOptions) -> onnx.Mod
 
 
 def _interface(module: ObjectiveModule, options: ExportOptions) -> tuple[Inputs, list[TensorSpec]]:
-    inputs = objective_inputs(module.network_layers, module.content_taps, module.style_taps)
+    inputs = objective_inputs(module.network_layers, module.content_taps, module.style_taps, module.style_loss)
     return with_lengths(inputs, options.lengths), [spec.with_lengths(options.lengths) for spec in objective_outputs()]
 
 
@@ -76,6 +77,7 @@ def _manifest(
         taps=tuple(layer.name for layer in module.network_layers if layer.name in taps),
         content_taps=module.content_taps,
         style_taps=module.style_taps,
+        style_loss=module.style_loss,
         pooling=pooling,
         precision="fp32",
         options=options,
