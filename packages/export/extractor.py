@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from core.artifacts.manifest import Format, Manifest, Precision
+from core.errors import UsageError
 from core.network.architecture import Pooling
 from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import Weights
@@ -30,7 +31,7 @@ from export.verify.onnx_checker import check_onnx
 from export.verify.parity import ParityReport
 from export.verify.writing import write_verified
 
-CALIBRATION_SIDES = (96, 112, 128, 144, 160, 176, 192, 208)
+CALIBRATION_SIDES = (64, 80, 96, 112)
 """Heights of the images that determine the ranges of int8 activations; others are compared afterwards."""
 
 
@@ -103,6 +104,10 @@ def _convert(module: nn.Module, format: Format, inputs: Inputs) -> Writer:
 def _onnx_model(
     module: nn.Module, inputs: Inputs, outputs: Sequence[TensorSpec], precision: Precision, options: ExportOptions
 ) -> onnx.ModelProto:
+    if precision == "int8" and options.palette:
+        raise UsageError(
+            "--palette is given with --precision int8, whose weights are bytes already: remove one of them"
+        )
     model = trace(module, inputs, outputs)
     if precision == "int8":
         model = quantize(model, _calibration_images(options.lengths))

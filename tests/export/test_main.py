@@ -161,6 +161,7 @@ def test_formats_lists_every_option_of_the_export_commands() -> None:
         (["--size", "large"], "--size is 'large': expected HEIGHTxWIDTH, such as 480x640"),
         (["--batch", "many"], "--batch is 'many': expected 'dynamic' or a whole number from 1 to 65536"),
         (["--outputs", "tuple"], "--outputs does not apply to an extractor in the format onnx: remove it, or use"),
+        (["--precision", "int8", "--palette"], "--palette is given with --precision int8, whose weights are bytes"),
         (["--format", "pt2", "--precision", "int8"], "--precision is int8, and an extractor in the format pt2 exists"),
         (
             ["--format", "torchscript", "--palette"],

@@ -8,7 +8,7 @@ neither PyTorch nor the package onnx, and executes nothing.
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from core.archives import read_members
 from core.artifacts.manifest import EXTRA_MEMBER, Manifest
@@ -80,25 +80,20 @@ def _archive_hash(path: Path) -> str:
 
 
 def _model_hash(path: Path) -> str:
-    digest = hashlib.sha256()
     try:
-        _hash_message(digest, memoryview(path.read_bytes()), _MODEL)
+        return _message_hash(memoryview(path.read_bytes()), _MODEL).hex()
     except (IndexError, ValueError) as error:
         raise UsageError(f"{path} is damaged or not an ONNX model: export it again") from error
-    return digest.hexdigest()
 
 
-def _hash_message(digest: Any, message: memoryview, ignored: _Ignored) -> None:
+def _message_hash(message: memoryview, ignored: _Ignored) -> bytes:
+    digest = hashlib.sha256()
     for number, content in _fields(message):
         inner = ignored.get(number, {})
-        if inner is None:
-            continue
-        digest.update(f"{number} ".encode())
-        if inner:
-            _hash_message(digest, content, inner)
-        else:
-            digest.update(f"{len(content)} ".encode())
-            digest.update(content)
+        if inner is not None:
+            digest.update(f"{number}\n".encode())
+            digest.update(_message_hash(content, inner) if inner else hashlib.sha256(content).digest())
+    return digest.digest()
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:

@@ -172,8 +172,12 @@ def without_warnings() -> Iterator[None]:
 
 def _check_features(path: Path, extractor: OnnxExtractor | TorchExtractor) -> None:
     """Raise UsageError unless the features of an image have the shapes that the manifest promises."""
-    taps = extractor.manifest.taps
-    batch, (height, width) = extractor.manifest.batch or 1, extractor.manifest.size or _TRIAL_SIZE
+    taps, batch, (height, width) = extractor.manifest.taps, 1, _TRIAL_SIZE
+    if extractor.manifest.format in (
+        "onnx",
+        "aoti",
+    ):  # the other programs run at any size, whatever their manifest says
+        batch, (height, width) = extractor.manifest.batch or batch, extractor.manifest.size or _TRIAL_SIZE
     shapes = {
         layer.name: (batch, layer.out_channels, height // layer.stride, width // layer.stride)
         for layer in truncated(extractor.manifest.arch, taps)

@@ -1,11 +1,8 @@
 """AOTInductor packages (.aoti.pt2): an extractor compiled to native code for the CPU of this machine."""
 
-import logging
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch._inductor
@@ -15,6 +12,7 @@ from core.artifacts.extractors import without_warnings
 from core.artifacts.manifest import EXTRA_MEMBER, Manifest
 from core.errors import StyleTransferError, first_line
 from export.formats import Writer
+from export.formats.quiet import without_log
 
 
 def compile_program(program: ExportedProgram) -> Writer:
@@ -25,7 +23,7 @@ def compile_program(program: ExportedProgram) -> Writer:
     """
     from torch._inductor.utils import fresh_cache
 
-    with tempfile.TemporaryDirectory() as folder, fresh_cache(), without_warnings(), _without_log():
+    with tempfile.TemporaryDirectory() as folder, fresh_cache(), without_warnings(), without_log():
         package = Path(folder) / "extractor.pt2"
         try:
             torch._inductor.aoti_compile_and_package(program, package_path=str(package))
@@ -42,17 +40,6 @@ def compile_program(program: ExportedProgram) -> Writer:
             archive.writestr(zipfile.ZipInfo(f"{folder}/{EXTRA_MEMBER}"), manifest.to_json())
 
     return write
-
-
-@contextmanager
-def _without_log() -> Iterator[None]:
-    """Suppress the warnings that the compiler logs, such as that there is no CUDA."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)
 
 
 def check_compiler() -> None:

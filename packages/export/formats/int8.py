@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from export.formats.quiet import without_log
 from export.io_spec import IMAGE
 
 Images = Iterable[NDArray[np.float32]]
@@ -30,7 +31,7 @@ def quantize(model: onnx.ModelProto, images: Images) -> onnx.ModelProto:
             image = next(self._images, None)
             return None if image is None else {IMAGE: image}
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, without_log():
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, source)
         quantization.quantize_static(

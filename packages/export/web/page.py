@@ -47,6 +47,10 @@ def write_page(
             raise UsageError(f"refusing to replace {folder}, which contains the input {source}: choose another folder")
     with _existing_or_exported(objective) as artifact, replacing_folder(folder) as temporary:
         manifest = read_manifest(artifact, kind="objective")
+        if manifest.style_loss != "gram":
+            raise UsageError(
+                f"{artifact} has the style loss {manifest.style_loss}, and a page supports gram only: export another"
+            )
         if manifest.size is not None:
             raise UsageError(
                 f"{artifact} accepts only images of {describe_shape(manifest)}, and a page has images of all sizes: "
