@@ -134,7 +134,7 @@ def test_expected_output_of_the_page(expected: Statistics) -> None:
 
 
 def test_bounds_of_the_page() -> None:
-    rows = re.findall(r"^\| (extractor|objective)(?:, (fp\d+))? \| (.+) \| (.+) \| (.+) \|$", PAGE, flags=re.MULTILINE)
+    rows = re.findall(r"^\| (extractor|objective)(?:, (\w+))? \| (.+) \| (.+) \| (.+) \|$", PAGE, flags=re.MULTILINE)
     bounds = {
         (kind, precision or "fp32"): {
             quantity: float(bound)

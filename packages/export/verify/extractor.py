@@ -1,7 +1,7 @@
 """Verification of extractors against eager PyTorch in float32 and float64."""
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from core.artifacts.extractors import features_by_tap, open_extractor, without_warnings
-from core.artifacts.manifest import Manifest, Precision
+from core.artifacts.manifest import Manifest
 from core.errors import StyleTransferError
 from core.network.architecture import MIN_SIDE
 from core.network.vgg import VGGFeatures
@@ -35,20 +35,20 @@ def verify_extractor(path: Path, eager: VGGFeatures, *, trusted: bool = False) -
     which unpickles.
     """
     artifact = open_extractor(path, device="cpu", trusted=trusted)
-    precision = artifact.manifest.precision
+    manifest = artifact.manifest
+    tolerances = TOLERANCES["extractor", "aoti" if manifest.format == "aoti" else manifest.precision]
     with one_thread():
         exact = copy.deepcopy(eager).double()
-        references = [_Reference.of(eager, exact, image) for image in _images(artifact.manifest)]
-        rows = [*_compare_features(artifact, precision, references, differentiable=artifact.differentiable)]
-        if trusted and artifact.manifest.format == "pt2":
+        references = [_Reference.of(eager, exact, image) for image in _images(manifest)]
+        rows = [*_compare_features(artifact, tolerances, references, differentiable=artifact.differentiable)]
+        if trusted and manifest.format == "pt2":
             with without_warnings():
                 loaded = torch.export.load(path).module()
-            rows += _compare_features(
-                lambda image: features_by_tap(artifact.manifest, loaded(image)),
-                precision,
-                references,
-                differentiable=True,
-            )
+
+            def features_of(image: Tensor) -> dict[str, Tensor]:
+                return features_by_tap(manifest, loaded(image))
+
+            rows += _compare_features(features_of, tolerances, references, differentiable=True)
     return ParityReport(tuple(rows))
 
 
@@ -92,9 +92,12 @@ def _features_and_gradient(features_of: FeaturesOf, image: Tensor) -> tuple[dict
 
 
 def _compare_features(
-    features_of: FeaturesOf, precision: Precision, references: Sequence[_Reference], *, differentiable: bool
+    features_of: FeaturesOf,
+    tolerances: Mapping[str, float],
+    references: Sequence[_Reference],
+    *,
+    differentiable: bool,
 ) -> Iterator[Comparison]:
-    tolerances = TOLERANCES["extractor", precision]
     for reference in references:
         size = "{} × {} × {}".format(*(reference.image.shape[axis] for axis in (0, 2, 3)))
         if differentiable:
