@@ -114,12 +114,12 @@ class FormatSpec:
             flag = flag_of(option.name)
             if getattr(options, option.name) != option.default and flag not in self.options:
                 raise UsageError(
-                    f"{flag} does not apply to an {self.kind} in the format {self.format}: remove it, or use another "
+                    f"{flag} does not apply to the {self.kind} in the format {self.format}: remove it, or use another "
                     "format (see python -m export formats)"
                 )
         if precision not in self.precisions:
             raise UsageError(
-                f"--precision is {precision}, and an {self.kind} in the format {self.format} exists in "
+                f"--precision is {precision}, and the {self.kind} in the format {self.format} exists in "
                 f"{' and '.join(self.precisions)}: choose another precision or format"
             )
 
@@ -184,7 +184,7 @@ def format_spec(kind: Kind, format: Format) -> FormatSpec:
         if (spec.kind, spec.format) == (kind, format):
             return spec
     formats = [spec.format for spec in FORMATS if spec.kind == kind]
-    raise UsageError(f"an {kind} does not exist in the format {format}: use {' or '.join(formats)}")
+    raise UsageError(f"the {kind} does not exist in the format {format}: use {' or '.join(formats)}")
 
 
 def _check_opset(opset: int) -> None:

@@ -160,12 +160,12 @@ def test_formats_lists_every_option_of_the_export_commands() -> None:
         (["--size", "15x64"], "--size is 15x64: expected a height and a width from 16 to 65536 pixels"),
         (["--size", "large"], "--size is 'large': expected HEIGHTxWIDTH, such as 480x640"),
         (["--batch", "many"], "--batch is 'many': expected 'dynamic' or a whole number from 1 to 65536"),
-        (["--outputs", "tuple"], "--outputs does not apply to an extractor in the format onnx: remove it, or use"),
+        (["--outputs", "tuple"], "--outputs does not apply to the extractor in the format onnx: remove it, or use"),
         (["--precision", "int8", "--palette"], "--palette is given with --precision int8, whose weights are bytes"),
-        (["--format", "pt2", "--precision", "int8"], "--precision is int8, and an extractor in the format pt2 exists"),
+        (["--format", "pt2", "--precision", "int8"], "--precision is int8, and the extractor in the format pt2 exists"),
         (
             ["--format", "torchscript", "--palette"],
-            "--palette does not apply to an extractor in the format torchscript",
+            "--palette does not apply to the extractor in the format torchscript",
         ),
     ],
 )

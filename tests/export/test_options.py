@@ -71,7 +71,7 @@ def test_options_that_do_not_apply_are_refused(format: Format, options: dict, fl
     with pytest.raises(UsageError) as caught:
         format_spec("extractor", format).check(ExportOptions(**options))
     assert str(caught.value) == (
-        f"{flag} does not apply to an extractor in the format {format}: remove it, or use another format "
+        f"{flag} does not apply to the extractor in the format {format}: remove it, or use another format "
         "(see python -m export formats)"
     )
 
@@ -81,7 +81,7 @@ def test_precision_depends_on_the_format() -> None:
     with pytest.raises(UsageError) as caught:
         format_spec("extractor", "pt2").check(ExportOptions(), "int8")
     assert str(caught.value) == (
-        "--precision is int8, and an extractor in the format pt2 exists in fp32 and fp16: "
+        "--precision is int8, and the extractor in the format pt2 exists in fp32 and fp16: "
         "choose another precision or format"
     )
 
@@ -90,5 +90,5 @@ def test_formats_are_complete_and_have_their_own_suffixes() -> None:
     assert {spec.format for spec in FORMATS} == set(get_args(Format))
     suffixes = [spec.suffix for spec in FORMATS if spec.kind == "extractor"]
     assert len(set(suffixes)) == len(suffixes)
-    with pytest.raises(UsageError, match=r"^an objective does not exist in the format pt2: use onnx$"):
+    with pytest.raises(UsageError, match=r"^the objective does not exist in the format pt2: use onnx$"):
         format_spec("objective", "pt2")

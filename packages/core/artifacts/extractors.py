@@ -15,6 +15,7 @@ import numpy as np
 
 from core.artifacts.manifest import Manifest, describe_shape, read_manifest
 from core.artifacts.onnx_session import open_session, provider_of, run_session
+from core.artifacts.quiet import without_log
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.files import is_file, sha256_of
@@ -225,7 +226,7 @@ def _load_native(path: Path, manifest: Manifest, device: str) -> "Callable[[Tens
     import torch._inductor
 
     try:
-        with without_warnings():
+        with without_warnings(), without_log():
             package: Callable[[Tensor], Any] = torch._inductor.aoti_load_package(str(path))
     except Exception as error:  # the loader of native code raises exceptions of any type
         raise UsageError(

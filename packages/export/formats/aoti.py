@@ -10,9 +10,9 @@ from torch.export import ExportedProgram
 
 from core.artifacts.extractors import without_warnings
 from core.artifacts.manifest import EXTRA_MEMBER, Manifest
+from core.artifacts.quiet import without_log
 from core.errors import StyleTransferError, first_line
 from export.formats import Writer
-from export.formats.quiet import without_log
 
 
 def compile_program(program: ExportedProgram) -> Writer:

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from export.formats.quiet import without_log
+from core.artifacts.quiet import without_log
 from export.io_spec import IMAGE
 
 Images = Iterable[NDArray[np.float32]]
