@@ -22,6 +22,7 @@ from core.cli.options import (
     Quiet,
     RecordPath,
     Regions,
+    StyleMasks,
     StylePaths,
     config_options,
 )
@@ -53,6 +54,7 @@ def run(
     content: ContentPath = None,
     style: StylePaths = None,
     region: Regions = None,
+    style_mask: StyleMasks = None,
     output: OutputPath = None,
     config: ConfigFile = None,
     preset: Preset = None,
@@ -77,7 +79,17 @@ def run(
         configuration, named = resolve_config(
             options, preset=preset, effort=effort, config_file=config, epochs=epochs, cuda=cuda
         )
-        paths = resolve_paths(content, style, region, output, named, configuration, record=record, config_file=config)
+        paths = resolve_paths(
+            content,
+            style,
+            region,
+            output,
+            named,
+            configuration,
+            style_masks=style_mask,
+            record=record,
+            config_file=config,
+        )
         if not quiet:
             warn_of_changes(named, paths.inputs)
         run_to_files(paths, configuration, quiet=quiet, progress=progress)

@@ -1,5 +1,6 @@
 """The backend without PyTorch: ONNX Runtime evaluates an exported objective."""
 
+import logging
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.arrays import Array, Pixels, Size
+from core.artifacts.content import content_state
 from core.artifacts.extractors import OnnxExtractor, TorchExtractor, check_matches_config, open_extractor
 from core.artifacts.manifest import Manifest, read_manifest
 from core.artifacts.onnx_session import CPU, open_session, provider_of, run_session
@@ -43,6 +45,12 @@ class OnnxBackend:
         """
         self.manifest = read_manifest(path, kind="objective")
         check_objective(path, self.manifest, config)
+        if content_state(Path(path), self.manifest) == "changed":
+            logging.getLogger(__name__).warning(
+                "another program has changed %s since its export: its loss and gradient may be wrong; "
+                "check it with python -m export verify",
+                path,
+            )
         if isinstance(extract_features, OnnxExtractor | TorchExtractor):
             _check_same_network(self.manifest, extract_features.manifest)
         self.loss_weights = LossWeights.of(config, self.manifest.activation_scale)
@@ -72,12 +80,11 @@ class OnnxBackend:
         """Compute the targets and return the objective (see `core.backends.base.Backend`).
 
         Raises:
-            UsageError: A style has a mask: the graph has one target per layer, for the whole image.
+            UsageError: A style has a region: the graph has one target per layer, for the whole image.
         """
-        if any(exemplar.mask is not None or exemplar.style_mask is not None for exemplar in exemplars):
+        if any(exemplar.mask is not None for exemplar in exemplars):
             raise UsageError(
-                "an exported objective supports styles for the whole image only: remove the regions and style masks, "
-                "or --objective"
+                "an exported objective supports styles for the whole image only: remove the regions, or --objective"
             )
         features = self._extract_features(content)
         targets = {CONTENT.format(tap): features[tap] for tap in self.manifest.content_taps}

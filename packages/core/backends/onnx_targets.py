@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from core.arrays import Pixels
 from core.config.style_losses import style_loss_spec
 from core.errors import UsageError
+from core.objective.masks import check_not_empty
 from core.styles import StyleExemplar
 
 Features = NDArray[np.float32]
@@ -39,7 +40,7 @@ def style_targets(
         image: The image (1, 3, H, W) that the optimisation starts from.
 
     Raises:
-        UsageError: The style loss needs PyTorch, which is not installed.
+        UsageError: A style mask is empty, or the style loss needs PyTorch, which is not installed.
     """
     if style_loss_spec(style_loss).position_targets:
         compared = extract_features(content), extract_features(image)
@@ -51,11 +52,31 @@ def style_targets(
     return {tap: _mean_and_spread([style[tap] for style in styles], shares) for tap in taps}
 
 
-def gram(features: Features) -> Features:
-    """Return the Gram matrix (1, C, C) of features (1, C, h, w): `core.objective.gram.gram` in NumPy."""
+def gram(features: Features, mask: Features | None = None) -> Features:
+    """Return the Gram matrix (1, C, C) of features (1, C, h, w): `core.objective.gram.gram` in NumPy.
+
+    A `mask` (1, 1, h, w) with mean 1 weights every position.
+    """
     flat = features.reshape(*features.shape[:2], -1)
-    product: Features = flat @ flat.transpose(0, 2, 1) / np.float32(flat.shape[2])
+    weighted = flat if mask is None else flat * mask.reshape(1, 1, -1)
+    product: Features = weighted @ flat.transpose(0, 2, 1) / np.float32(flat.shape[2])
     return product
+
+
+def resized_mask(mask: Features, size: tuple[int, int]) -> Features:
+    """Return a mask (1, 1, H, W) averaged over areas to the height and width of features, with mean 1.
+
+    Raises:
+        UsageError: It is empty at this size.
+    """
+    for axis, count in zip((2, 3), size, strict=True):
+        length, positions = mask.shape[axis], np.arange(count)
+        starts, ends = positions * length // count, -(-(positions + 1) * length // count)
+        areas = [mask.take(range(*area), axis) for area in zip(starts, ends, strict=True)]
+        mask = np.stack([area.mean(axis) for area in areas], axis).astype(np.float32)
+    check_not_empty(float(mask.max()), "style")
+    normalized: Features = mask / mask.mean()
+    return normalized
 
 
 def _mean_grams(taps: Sequence[str], exemplar: StyleExemplar, extract_features: ExtractFeatures) -> LayerFeatures:
@@ -65,7 +86,9 @@ def _mean_grams(taps: Sequence[str], exemplar: StyleExemplar, extract_features: 
     for area, pixels in zip(areas, exemplar.images, strict=True):
         features = extract_features(pixels)
         for tap in taps:
-            grams[tap] = grams.get(tap, np.float32(0)) + np.float32(area / sum(areas)) * gram(features[tap])
+            mask = exemplar.style_mask
+            small = None if mask is None else resized_mask(mask, features[tap].shape[2:])
+            grams[tap] = grams.get(tap, np.float32(0)) + np.float32(area / sum(areas)) * gram(features[tap], small)
     return grams
 
 
@@ -92,8 +115,9 @@ def _position_targets(
         return {tap: torch.from_numpy(features[tap]) for tap in taps}
 
     styles = [tensors(extract_features(pixels)) for pixels in exemplar.images]
+    mask = None if exemplar.style_mask is None else torch.from_numpy(exemplar.style_mask)
     with torch.no_grad():
-        targets = load_style_loss(style_loss).position_targets(styles, tensors(content), tensors(image))
+        targets = load_style_loss(style_loss).position_targets(styles, tensors(content), tensors(image), mask)
     return {tap: target.numpy() for tap, target in targets.items()}
 
 

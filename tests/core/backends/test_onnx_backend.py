@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -82,7 +83,8 @@ def test_several_styles_have_the_loss_and_gradient_of_pytorch(
 ) -> None:
     content, style = images(content_path, style_path)
     others = style[..., 4:] ** 2, np.ascontiguousarray(style[:, ::-1])
-    exemplars = [StyleExemplar((style,), 2.0), StyleExemplar(others, 0.5)]
+    mask = np.linspace(0, 1, style[0, 0].size, dtype=np.float32).reshape(style[:, :1].shape)
+    exemplars = [StyleExemplar((style,), 2.0, style_mask=mask), StyleExemplar(others, 0.5)]
     found, expected = (
         backend.objective(content, exemplars, backend.plan((47, 31), (36, 40))).scaled(style=3)
         for backend in (
@@ -103,7 +105,8 @@ def test_nearest_objective_has_the_loss_and_gradient_of_pytorch(tmp_path: Path, 
     options = OPTIONS | {"style_loss": "nearest", "device": "cpu"}
     export_objective(path, load_weights("vgg19"), *OPTIONS.values(), style_loss="nearest")
     content, start, *styles = (noise(1, 3, 32, 47, seed=seed).float().numpy() for seed in range(4))
-    exemplars = [StyleExemplar((styles[0],), 2.0), StyleExemplar((styles[1][..., 4:],), 0.5)]
+    mask = (noise(1, 1, 32, 47, seed=5) > 0.3).float().numpy()
+    exemplars = [StyleExemplar((styles[0],), 2.0, style_mask=mask), StyleExemplar((styles[1][..., 4:],), 0.5)]
     found, expected = (
         backend.objective(content, exemplars, backend.plan((47, 32), (47, 32)), image=start)
         for backend in (
@@ -118,13 +121,13 @@ def test_nearest_objective_has_the_loss_and_gradient_of_pytorch(tmp_path: Path, 
     assert np.linalg.norm(onnx.gradient - gradient) < 1e-3 * np.linalg.norm(gradient)
 
 
-def test_regions_and_style_masks_are_refused(objective: Path, content_path: Path, style_path: Path) -> None:
+def test_regions_are_refused(objective: Path, content_path: Path, style_path: Path) -> None:
     content, style = images(content_path, style_path)
     backend = OnnxBackend(objective, no_features, config_for(objective))
     plan = backend.plan((47, 31), (36, 40))
-    for mask in ({"mask": content[:, :1]}, {"style_mask": style[:, :1]}):
-        with pytest.raises(UsageError, match="supports styles for the whole image only: remove the regions"):
-            backend.objective(content, [StyleExemplar((style,)), StyleExemplar((style,), **mask)], plan)
+    exemplars = [StyleExemplar((style,)), StyleExemplar((style,), mask=content[:, :1])]
+    with pytest.raises(UsageError, match="supports styles for the whole image only: remove the regions"):
+        backend.objective(content, exemplars, plan)
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
@@ -171,6 +174,17 @@ def test_describe_names_runtime_and_weights(objective: Path, exported: Exported)
 def test_another_configuration_is_refused(objective: Path, options: Mapping[str, str], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         OnnxBackend(objective, no_features, config_for(objective, **options))
+
+
+def test_a_changed_objective_gives_a_warning(objective: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    OnnxBackend(objective, no_features, config_for(objective))
+    assert not caplog.records
+    model = onnx.load(objective)
+    model.graph.initializer[0].raw_data = bytes(len(model.graph.initializer[0].raw_data))
+    onnx.save(model, tmp_path / "objective.onnx")
+    OnnxBackend(tmp_path / "objective.onnx", no_features, config_for(objective))
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"another program has changed {tmp_path / 'objective.onnx'} since its export")
 
 
 def test_a_missing_device_is_refused(objective: Path) -> None:

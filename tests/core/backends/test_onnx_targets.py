@@ -5,8 +5,9 @@ import sys
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import interpolate
 
-from core.backends.onnx_targets import gram, style_targets
+from core.backends.onnx_targets import gram, resized_mask, style_targets
 from core.errors import UsageError
 from core.objective.gram import gram as torch_gram
 from core.styles import StyleExemplar
@@ -42,6 +43,21 @@ def test_images_of_one_style_are_weighted_by_their_areas() -> None:
     ]
     np.testing.assert_allclose(target, 0.25 * gram(first) + 0.75 * gram(second), rtol=1e-6)
     assert spread == 0
+
+
+@pytest.mark.parametrize("size", [(4, 5), (3, 2), (9, 7), (1, 1)])
+def test_masks_are_averaged_like_those_of_pytorch(size: tuple[int, int]) -> None:
+    mask = random(1, 1, 9, 7)
+    small = interpolate(torch.from_numpy(mask), size=size, mode="area")
+    np.testing.assert_allclose(resized_mask(mask, size), small / small.mean(), rtol=1e-5)
+    features = random(1, 4, *size)
+    expected = torch_gram(torch.from_numpy(features), small / small.mean())
+    np.testing.assert_allclose(gram(features, resized_mask(mask, size)), expected, rtol=1e-5)
+
+
+def test_empty_mask_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^a style mask is too small or too dark for the deepest layer: enlarge"):
+        resized_mask(np.zeros((1, 1, 8, 8), np.float32), (2, 2))
 
 
 def test_position_targets_need_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
