@@ -58,7 +58,7 @@ def gram(features: Features, mask: Features | None = None) -> Features:
     A `mask` (1, 1, h, w) with mean 1 weights every position.
     """
     flat = features.reshape(*features.shape[:2], -1)
-    weighted = flat if mask is None else flat * mask.reshape(1, 1, -1)
+    weighted: Features = flat if mask is None else flat * mask.reshape(1, 1, -1)
     product: Features = weighted @ flat.transpose(0, 2, 1) / np.float32(flat.shape[2])
     return product
 
