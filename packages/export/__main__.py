@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from core.artifacts.content import content_state
-from core.artifacts.manifest import Format, Precision, read_manifest
+from core.artifacts.manifest import read_manifest
 from core.cli.command import App, Command
 from core.cli.config_file import resolve_config
 from core.cli.errors import report_errors
@@ -23,11 +23,14 @@ from export.command_line import (
     ArtifactPath,
     Batch,
     Checksum,
+    FileFormat,
     FixedSize,
+    NumberType,
     Opset,
     OutputPath,
     Outputs,
     Palette,
+    Taps,
     check_outputs,
     export_options,
     format_of,
@@ -49,19 +52,9 @@ app = App(
 @config_options(*(option.name for option in fields(TransferConfig) if option.name not in NETWORK_OPTIONS))
 def extractor(
     output: OutputPath,
-    format: Annotated[Format | None, typer.Option(help="File format.", show_default="by the suffix of FILE")] = None,
-    taps: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LAYER[,…]", help="Layers to return.", show_default="the default content and style layers"
-        ),
-    ] = None,
-    precision: Annotated[
-        Precision,
-        typer.Option(
-            help="Number type of the weights: fp16 halves the file; int8 is for ONNX only, and loses accuracy."
-        ),
-    ] = "fp32",
+    format: FileFormat = None,
+    taps: Taps = None,
+    precision: NumberType = "fp32",
     opset: Opset = None,
     palette: Palette = None,
     size: FixedSize = None,

@@ -19,6 +19,20 @@ from export.options import FORMATS, MIN_OPSET, ExportOptions, format_spec, parse
 ArtifactPath = Annotated[Path, typer.Argument(metavar="FILE", help="An artifact that this program wrote.")]
 OutputPath = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Output file.", show_default=False)]
 Checksum = Annotated[bool, typer.Option("--sha256/--no-sha256", help="Print the SHA-256 and write it to FILE.sha256.")]
+FileFormat = Annotated[
+    Format | None, typer.Option("--format", help="File format.", show_default="by the suffix of FILE")
+]
+Taps = Annotated[
+    str | None,
+    typer.Option(metavar="LAYER[,…]", help="Layers to return.", show_default="the default content and style layers"),
+]
+NumberType = Annotated[
+    Precision,
+    typer.Option(
+        "--precision",
+        help="Number type of the weights: fp16 halves the file; int8 is for ONNX only, and loses accuracy.",
+    ),
+]
 Opset = Annotated[
     int | None, typer.Option(help="Opset of an ONNX file, at least 18.", show_default=str(MIN_OPSET), metavar="INT")
 ]

@@ -61,18 +61,14 @@ def export_extractor(
     eager = load_vgg_features(weights, taps, pooling=pooling)
     inputs = with_lengths(extractor_inputs(), options.lengths)
     outputs = [spec.with_lengths(options.lengths) for spec in extractor_outputs(eager.arch, eager.taps)]
-    module: nn.Module = eager
-    if precision == "fp16":
-        activation_scale = weights.preprocessing.activation_scale
-        # Other runtimes compute in float16 on every device.
-        module = HalfExtractor(eager, activation_scale, always=format == "onnx")
+    module = _module(eager, weights, format, precision, options)
     write: Writer
     palette = False
     if format == "onnx":
         model = _onnx_model(module, inputs, outputs, precision, options)
         palette, write = is_palettized(model), partial(write_model, model)
     else:
-        write = _convert(TupleExtractor(module) if options.outputs == "tuple" else module, format, inputs)
+        write = _convert(module, format, inputs)
     manifest = new_manifest(
         weights,
         kind="extractor",
@@ -90,6 +86,17 @@ def export_extractor(
         return _verify_written(written, eager, format)
 
     return write_verified(path, manifest, write, verify, checksum=checksum)
+
+
+def _module(
+    eager: VGGFeatures, weights: Weights, format: Format, precision: Precision, options: ExportOptions
+) -> nn.Module:
+    """Return the module to convert."""
+    module: nn.Module = eager
+    if precision == "fp16":
+        # Other runtimes compute in float16 on every device.
+        module = HalfExtractor(eager, weights.preprocessing.activation_scale, always=format == "onnx")
+    return TupleExtractor(module) if options.outputs == "tuple" else module
 
 
 def _convert(module: nn.Module, format: Format, inputs: Inputs) -> Writer:

@@ -173,21 +173,19 @@ def without_warnings() -> Iterator[None]:
 
 def _check_features(path: Path, extractor: OnnxExtractor | TorchExtractor) -> None:
     """Raise UsageError unless the features of an image have the shapes that the manifest promises."""
-    taps, batch, (height, width) = extractor.manifest.taps, 1, _TRIAL_SIZE
-    if extractor.manifest.format in (
-        "onnx",
-        "aoti",
-    ):  # the other programs run at any size, whatever their manifest says
-        batch, (height, width) = extractor.manifest.batch or batch, extractor.manifest.size or _TRIAL_SIZE
+    manifest, taps = extractor.manifest, extractor.manifest.taps
+    batch, (height, width) = 1, _TRIAL_SIZE
+    # The other programs run at any size, whatever their manifest says: it could name one that exceeds the memory.
+    if manifest.format in ("onnx", "aoti"):
+        batch, (height, width) = manifest.batch or batch, manifest.size or _TRIAL_SIZE
     shapes = {
         layer.name: (batch, layer.out_channels, height // layer.stride, width // layer.stride)
-        for layer in truncated(extractor.manifest.arch, taps)
+        for layer in truncated(manifest.arch, taps)
         if layer.name in taps
     }
     try:
-        found = {
-            tap: values.shape for tap, values in extractor(np.zeros((batch, 3, height, width), np.float32)).items()
-        }
+        features = extractor(np.zeros((batch, 3, height, width), np.float32))
+        found = {tap: values.shape for tap, values in features.items()}
     except _FAILURES as error:
         raise UsageError(f"{path} does not compute the layers of its manifest: export it again") from error
     if found != shapes:

@@ -85,7 +85,7 @@ class Manifest:
     taps: Annotated[tuple[Tap, ...], Meta(min_length=1)]
     content_taps: tuple[Tap, ...] = ()
     style_taps: tuple[Tap, ...] = ()
-    style_loss: str = ""
+    style_loss: Annotated[str, Meta(max_length=100)] = ""
     pooling: Pooling
     precision: Precision
     weights: Mapping[str, str]
