@@ -12,22 +12,24 @@ import torch
 from torch import Tensor
 from torch.export import Dim
 
-from core.artifacts.manifest import Kind, Precision
+from core.artifacts.manifest import Kind, Manifest, Precision
 from core.backends.onnx_backend import CONTENT, STYLE
 from core.config.style_losses import style_loss_spec
 from core.errors import UsageError
 from core.network.architecture import MIN_SIDE, Layer, layers
 
-TOLERANCES: Mapping[tuple[Kind, Precision | Literal["aoti"]], Mapping[str, float]] = {
+TOLERANCES: Mapping[tuple[Kind, Precision | Literal["aoti", "nearest"]], Mapping[str, float]] = {
     ("extractor", "fp32"): {"features": 1e-6, "gradient": 1e-3},
     ("extractor", "fp16"): {"features": 2e-3, "gradient": 5e-2},
     ("extractor", "int8"): {"features": 1e-1},
     ("extractor", "aoti"): {"features": 5e-6},
     ("objective", "fp32"): {"loss": 1e-6, "gradient": 1e-6},
+    ("objective", "nearest"): {"loss": 1e-6, "gradient": 5e-6},
 }
 """Allowed relative L2 errors against eager float64; twice the error of eager float32 is allowed where that is larger.
 
-Native code of AOTInductor, in float32, sums in another order than PyTorch: its errors are about 1e-6.
+Native code of AOTInductor, in float32, sums in another order than PyTorch: its errors are about 1e-6. So are those of
+the gradient of the style loss "nearest", which is proportional to differences of features, not to their products.
 
 The tolerance of the gradient of an extractor is larger: where rounding changes the sign of a ReLU input or the argmax
 of a max-pooling window, a whole path of the gradient changes, in eager float32 too. An objective is verified at images
@@ -36,6 +38,15 @@ where that does not happen.
 
 IMAGE = "image"
 """Name of the input for the image."""
+
+
+def tolerances_of(manifest: Manifest) -> Mapping[str, float]:
+    """Return the allowed relative L2 errors of an artifact by quantity."""
+    if manifest.format == "aoti":
+        return TOLERANCES["extractor", "aoti"]
+    if manifest.style_loss == "nearest":
+        return TOLERANCES["objective", "nearest"]
+    return TOLERANCES[manifest.kind, manifest.precision]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Specifications of inputs and outputs: descriptions, example values, dynamic shapes and tolerances."""
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -19,9 +20,11 @@ from export.io_spec import (
     flatten,
     objective_inputs,
     objective_outputs,
+    tolerances_of,
     with_lengths,
 )
 from export.objective.module import ObjectiveModule
+from support.manifests import MANIFEST
 
 
 def test_extractor_specs_describe_shapes() -> None:
@@ -95,4 +98,13 @@ def test_tolerances_exist_for_each_kind_and_precision() -> None:
     for precision in get_args(Precision):
         quantities = {"features"} if precision == "int8" else {"features", "gradient"}  # int8 has no gradients
         assert TOLERANCES["extractor", precision].keys() == quantities
-    assert TOLERANCES["objective", "fp32"].keys() == {"loss", "gradient"}
+    for style_loss in ("fp32", "nearest"):
+        assert TOLERANCES["objective", style_loss].keys() == {"loss", "gradient"}
+
+
+def test_tolerances_follow_precision_format_and_style_loss() -> None:
+    assert tolerances_of(replace(MANIFEST, precision="int8")) == TOLERANCES["extractor", "int8"]
+    assert tolerances_of(replace(MANIFEST, format="aoti")) == TOLERANCES["extractor", "aoti"]
+    objective = replace(MANIFEST, kind="objective", style_loss="gram")
+    assert tolerances_of(objective) == TOLERANCES["objective", "fp32"]
+    assert tolerances_of(replace(objective, style_loss="nearest")) == TOLERANCES["objective", "nearest"]

@@ -13,7 +13,7 @@ from core.artifacts.manifest import Manifest
 from core.errors import StyleTransferError
 from core.network.architecture import MIN_SIDE
 from core.network.vgg import VGGFeatures
-from export.io_spec import TOLERANCES
+from export.io_spec import tolerances_of
 from export.verify.parity import Array, Comparison, ParityReport, one_thread
 
 MIN_INT8_SIDE = 32
@@ -35,8 +35,7 @@ def verify_extractor(path: Path, eager: VGGFeatures, *, trusted: bool = False) -
     which unpickles.
     """
     artifact = open_extractor(path, device="cpu", trusted=trusted)
-    manifest = artifact.manifest
-    tolerances = TOLERANCES["extractor", "aoti" if manifest.format == "aoti" else manifest.precision]
+    manifest, tolerances = artifact.manifest, tolerances_of(artifact.manifest)
     with one_thread():
         exact = copy.deepcopy(eager).double()
         references = [_Reference.of(eager, exact, image) for image in _images(manifest)]

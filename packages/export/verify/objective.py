@@ -28,7 +28,7 @@ from core.objective.types import Region, StyleTarget, Targets
 from core.objective.weights import LossWeights
 from core.optim.types import Evaluation
 from core.styles import StyleExemplar
-from export.io_spec import TOLERANCES
+from export.io_spec import tolerances_of
 from export.verify.parity import Comparison, ParityReport, one_thread
 
 MIN_DISTANCE = 3e-6
@@ -79,7 +79,8 @@ def verify_objective(path: Path, manifest: Manifest, weights: Weights) -> Parity
             sample = _sample(eager, manifest, _differentiable_image(eager, height, width))
             graph = OnnxObjective(session, manifest, sample.graph_targets(), sample.terms)
             single, double = _evaluate(eager, sample), _evaluate(exact, sample.double())
-            rows += _compare_evaluations(f"{height} x {width}", graph(sample.image.numpy()), single, double)
+            evaluations = graph(sample.image.numpy()), single, double
+            rows += _compare_evaluations(f"{height} x {width}", *evaluations, tolerances_of(manifest))
     return ParityReport(tuple(rows))
 
 
@@ -145,8 +146,10 @@ def _evaluate(extractor: VGGFeatures, sample: _Sample) -> Evaluation:
     return ReferenceObjective(extractor, sample.targets, sample.terms)(sample.image)
 
 
-def _compare_evaluations(case: str, actual: Evaluation, single: Evaluation, exact: Evaluation) -> list[Comparison]:
-    tolerances, evaluations = TOLERANCES["objective", "fp32"], (actual, single, exact)
+def _compare_evaluations(
+    case: str, actual: Evaluation, single: Evaluation, exact: Evaluation, tolerances: Mapping[str, float]
+) -> list[Comparison]:
+    evaluations = (actual, single, exact)
     losses = (np.array([evaluation.loss, *evaluation.parts.values()]) for evaluation in evaluations)
     gradients = (np.asarray(evaluation.gradient) for evaluation in evaluations)
     return [
