@@ -147,7 +147,7 @@ def test_expected_output_of_the_page(expected: Statistics) -> None:
 
 def test_bounds_of_the_page() -> None:
     rows = re.findall(
-        r"^\| (extractor|objective|painter)(?:, (fp\d+))? \|" + r" (.+) \|" * 4 + "$", PAGE, flags=re.MULTILINE
+        r"^\| (extractor|objective|painter)(?:, (\w+))? \|" + r" (.+) \|" * 4 + "$", PAGE, flags=re.MULTILINE
     )
     bounds = {
         (kind, precision or "fp32"): {

@@ -16,7 +16,6 @@ from core.artifacts.extractors import check_matches_config
 from core.artifacts.manifest import Manifest
 from core.artifacts.painter import INPUT_OPTIONS, PAINTER_OPTIONS, OnnxPainter
 from core.config.options import flag_of
-from core.config.style_losses import style_loss_spec
 from core.config.transfer_config import TransferConfig
 from core.distributed import ProcessGroup
 from core.errors import UsageError
@@ -122,7 +121,7 @@ def check_painter(path: str | PathLike[str], manifest: Manifest, config: Transfe
         UsageError: An option differs from those of the painter, or a painter does not support it.
     """
     unsupported = {
-        "style_loss": not style_loss_spec(config.style_loss).exportable,
+        "style_loss": config.style_loss != manifest.style_loss,
         "preserve_color": config.preserve_color != "none",
         "averaging": config.averaging > 0,
         "bit_depth": config.bit_depth == 16 and manifest.inputs["content"].startswith("uint8"),

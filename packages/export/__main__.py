@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from core.artifacts.manifest import Format, Precision, read_manifest
+from core.artifacts.content import content_state
+from core.artifacts.manifest import read_manifest
 from core.artifacts.painter import PAINTER_OPTIONS, Pixels
 from core.cli.command import App
 from core.cli.config_file import resolve_config
@@ -18,13 +19,24 @@ from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.installation import require_full
 from export.command_line import (
-    LAYER_OPTIONS,
+    LOSS_OPTIONS,
     NETWORK_OPTIONS,
+    STATES,
     ArtifactPath,
+    Batch,
     Checksum,
+    FileFormat,
+    FixedSize,
+    NumberType,
+    Opset,
     OutputPath,
+    Outputs,
+    Palette,
+    Taps,
     check_outputs,
+    export_options,
     format_of,
+    formats_table,
     manifest_table,
     print_table,
     print_written,
@@ -44,26 +56,37 @@ app = App(
 @config_options(*(option.name for option in fields(TransferConfig) if option.name not in NETWORK_OPTIONS))
 def extractor(
     output: OutputPath,
-    format: Annotated[Format | None, typer.Option(help="File format.", show_default="by the suffix of FILE")] = None,
-    taps: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LAYER[,…]", help="Layers to return.", show_default="the default content and style layers"
-        ),
-    ] = None,
-    precision: Annotated[Precision, typer.Option(help="Number type of the weights; fp16 halves the file.")] = "fp32",
+    format: FileFormat = None,
+    taps: Taps = None,
+    precision: NumberType = "fp32",
+    opset: Opset = None,
+    palette: Palette = None,
+    size: FixedSize = None,
+    batch: Batch = None,
+    outputs: Outputs = None,
     sha256: Checksum = True,
     **options: Any,
 ) -> None:
     """Export the feature extractor: image in, features at the chosen layers out.
 
-    The image is RGB in [0, 1], (batch, 3, height, width), with any batch size and sides of at least 16 pixels. The file
-    is written only if its errors against PyTorch in float64 are within the tolerances.
+    The image is RGB in [0, 1], (batch, 3, height, width), with any batch size and sides of at least 16 pixels unless
+    --size and --batch fix them. The file is written only if its errors against PyTorch in float64 are within the
+    tolerances. `python -m export formats` lists the formats and their options.
     """
     with report_errors():
         require_full("python -m export extractor")
         config, _ = resolve_config(options)
         chosen_format = format or format_of(output)
+        written = export_options(
+            "extractor",
+            chosen_format,
+            precision=precision,
+            opset=opset,
+            palette=palette,
+            size=size,
+            batch=batch,
+            outputs=outputs,
+        )
         check_outputs(output, config)
         from core.network.weights import load_weights
         from export.extractor import export_extractor
@@ -71,34 +94,57 @@ def extractor(
         weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=True)
         names = taps.split(",") if taps is not None else (*config.style_layers, *config.content_layers)
         manifest = export_extractor(
-            output, weights, names, format=chosen_format, pooling=config.pooling, precision=precision, checksum=sha256
+            output,
+            weights,
+            names,
+            format=chosen_format,
+            pooling=config.pooling,
+            precision=precision,
+            options=written,
+            checksum=sha256,
         )
         print_written(output, manifest, sha256)
 
 
 @app.command()
 @config_options(
-    *(option.name for option in fields(TransferConfig) if option.name not in (*NETWORK_OPTIONS, *LAYER_OPTIONS))
+    *(option.name for option in fields(TransferConfig) if option.name not in (*NETWORK_OPTIONS, *LOSS_OPTIONS))
 )
-def objective(output: OutputPath, sha256: Checksum = True, **options: Any) -> None:
+def objective(
+    output: OutputPath,
+    opset: Opset = None,
+    palette: Palette = None,
+    size: FixedSize = None,
+    sha256: Checksum = True,
+    **options: Any,
+) -> None:
     """Export the objective as one ONNX graph: image, targets and weights in, loss and gradient out.
 
     The graph contains the network up to the deepest layer and uses standard operators only. Images may have any sides
-    of at least 16 pixels (32 if the deepest layer is pool5). The style loss is Gram. The file is written only if the
-    errors of loss and gradient are within the tolerances.
+    of at least 16 pixels (32 if the deepest layer is pool5) unless --size fixes them. The style loss is 'gram' or
+    'nearest'. The file is written only if the errors of loss and gradient are within the tolerances.
     """
     with report_errors():
         require_full("python -m export objective")
         config, _ = resolve_config(options)
         if format_of(output) != "onnx":
             raise UsageError(f"an objective is an ONNX file, and {output} has another suffix: use .onnx")
+        written = export_options("objective", "onnx", opset=opset, palette=palette, size=size)
         check_outputs(output, config)
         from core.network.weights import load_weights
         from export.objective.graph import export_objective
 
         weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=True)
         layers = (config.content_layers, config.style_layers)
-        manifest = export_objective(output, weights, *layers, pooling=config.pooling, checksum=sha256)
+        manifest = export_objective(
+            output,
+            weights,
+            *layers,
+            pooling=config.pooling,
+            style_loss=config.style_loss,
+            options=written,
+            checksum=sha256,
+        )
         print_written(output, manifest, sha256)
 
 
@@ -111,6 +157,8 @@ def painter(
     pixels: Annotated[
         Pixels, typer.Option(help="Images are uint8 (height, width, 3), or float32 (1, 3, height, width) in [0, 1].")
     ] = "uint8",
+    opset: Opset = None,
+    palette: Palette = None,
     sha256: Checksum = True,
     **options: Any,
 ) -> None:
@@ -125,13 +173,15 @@ def painter(
         config, _ = resolve_config(options, preset=preset, effort=effort)
         if format_of(output) != "onnx":
             raise UsageError(f"a painter is an ONNX file, and {output} has another suffix: use .onnx")
+        written = export_options("painter", "onnx", opset=opset, palette=palette, size=None)
         check_outputs(output, config)
         from core.network.weights import load_weights
         from export.painter.export import check_supported, export_painter
 
         check_supported(config)
         weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=True)
-        print_written(output, export_painter(output, weights, config, pixels=pixels, checksum=sha256), sha256)
+        manifest = export_painter(output, weights, config, pixels=pixels, options=written, checksum=sha256)
+        print_written(output, manifest, sha256)
 
 
 app.command()(run)
@@ -150,17 +200,23 @@ def verify(
         str | None,
         typer.Option(help="Preprocessing of a weights file that does not specify it.", show_default=False),
     ] = None,
+    trusted: Annotated[
+        bool, typer.Option("--trusted", help="Run the native code of an AOTInductor package, which cannot be checked.")
+    ] = False,
 ) -> None:
     """Compare an artifact with eager PyTorch in float32 and float64, at several image sizes.
 
-    Exits with status 1 and prints the largest error if a tolerance is exceeded.
+    Exits with status 1 and prints the largest error if a tolerance is exceeded. If another program has changed the
+    file, a warning says so, and the errors are those of the changed file.
     """
     with report_errors():
         require_full("python -m export verify")
-        read_manifest(artifact)  # refuses other files before the slow import of PyTorch
+        manifest = read_manifest(artifact)  # refuses other files before the slow import of PyTorch
+        if (state := content_state(artifact, manifest)) == "changed":
+            print_line(f"Warning: {artifact} was {STATES[state]}", stderr=True)
         from export.verify.artifact import verify_artifact
 
-        report = verify_artifact(artifact, against=against, preprocessing=weights_preprocessing)
+        report = verify_artifact(artifact, against=against, preprocessing=weights_preprocessing, trusted=trusted)
         print_table(report.table())
         report.require_passed(artifact)
 
@@ -170,13 +226,20 @@ def inspect(
     artifact: ArtifactPath,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print the manifest of an artifact without executing the artifact."""
+    """Print the manifest of an artifact, and whether another program has changed the file, without executing it."""
     with report_errors():
         manifest = read_manifest(artifact)
+        state = content_state(artifact, manifest)
         if as_json:
-            typer.echo(json.dumps(asdict(manifest), indent=1))
+            typer.echo(json.dumps({"content": state, **asdict(manifest)}, indent=1))
         else:
-            print_table(manifest_table(artifact, manifest))
+            print_table(manifest_table(artifact, manifest, state))
+
+
+@app.command()
+def formats() -> None:
+    """List the artifacts with their formats and options, and the programs that run them."""
+    print_table(formats_table())
 
 
 @app.command()

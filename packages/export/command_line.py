@@ -8,34 +8,117 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from core.artifacts.manifest import Format, Manifest, checksum_path
+from core.artifacts.content import State
+from core.artifacts.manifest import Format, Kind, Manifest, OutputType, Precision, checksum_path
 from core.cli.terminal import cell, make_console, plain, print_line
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.files import check_writable, sha256_of
+from export.options import FORMATS, MIN_OPSET, ExportOptions, format_spec, parse_batch, parse_size
 
 ArtifactPath = Annotated[Path, typer.Argument(metavar="FILE", help="An artifact that this program wrote.")]
 OutputPath = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Output file.", show_default=False)]
 Checksum = Annotated[bool, typer.Option("--sha256/--no-sha256", help="Print the SHA-256 and write it to FILE.sha256.")]
+FileFormat = Annotated[
+    Format | None, typer.Option("--format", help="File format.", show_default="by the suffix of FILE")
+]
+Taps = Annotated[
+    str | None,
+    typer.Option(metavar="LAYER[,…]", help="Layers to return.", show_default="the default content and style layers"),
+]
+NumberType = Annotated[
+    Precision,
+    typer.Option(
+        "--precision",
+        help="Number type of the weights: fp16 halves the file; int8 is for ONNX only, and loses accuracy.",
+    ),
+]
+Opset = Annotated[
+    int | None, typer.Option(help="Opset of an ONNX file, at least 18.", show_default=str(MIN_OPSET), metavar="INT")
+]
+Palette = Annotated[
+    bool | None,
+    typer.Option(
+        "--palette/--no-palette",
+        help="Store the weights of an ONNX file as bytes, without loss: a quarter of the size, but most converters "
+        "cannot read it.",
+        show_default="--no-palette for an extractor, --palette for an objective",
+    ),
+]
+FixedSize = Annotated[
+    str | None,
+    typer.Option(
+        "--size",
+        metavar="HxW",
+        help="The only height and width of images in pixels; the shapes in the file are static.",
+        show_default="any",
+    ),
+]
+Batch = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|dynamic", help="Number of images at a time.", show_default="dynamic, or 1 if --size is given"
+    ),
+]
+Outputs = Annotated[
+    OutputType | None,
+    typer.Option(
+        "--outputs",
+        help="What a PyTorch program returns: a dictionary by layer, or a tuple in network order for converters.",
+        show_default="dict",
+    ),
+]
 
 NETWORK_OPTIONS = ("arch", "weights", "weights_preprocessing", "pooling")
 """The options of `TransferConfig` that determine the network."""
 
-LAYER_OPTIONS = ("content_layers", "style_layers")
-"""The options of `TransferConfig` that determine the layers of the objective."""
-
-_FORMATS: dict[str, Format] = {".pt": "torchscript", ".onnx": "onnx", ".pt2": "pt2"}
+LOSS_OPTIONS = ("content_layers", "style_layers", "style_loss")
+"""The options of `TransferConfig` that determine the losses of the objective."""
 
 _WIDTH_WITHOUT_TERMINAL = 120
 
 
 def format_of(path: Path) -> Format:
-    """Return the artifact format for the suffix of `path`; raise UsageError for any other suffix."""
-    if path.suffix.lower() not in _FORMATS:
+    """Return the artifact format for the suffix of `path`, the longest that fits.
+
+    Raises:
+        UsageError: The name has another suffix.
+    """
+    formats = {spec.suffix: spec.format for spec in FORMATS}
+    found = [suffix for suffix in formats if path.name.lower().endswith(suffix)]
+    if not found:
         raise UsageError(
-            f"cannot infer the format from the name {path.name}: add --format, or end it in {', '.join(_FORMATS)}"
+            f"cannot infer the format from the name {path.name}: add --format, or end it in {', '.join(formats)}"
         )
-    return _FORMATS[path.suffix.lower()]
+    return formats[max(found, key=len)]
+
+
+def export_options(
+    kind: Kind,
+    format: Format,
+    *,
+    precision: Precision = "fp32",
+    opset: int | None,
+    palette: bool | None,
+    size: str | None,
+    batch: str | None = None,
+    outputs: OutputType | None = None,
+) -> ExportOptions:
+    """Return the options of an artifact, None where one is not given.
+
+    Raises:
+        UsageError: A value is out of range, or does not apply to the format.
+    """
+    default_batch = None if size is None or kind == "objective" else 1
+    options = ExportOptions(
+        opset=MIN_OPSET if opset is None else opset,
+        palette=palette,
+        size=None if size is None else parse_size(size),
+        batch=default_batch if batch is None else parse_batch(batch),
+        outputs=outputs or "dict",
+    )
+    format_spec(kind, format).check(options, precision)
+    return options
 
 
 def check_outputs(path: Path, config: TransferConfig) -> None:
@@ -70,12 +153,32 @@ def print_table(table: Table) -> None:
     console.print(table, soft_wrap=False)
 
 
-def manifest_table(path: Path, manifest: Manifest) -> Table:
-    """Return the non-empty fields of a manifest as a table."""
+STATES: Mapping[State, str] = {
+    "unchanged": "unchanged since the export",
+    "changed": "changed by another program since the export: the manifest describes the exported file, not this one",
+    "unknown": "unknown: the manifest contains no hash of the graph or program",
+}
+"""What `inspect` and `verify` print about the content of a file."""
+
+
+def manifest_table(path: Path, manifest: Manifest, state: State) -> Table:
+    """Return the state of an artifact and the non-empty fields of its manifest as a table."""
     table = Table("", plain(path))
+    table.add_row("content", STATES[state])
     for name, value in asdict(manifest).items():
-        if value not in ((), {}, None):
+        if value not in ((), {}, None, ""):
             table.add_row(name, cell(_format_value(value)))
+    return table
+
+
+def formats_table() -> Table:
+    """Return all artifacts with their formats, options and runtimes as a table."""
+    table = Table("artifact", "format", "file", "options", "gradients", "runs in", show_lines=True)
+    for spec in FORMATS:
+        precisions = "|".join(spec.precisions)
+        options = [f"{flag} {precisions}" if flag == "--precision" else flag for flag in spec.options]
+        name = f"*{spec.suffix}"
+        table.add_row(*map(plain, (spec.kind, spec.format, name, ", ".join(options), spec.gradients, spec.runtimes)))
     return table
 
 
@@ -84,5 +187,5 @@ def _format_value(value: Any, separator: str = "\n") -> str:
     if isinstance(value, dict):
         return separator.join(f"{key}: {_format_value(entry, ', ')}" for key, entry in value.items())
     if isinstance(value, tuple):
-        return ", ".join(value)
+        return ", ".join(map(str, value))
     return f"{value:.2g}" if isinstance(value, float) and abs(value) < 0.01 else str(value)

@@ -10,9 +10,10 @@ from typing import Any
 from core.artifacts.manifest import Format, Kind, Manifest, Precision
 from core.installation import DISTRIBUTION
 from core.network.architecture import Pooling
+from core.network.weight_sources import credit_of
 from core.network.weights import Weights
-from export.formats.onnx_graph import OPSET
 from export.io_spec import TensorSpec
+from export.options import ExportOptions
 
 
 def new_manifest(
@@ -23,14 +24,21 @@ def new_manifest(
     taps: tuple[str, ...],
     content_taps: tuple[str, ...] = (),
     style_taps: tuple[str, ...] = (),
+    style_loss: str = "",
     pooling: Pooling,
     precision: Precision,
+    options: ExportOptions,
+    palette: bool = False,
     inputs: Sequence[TensorSpec],
     outputs: Sequence[TensorSpec],
     settings: Mapping[str, Any] | None = None,
 ) -> Manifest:
-    """Return the manifest of an artifact made from `weights`, without parity."""
+    """Return the manifest of an artifact made from `weights`, without parity and hash.
+
+    `palette`: Whether the file stores weights as indices into a palette.
+    """
     onnx = format == "onnx"
+    credit = credit_of(weights.source)
     return Manifest(
         kind=kind,
         format=format,
@@ -38,13 +46,20 @@ def new_manifest(
         taps=taps,
         content_taps=content_taps,
         style_taps=style_taps,
+        style_loss=style_loss,
         pooling=pooling,
         precision=precision,
         # Artifacts are deployed, and the names of folders contain those of users.
         weights={"source": PurePath(weights.source).name, "sha256": weights.sha256},
         preprocessing=weights.preprocessing.name,  # type: ignore[arg-type]  # one of `PREPROCESSINGS`
         activation_scale=weights.preprocessing.activation_scale,
-        opset=OPSET if onnx else None,
+        license=credit.license,
+        credit=credit.authors,
+        opset=options.opset if onnx else None,
+        palette=palette,
+        output_type=None if onnx else options.outputs,
+        batch=options.batch if kind == "extractor" else 1,
+        size=options.size,
         inputs={spec.name: spec.describe() for spec in inputs},
         outputs={spec.name: spec.describe() for spec in outputs},
         settings=settings or {},

@@ -23,11 +23,11 @@ from core.cli.options import (
     Quiet,
     RecordPath,
     Regions,
+    StyleMasks,
     StylePaths,
     config_options,
 )
 from core.cli.run import resolve_paths, run_to_files
-from core.config.style_losses import style_loss_spec
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.image.opening import allow_large_images
@@ -55,6 +55,7 @@ def run(
     content: ContentPath = None,
     style: StylePaths = None,
     region: Regions = None,
+    style_mask: StyleMasks = None,
     output: OutputPath = None,
     config: ConfigFile = None,
     preset: Preset = None,
@@ -68,8 +69,8 @@ def run(
 ) -> None:
     """Run style transfer with exported artifacts, without PyTorch.
 
-    The artifacts determine the network and the layers, and support one style for the whole image: a second --style or a
-    --region is an error. Ctrl-C ends the run and writes the best image so far.
+    The artifacts determine the network and the layers, and support styles for the whole image: a --region is an error.
+    Ctrl-C ends the run and writes the best image so far.
     """
     with report_errors(), allow_large_images():
         manifest = read_manifest(objective, kind="objective")
@@ -79,7 +80,17 @@ def run(
         configuration, named = resolve_config(
             options, preset=preset, effort=effort, config_file=config, epochs=epochs, cuda=cuda
         )
-        paths = resolve_paths(content, style, region, output, named, configuration, record=record, config_file=config)
+        paths = resolve_paths(
+            content,
+            style,
+            region,
+            output,
+            named,
+            configuration,
+            style_masks=style_mask,
+            record=record,
+            config_file=config,
+        )
         if not quiet:
             warn_of_changes(named, paths.inputs)
         run_to_files(paths, configuration, quiet=quiet, progress=progress)
@@ -92,20 +103,15 @@ def _options_from_manifest(manifest: Manifest, requested: Mapping[str, Any]) -> 
         UsageError: A requested option differs from the objective.
     """
     exported = network_options(manifest)
-    overrides = {name: value for name, value in requested.items() if name in (*exported, "style_loss")}
+    overrides = {name: value for name, value in requested.items() if name in exported}
     config = TransferConfig.from_options(exported | overrides)
     # `OnnxBackend` compares the weights, which may have several names.
-    for name in ("arch", "pooling", "content_layers", "style_layers"):
+    for name in ("arch", "pooling", "content_layers", "style_layers", "style_loss"):
         if not _same_option(exported[name], getattr(config, name)):
             raise UsageError(
                 f"the objective was exported with {name.replace('_', ' ')} {_as_text(exported[name])}, and the preset "
                 f"or file sets {_as_text(getattr(config, name))}: use another preset or file, or another objective"
             )
-    if not style_loss_spec(config.style_loss).exportable:
-        raise UsageError(
-            f"the preset or file sets style loss {config.style_loss}, which no exported objective computes: "
-            "use another preset or file, or python -m core.transfer"
-        )
     return {name: value for name, value in exported.items() if name not in requested}
 
 

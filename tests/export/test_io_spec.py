@@ -1,17 +1,17 @@
 """Specifications of inputs and outputs: descriptions, example values, dynamic shapes and tolerances."""
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 import torch
 
 from core.artifacts.manifest import Precision
-from core.config.style_losses import style_loss_spec
+from core.errors import UsageError
 from core.network.architecture import truncated
 from core.network.vgg import load_vgg_features
 from core.network.weights import load_weights
 from export.io_spec import (
-    STYLE_LOSS,
     TOLERANCES,
     dynamic_shapes,
     examples,
@@ -20,8 +20,11 @@ from export.io_spec import (
     flatten,
     objective_inputs,
     objective_outputs,
+    tolerances_of,
+    with_lengths,
 )
 from export.objective.module import ObjectiveModule
+from support.manifests import MANIFEST
 
 
 def test_extractor_specs_describe_shapes() -> None:
@@ -71,12 +74,21 @@ def test_extractor_outputs_have_the_shapes_of_the_network(tiny_vgg: None) -> Non
         assert list(features[spec.name].shape) == expected
 
 
+def test_with_lengths_fixes_every_axis_that_depends_on_them() -> None:
+    inputs = objective_inputs(truncated("vgg19", ["relu4_1"]), ["relu4_1"], ["relu1_1"], "nearest")
+    fixed = flatten(with_lengths(inputs, {"height": 35, "width": 16}))
+    assert [spec.shape for spec in fixed][:3] == [(1, 3, 35, 16), (1, 512, 4, 2), (1, 64, 35, 16)]
+    assert dynamic_shapes(with_lengths(inputs, {"height": 35}))["image"].keys() == {3}
+    with pytest.raises(UsageError, match=r"^the width is 15 pixels: these layers need at least 16$"):
+        with_lengths(inputs, {"height": 16, "width": 15})
+
+
 def test_dynamic_shapes_are_the_named_axes() -> None:
     inputs = objective_inputs(truncated("vgg19", ["relu2_1"]), ["relu2_1"], ["relu1_1"])
     shapes = dynamic_shapes(inputs)
     assert list(shapes) == list(inputs)
     assert (sorted(shapes["image"]), sorted(shapes["content"][0])) == ([2, 3], [2, 3])
-    assert shapes["grams"] == [{}]
+    assert shapes["style"] == [{}]
     assert shapes["tv_weight"] == {}
     assert shapes["content"][0][2] is torch.export.Dim.AUTO
     assert sorted(dynamic_shapes(extractor_inputs())["image"]) == [0, 2, 3]
@@ -84,9 +96,15 @@ def test_dynamic_shapes_are_the_named_axes() -> None:
 
 def test_tolerances_exist_for_each_kind_and_precision() -> None:
     for precision in get_args(Precision):
-        assert TOLERANCES["extractor", precision].keys() == {"features", "gradient"}
-    assert TOLERANCES["objective", "fp32"].keys() == {"loss", "gradient"}
+        quantities = {"features"} if precision == "int8" else {"features", "gradient"}  # int8 has no gradients
+        assert TOLERANCES["extractor", precision].keys() == quantities
+    for style_loss in ("fp32", "nearest"):
+        assert TOLERANCES["objective", style_loss].keys() == {"loss", "gradient"}
 
 
-def test_style_loss_is_registered_as_exportable() -> None:
-    assert style_loss_spec(STYLE_LOSS).exportable
+def test_tolerances_follow_precision_format_and_style_loss() -> None:
+    assert tolerances_of(replace(MANIFEST, precision="int8")) == TOLERANCES["extractor", "int8"]
+    assert tolerances_of(replace(MANIFEST, format="aoti")) == TOLERANCES["extractor", "aoti"]
+    objective = replace(MANIFEST, kind="objective", style_loss="gram")
+    assert tolerances_of(objective) == TOLERANCES["objective", "fp32"]
+    assert tolerances_of(replace(objective, style_loss="nearest")) == TOLERANCES["objective", "nearest"]

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from core.artifacts.manifest import read_manifest
 from core.files import sha256_of
 from core.network.weights import load_weights
+from export.options import FORMATS
 from support.export_command import refused, run
 
 Exported = Callable[..., Path]
@@ -53,7 +54,7 @@ def test_format_option_overrides_the_suffix(tmp_path: Path, tiny_vgg: None) -> N
     assert run("extractor", "-o", tmp_path / "e.model", "--format", "torchscript", "--taps", "relu1_1").exit_code == 0
     assert read_manifest(tmp_path / "e.model").format == "torchscript"
     assert refused("extractor", "-o", tmp_path / "f.model") == (
-        "cannot infer the format from the name f.model: add --format, or end it in .pt, .onnx, .pt2"
+        "cannot infer the format from the name f.model: add --format, or end it in .onnx, .pt, .pt2, .aoti.pt2"
     )
 
 
@@ -111,6 +112,7 @@ def test_verify_detects_modified_weights_without_a_checksum(exported: Exported, 
     onnx.save(model, tmp_path / "e.onnx")
     result = run("verify", tmp_path / "e.onnx")
     assert result.exit_code == 1
+    assert result.stderr.startswith(f"Warning: {tmp_path / 'e.onnx'} was changed by another program since the export")
     assert "differs too much from PyTorch: the relative L2 error of the features" in result.stderr
 
 
@@ -118,8 +120,11 @@ def test_verify_runs_the_onnx_checker(exported: Exported, tmp_path: Path) -> Non
     model = onnx.load(exported("onnx"))
     model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 7  # ONNX Runtime only logs a warning
     onnx.save(model, tmp_path / "e.onnx")
-    sentence = refused("verify", tmp_path / "e.onnx", status=1)
-    assert sentence.startswith(f"{tmp_path / 'e.onnx'} is not a valid ONNX model (")
+    result = run("verify", tmp_path / "e.onnx")
+    warning, error = result.stderr.splitlines()
+    assert result.exit_code == 1
+    assert warning.startswith("Warning: ")
+    assert error.startswith(f"Error: {tmp_path / 'e.onnx'} is not a valid ONNX model (")
 
 
 def test_inspect_prints_the_manifest(exported: Exported) -> None:
@@ -129,9 +134,70 @@ def test_inspect_prints_the_manifest(exported: Exported) -> None:
         assert text in result.stdout
 
 
+def test_inspect_says_whether_another_program_has_changed_the_file(exported: Exported, tmp_path: Path) -> None:
+    assert "unchanged since the export" in run("inspect", exported("onnx")).stdout
+    model = onnx.load(exported("onnx"))
+    model.graph.initializer[0].raw_data = bytes(len(model.graph.initializer[0].raw_data))
+    onnx.save(model, tmp_path / "e.onnx")
+    result = run("inspect", tmp_path / "e.onnx")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "changed by another program since the export: the manifest describes the exported file" in result.stdout
+
+
+def test_formats_lists_every_option_of_the_export_commands() -> None:
+    table = " ".join(run("formats").stdout.split())
+    helps = {kind: run(kind, "--help").stdout for kind in {spec.kind for spec in FORMATS}}
+    for spec in FORMATS:
+        assert spec.suffix in table
+        for option in spec.options:
+            assert option in helps[spec.kind]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--opset", "17"], "--opset is 17: expected a whole number from 18 to "),
+        (["--size", "15x64"], "--size is 15x64: expected a height and a width from 16 to 65536 pixels"),
+        (["--size", "large"], "--size is 'large': expected HEIGHTxWIDTH, such as 480x640"),
+        (["--batch", "many"], "--batch is 'many': expected 'dynamic' or a whole number from 1 to 65536"),
+        (["--outputs", "tuple"], "--outputs does not apply to the extractor in the format onnx: remove it, or use"),
+        (["--precision", "int8", "--palette"], "--palette is given with --precision int8, whose weights are bytes"),
+        (["--format", "pt2", "--precision", "int8"], "--precision is int8, and the extractor in the format pt2 exists"),
+        (
+            ["--format", "torchscript", "--palette"],
+            "--palette does not apply to the extractor in the format torchscript",
+        ),
+    ],
+)
+def test_export_options_out_of_range_are_refused(options: list[str], sentence: str, tmp_path: Path) -> None:
+    assert refused("extractor", "-o", tmp_path / "e.onnx", *options).startswith(sentence)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_palette_needs_few_distinct_values(tmp_path: Path, tiny_vgg: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("export.formats.palette.MIN_TENSOR_SIZE", 1000)
+    sentence = refused("extractor", "-o", tmp_path / "e.onnx", "--palette", "--taps", "relu3_2")
+    assert sentence.startswith("--palette needs weights with at most 256 distinct values per kernel, and these have")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_objective_of_a_fixed_size(tmp_path: Path, tiny_vgg: None) -> None:
+    path, layers = tmp_path / "o.onnx", ("--content-layers", "relu2_1", "--style-layers", "relu1_1,pool5")
+    sentence = refused("objective", "-o", path, *layers, "--size", "20x48")
+    assert sentence == "the height is 20 pixels: these layers need at least 32"
+    layers = ("--content-layers", "relu2_1", "--style-layers", "relu1_1,relu2_1")
+    assert run("objective", "-o", path, *layers, "--size", "20x33", "--opset", "21", "--no-palette").exit_code == 0
+    manifest, model = read_manifest(path), onnx.load(path)
+    assert (manifest.size, manifest.batch, manifest.opset, manifest.palette) == ((20, 33), 1, 21, False)
+    assert manifest.inputs["content/relu2_1"].startswith("float32 (1, 8, 10, 16), ")
+    assert not any(side.dim_param for value in model.graph.input for side in value.type.tensor_type.shape.dim)
+    assert not model.graph.value_info
+
+
 def test_inspect_prints_json(exported: Exported) -> None:
     result = run("inspect", "--json", exported("pt2"))
-    assert json.loads(result.stdout) == json.loads(json.dumps(asdict(read_manifest(exported("pt2")))))
+    expected = {"content": "unchanged", **asdict(read_manifest(exported("pt2")))}
+    assert json.loads(result.stdout) == json.loads(json.dumps(expected))
 
 
 @pytest.mark.parametrize("command", [["--help"], ["extractor", "--help"], ["inspect", "ARTIFACT"]])
@@ -165,7 +231,7 @@ def test_commands_refuse_a_bad_artifact(command: str, exported: Exported, tmp_pa
 def test_app_is_the_entry_point_of_a_console_script() -> None:
     program = "import sys; from export.__main__ import app; sys.argv = ['style-transfer-export', '--help']; app()"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    for command in ("extractor", "objective", "run", "verify", "inspect", "web", "serve"):
+    for command in ("extractor", "objective", "run", "verify", "inspect", "formats", "web", "serve"):
         assert f" {command} " in ran.stdout
 
 

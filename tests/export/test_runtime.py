@@ -89,7 +89,7 @@ def test_run_refuses_a_missing_artifact(content_path: Path, style_path: Path) ->
     assert ran.stderr.startswith("Error: there is no artifact 'missing.onnx'")
 
 
-def test_run_refuses_a_style_loss_that_cannot_be_exported(
+def test_run_refuses_another_style_loss_than_that_of_the_objective(
     tmp_path: Path, objective: Path, exported: Exported, content_path: Path, style_path: Path
 ) -> None:
     file = tmp_path / "options.toml"
@@ -97,7 +97,7 @@ def test_run_refuses_a_style_loss_that_cannot_be_exported(
     images = ("--content", content_path, "--style", style_path, "-o", tmp_path / "result.png")
     ran = run_without_torch(objective, exported("onnx"), *images, "--config", file)
     assert ran.returncode == 2
-    assert "sets style loss wasserstein, which no exported objective computes" in ran.stderr
+    assert "was exported with style loss gram, and the preset or file sets wasserstein" in ran.stderr
 
 
 def test_run_needs_no_file_of_weights(

@@ -37,13 +37,15 @@ def relative_difference(actual: Any, expected: Any) -> float:
     return float(np.linalg.norm(actual - expected) / np.linalg.norm(expected))
 
 
-def loss_weights(content_taps: tuple[str, ...], style_taps: tuple[str, ...], tv: float = 3.0) -> Any:
+def loss_weights(
+    content_taps: tuple[str, ...], style_taps: tuple[str, ...], tv: float = 3.0, style_loss: str = "gram"
+) -> Any:
     """Loss weights that differ from tap to tap, scaled for the Oxford features."""
     from core.objective.weights import LossWeights
 
     content = {tap: (1 + position) / 57.6**2 for position, tap in enumerate(content_taps)}
     style = {tap: (0.1 + 0.05 * position) / 57.6**4 for position, tap in enumerate(style_taps)}
-    return LossWeights(content, style, tv, "gram")
+    return LossWeights(content, style, tv, style_loss)
 
 
 def reference_and_arguments(module: Any, image: Tensor, *, style: Tensor | None = None) -> tuple[Any, list[Any]]:
@@ -53,12 +55,12 @@ def reference_and_arguments(module: Any, image: Tensor, *, style: Tensor | None 
     from core.objective.tiled_extractor import TiledFeatureExtractor
     from core.styles import StyleExemplar
 
-    weights = loss_weights(module.content_taps, module.style_taps)
+    weights = loss_weights(module.content_taps, module.style_taps, style_loss=module.style_loss)
     style = noise(1, 3, 40, 35, seed=9).to(image.dtype) if style is None else style
     extractor = TiledFeatureExtractor.whole(module.extractor, module.extractor.arch, module.extractor.taps)
     targets = compute_targets(extractor, image.flip(3), [StyleExemplar((style,))], weights)
     content = [targets.content[tap] for tap in module.content_taps]
-    grams = [targets.styles[0].statistics[tap] for tap in module.style_taps]
+    styles = [targets.styles[0].statistics[tap] for tap in module.style_taps]
     numbers = [[*weights.content.values()], [*weights.style.values()], [weights.tv]]
-    arguments = [image, content, grams, *(torch.tensor(values, dtype=image.dtype) for values in numbers)]
+    arguments = [image, content, styles, *(torch.tensor(values, dtype=image.dtype) for values in numbers)]
     return ReferenceObjective(module.extractor, targets, weights), arguments

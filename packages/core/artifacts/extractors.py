@@ -1,20 +1,21 @@
 """Feature extractors loaded from exported artifacts, with the interface of the eager extractor.
 
-Every format computes features. Gradients reach the image only through the formats that PyTorch runs (TorchScript,
-torch.export), so only these can replace the network during optimisation. PyTorch is imported for these only.
+Every format computes features. Gradients reach the image only through TorchScript and torch.export, so only these can
+replace the network during optimisation. PyTorch is imported for the formats that it runs only.
 """
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.artifacts.manifest import Manifest, read_manifest
+from core.artifacts.manifest import Manifest, describe_shape, read_manifest
 from core.artifacts.onnx_session import open_session, provider_of, run_session
+from core.artifacts.quiet import without_log
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.files import is_file, sha256_of
@@ -24,8 +25,8 @@ from core.network.architecture import truncated
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-_TRIAL = (1, 3, 32, 48)
-"""Shape of the image that is tried when an extractor is opened."""
+_TRIAL_SIZE = (32, 48)
+"""Height and width of the image that is tried when an extractor for any size is opened."""
 
 _FAILURES = (StyleTransferError, RuntimeError, LookupError, TypeError, ValueError, AttributeError)
 """Exceptions of a program whose operations do not fit together."""
@@ -62,9 +63,10 @@ class OnnxExtractor:
 
 
 class TorchExtractor:
-    """Extractor that PyTorch runs, with the interface of `OnnxExtractor`; gradients reach the image."""
+    """Extractor that PyTorch runs, with the interface of `OnnxExtractor`.
 
-    differentiable = True
+    Gradients reach the image, unless the program is native code.
+    """
 
     def __init__(self, path: Path, manifest: Manifest, device: str) -> None:
         require_full(f"the extractor {path}")
@@ -72,8 +74,10 @@ class TorchExtractor:
 
         self.manifest = manifest
         chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        load = {"torchscript": _load_torchscript, "pt2": _load_pt2}[manifest.format]
-        self.module = load(path, manifest, chosen)
+        if manifest.format == "aoti":
+            chosen = "cpu"  # native code runs on the device that it was compiled for
+        self.module = _LOADERS[manifest.format](path, manifest, chosen)
+        self.differentiable = manifest.format != "aoti"
         self.provider = f"PyTorch on {chosen}"
         self._device = torch.device(chosen)
 
@@ -88,32 +92,44 @@ class TorchExtractor:
         return {tap: values.cpu().numpy() for tap, values in features.items()}
 
     def _features(self, image: "Tensor") -> dict[str, "Tensor"]:
-        features = self.module(image)
-        if isinstance(features, dict):
-            return features
-        return dict(zip(self.manifest.taps, features, strict=True))
+        return features_by_tap(self.manifest, self.module(image))
 
 
-def open_extractor(path: str | os.PathLike[str], device: str = "auto") -> OnnxExtractor | TorchExtractor:
+def open_extractor(
+    path: str | os.PathLike[str], device: str = "auto", *, trusted: bool = False
+) -> OnnxExtractor | TorchExtractor:
     """Load the extractor artifact at `path`, after verifying its checksum file if there is one.
 
     No object in the file is unpickled.
 
     Args:
         path: An artifact of any format.
+        trusted: Accept an AOTInductor package too. It contains native code, which runs unchecked with all rights of
+            this process.
         device: A torch device name ("cpu", "cuda:0") or "auto". ONNX Runtime falls back to the CPU if CUDA does not
             work; the attribute `provider` names the device in use.
 
     Raises:
-        UsageError: The file is missing, damaged, not an extractor, or too new for the installed runtime.
+        UsageError: The file is missing, damaged, not an extractor, or too new for the installed runtime; or it contains
+            native code and is not `trusted`.
         StyleTransferError: PyTorch or ONNX Runtime, whichever runs the file, is not installed.
     """
     path = Path(path)
     manifest = read_manifest(path, kind="extractor")
+    if manifest.format == "aoti" and not trusted:
+        raise UsageError(
+            f"{path} contains native code, which cannot be checked before it runs: use an extractor in another format, "
+            "or open it as trusted if you compiled it"
+        )
     reader = OnnxExtractor if manifest.format == "onnx" else TorchExtractor
     extractor = reader(path, manifest, device)
     _check_features(path, extractor)
     return extractor
+
+
+def features_by_tap(manifest: Manifest, features: Any) -> dict[str, "Tensor"]:
+    """Return what a program of PyTorch returns, a dictionary or a sequence of features, as a dictionary."""
+    return features if isinstance(features, dict) else dict(zip(manifest.taps, features, strict=True))
 
 
 def check_matches_config(path: str | os.PathLike[str], manifest: Manifest, config: TransferConfig) -> None:
@@ -123,6 +139,11 @@ def check_matches_config(path: str | os.PathLike[str], manifest: Manifest, confi
         UsageError: The artifact lacks a layer, or its network, pooling or weights differ.
     """
     check_taps(path, manifest, (*config.content_layers, *config.style_layers))
+    if manifest.size is not None or manifest.batch not in (None, 1):
+        raise UsageError(
+            f"{path} accepts only images of {describe_shape(manifest)}, and this run has single images of several "
+            "sizes: export one without --size and --batch"
+        )
     for flag, exported, requested in (
         ("--arch", manifest.arch, config.arch),
         ("--pooling", manifest.pooling, config.pooling),
@@ -154,15 +175,20 @@ def without_warnings() -> Iterator[None]:
 
 
 def _check_features(path: Path, extractor: OnnxExtractor | TorchExtractor) -> None:
-    """Raise UsageError unless the features of a small image have the shapes that the manifest promises."""
-    taps = extractor.manifest.taps
+    """Raise UsageError unless the features of an image have the shapes that the manifest promises."""
+    manifest, taps = extractor.manifest, extractor.manifest.taps
+    batch, (height, width) = 1, _TRIAL_SIZE
+    # The other programs run at any size, whatever their manifest says: it could name one that exceeds the memory.
+    if manifest.format in ("onnx", "aoti"):
+        batch, (height, width) = manifest.batch or batch, manifest.size or _TRIAL_SIZE
     shapes = {
-        layer.name: (1, layer.out_channels, _TRIAL[2] // layer.stride, _TRIAL[3] // layer.stride)
-        for layer in truncated(extractor.manifest.arch, taps)
+        layer.name: (batch, layer.out_channels, height // layer.stride, width // layer.stride)
+        for layer in truncated(manifest.arch, taps)
         if layer.name in taps
     }
     try:
-        found = {tap: values.shape for tap, values in extractor(np.zeros(_TRIAL, np.float32)).items()}
+        features = extractor(np.zeros((batch, 3, height, width), np.float32))
+        found = {tap: values.shape for tap, values in features.items()}
     except _FAILURES as error:
         raise UsageError(f"{path} does not compute the layers of its manifest: export it again") from error
     if found != shapes:
@@ -194,3 +220,25 @@ def _load_pt2(path: Path, manifest: Manifest, device: str) -> "nn.Module":
     from core.artifacts.pt2 import Program
 
     return Program(path).to(device).eval()
+
+
+def _load_native(path: Path, manifest: Manifest, device: str) -> "Callable[[Tensor], Any]":
+    import torch
+    import torch._inductor
+
+    try:
+        with without_warnings(), without_log():
+            package: Callable[[Tensor], Any] = torch._inductor.aoti_load_package(str(path))
+    except Exception as error:  # the loader of native code raises exceptions of any type
+        raise UsageError(
+            f"{path}, compiled by torch {manifest.versions.get('torch', 'unknown')}, cannot be loaded by torch "
+            f"{torch.__version__} on this machine: export it again here"
+        ) from error
+    return package
+
+
+_LOADERS: Mapping[str, Callable[[Path, Manifest, str], "Callable[[Tensor], Any]"]] = {
+    "torchscript": _load_torchscript,
+    "pt2": _load_pt2,
+    "aoti": _load_native,
+}

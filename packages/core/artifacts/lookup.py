@@ -85,6 +85,7 @@ def network_options(manifest: Manifest) -> dict[str, Any]:
         "pooling": manifest.pooling,
         "content_layers": manifest.content_taps,
         "style_layers": manifest.style_taps,
+        "style_loss": manifest.style_loss,
     }
 
 

@@ -1,7 +1,8 @@
 """Manifests of exported artifacts, read without PyTorch and without executing the artifact.
 
 A manifest is JSON inside the artifact: the entry `KEY` of the metadata of an ONNX model, or an extra file in the zip
-archive of a TorchScript (.pt) or torch.export (.pt2) file. A SHA-256 checksum file beside the artifact is optional.
+archive of a TorchScript (.pt), torch.export (.pt2) or AOTInductor (.aoti.pt2) file. A SHA-256 checksum file beside the
+artifact is optional.
 """
 
 import json
@@ -21,17 +22,25 @@ from core.files import check_regular, exists, is_file, reason, sha256_of
 from core.network.architecture import Pooling, canonical_layer_name
 
 Kind = Literal["extractor", "objective", "painter"]
-Format = Literal["torchscript", "onnx", "pt2"]
-Precision = Literal["fp32", "fp16"]
+Format = Literal["torchscript", "onnx", "pt2", "aoti"]
+Precision = Literal["fp32", "fp16", "int8"]
+OutputType = Literal["dict", "tuple"]
 Tap = Annotated[str, Meta(max_length=20)]
+Side = Annotated[int, Meta(ge=1, le=2**16)]
 
 KEY = "manifest"
 """Key of the manifest in the metadata of an ONNX model."""
 
 EXTRA_FILE = "manifest.json"
-"""Name of the manifest among the extra files of a TorchScript or torch.export archive."""
+"""Name of the manifest among the extra files of an archive."""
 
-MANIFEST_VERSION = 1
+EXTRA_MEMBER = f"extra/{EXTRA_FILE}"
+"""Name of the manifest in an archive, without the folder that contains all members."""
+
+MANIFEST_VERSION = 2
+
+_SINCE_VERSION_2 = ("output_type", "palette", "batch", "size", "license", "credit", "content_sha256")
+"""Fields that manifests of version 1, which are still read, do not have; their defaults describe those artifacts."""
 
 MAX_MANIFEST_BYTES = 2**20
 """Largest manifest that is read; those of this program have a few kilobytes."""
@@ -52,17 +61,26 @@ class Manifest:
         taps: All layers whose features are computed, in network order.
         content_taps: Layers of the content loss; empty for an extractor.
         style_taps: Layers of the style loss; empty for an extractor.
+        style_loss: Name of the style loss; empty for an extractor.
         pooling: Pooling of the network.
-        precision: Number type of the stored weights.
+        precision: Number type of the stored weights; with "int8" also that of the activations.
         weights: `source`, without folders, and `sha256` of `core.network.weights.Weights`.
         preprocessing: Name of the `core.network.weights.Preprocessing`, which the artifact contains.
         activation_scale: `activation_scale` of that preprocessing.
+        license: Licence of the weights.
+        credit: Authors of the weights.
         opset: ONNX opset; None for the other formats.
+        palette: Whether an ONNX file stores weights as byte indices into a palette.
+        output_type: What a program of PyTorch returns: a dictionary by name, or a tuple in the order of `outputs`; None
+            for ONNX, whose outputs have names.
+        batch: The only batch size that the artifact accepts; None for any.
+        size: The only height and width that the artifact accepts; None for any.
         inputs: Dtype, shape, range and meaning of each input, by name.
         outputs: The same for each output.
         settings: The options of `core.config.transfer_config.TransferConfig` in a painter; empty for other artifacts.
         versions: Versions of Python and of the packages that wrote the artifact.
-        parity: Differences from eager PyTorch, measured at export.
+        parity: Differences from eager PyTorch, measured at export, and the tolerances that were applied.
+        content_sha256: `core.artifacts.content.content_sha256` of the exported file; empty if not recorded.
         version: Version of this schema.
     """
 
@@ -72,17 +90,25 @@ class Manifest:
     taps: Annotated[tuple[Tap, ...], Meta(min_length=1)]
     content_taps: tuple[Tap, ...] = ()
     style_taps: tuple[Tap, ...] = ()
+    style_loss: Annotated[str, Meta(max_length=100)] = ""
     pooling: Pooling
     precision: Precision
     weights: Mapping[str, str]
     preprocessing: Literal["caffe", "caffe-rgb", "torchvision"]
     activation_scale: Annotated[float, Meta(ge=1e-3, le=1e3)]
+    license: str = "unknown"
+    credit: str = "unknown"
     opset: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    palette: bool = False
+    output_type: OutputType | None = None
+    batch: Side | None = None
+    size: tuple[Side, Side] | None = None
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     parity: Mapping[str, str | Mapping[str, schema.Finite]] = field(default_factory=dict)
+    content_sha256: str = ""
     version: int = MANIFEST_VERSION
 
     def __post_init__(self) -> None:
@@ -110,12 +136,15 @@ class Manifest:
             values = None
         if not isinstance(values, dict):
             raise UsageError(f"the manifest in {name} is not a JSON object: export it again")
-        if values.get("version") != MANIFEST_VERSION:
+        if values.get("version") not in (1, MANIFEST_VERSION):
             raise UsageError(
                 f"the manifest in {name} has version {values.get('version')!r:.20} and this program reads version "
                 f"{MANIFEST_VERSION}: export it again with this program"
             )
-        if missing := [option.name for option in fields(cls) if option.name not in values]:
+        optional = _SINCE_VERSION_2 if values["version"] == 1 else ()
+        if values["version"] == 1:
+            values = {"style_loss": "gram" if values.get("kind") == "objective" else "", **values}
+        if missing := [one.name for one in fields(cls) if one.name not in (*values, *optional)]:
             raise UsageError(f"the manifest in {name} lacks {', '.join(missing)}: export it again")
         try:
             return schema.check(values, cls)
@@ -154,6 +183,12 @@ def read_manifest(path: str | os.PathLike[str], kind: Kind | None = None) -> Man
 def metadata_props(manifest: Manifest) -> dict[str, str]:
     """Return the metadata entries of an ONNX artifact; `core.network.weights` reads `preprocessing` from them."""
     return {KEY: manifest.to_json(), "preprocessing": manifest.preprocessing}
+
+
+def describe_shape(manifest: Manifest) -> str:
+    """Return the image sizes and batches that an artifact accepts, such as "any size, batch 2"."""
+    size = "any size" if manifest.size is None else "{} x {} pixels".format(*manifest.size)
+    return size if manifest.batch is None else f"{size}, batch {manifest.batch}"
 
 
 def checksum_path(path: Path) -> Path:
@@ -195,9 +230,8 @@ def _is_zip_archive(path: Path) -> bool:
 
 
 def _extra_file(path: Path) -> bytes | None:
-    """Return the manifest in a TorchScript or torch.export archive; None if it has none."""
-    name = f"extra/{EXTRA_FILE}"
-    content = read_members(path, lambda member: member == name).get(name)
+    """Return the manifest in an archive; None if it has none."""
+    content = read_members(path, lambda member: member == EXTRA_MEMBER).get(EXTRA_MEMBER)
     if content is not None and len(content) > MAX_MANIFEST_BYTES:
         raise UsageError(f"{path} has a manifest of {len(content)} bytes: expected at most {MAX_MANIFEST_BYTES}")
     return content

@@ -187,7 +187,7 @@ def _load_error(path: str | os.PathLike[str], error: Exception, ort: Any) -> Usa
     if "opset" in str(error).lower() or "IR version" in str(error):
         return UsageError(
             f"{os.fspath(path)} needs a newer ONNX opset than onnxruntime {ort.__version__} supports: "
-            "update onnxruntime, or export it again"
+            "update onnxruntime, or export it with a lower --opset"
         )
     if "External data" in str(error):
         return UsageError(f"{os.fspath(path)} stores weights in other files, which are not read: export it again")

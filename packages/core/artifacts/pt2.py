@@ -25,6 +25,7 @@ _OPERATORS: Mapping[str, Callable[..., Tensor]] = {
         torch.ops.aten.div.Tensor,
         torch.ops.aten.mul.Tensor,
         torch.ops.aten.to.dtype,
+        torch.ops.aten._to_copy.default,
         torch.ops.aten.conv2d.default,
         torch.ops.aten.relu.default,
         torch.ops.aten.max_pool2d.default,

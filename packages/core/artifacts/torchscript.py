@@ -48,9 +48,12 @@ _CLASS = """
 class Extractor(Module):
   __parameters__ = []
   __buffers__ = []
-  def forward(self: __torch__.extractor.Extractor, image: Tensor) -> Dict[str, Tensor]:
+  def forward(self: __torch__.extractor.Extractor, image: Tensor) -> {returned}:
     pass
 """
+_RETURNED = re.compile(r"Dict\[str, Tensor\]|Tuple\[Tensor(, Tensor)*\]")
+"""What an extractor returns: features by layer, or in the order of the layers."""
+
 _OBJECT = b"\x80\x02c__torch__.extractor\nExtractor\n)\x81}b."
 """A pickled object of `_CLASS`; the constants are stored elsewhere."""
 
@@ -122,7 +125,10 @@ def _checked_class(source: bytes) -> str:
         operations += isinstance(node, ast.Call)
     if operations > MAX_OPERATIONS:
         raise ValueError(f"{operations} operations")
-    tree = ast.parse(_CLASS)
+    returned = ast.unparse(forward.returns) if forward.returns else ""
+    if not _RETURNED.fullmatch(returned):
+        raise ValueError(f"the program returns {returned}")
+    tree = ast.parse(_CLASS.format(returned=returned))
     tree.body[0].body[-1].body = forward.body  # type: ignore[attr-defined]
     return ast.unparse(tree) + "\n"
 

@@ -1,5 +1,6 @@
 """The backend without PyTorch: ONNX Runtime evaluates an exported objective."""
 
+import logging
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.arrays import Array, Pixels, Size
+from core.artifacts.content import content_state
 from core.artifacts.extractors import OnnxExtractor, TorchExtractor, check_matches_config, open_extractor
 from core.artifacts.manifest import Manifest, read_manifest
 from core.artifacts.onnx_session import CPU, open_session, provider_of, run_session
-from core.config.style_losses import style_loss_spec
+from core.backends.onnx_targets import ExtractFeatures, style_targets
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.installation import require_full, without_artifacts
@@ -23,12 +25,10 @@ from core.optim.minimize import minimize
 from core.optim.types import Evaluation, Objective, Step, WeightedObjective
 from core.styles import StyleExemplar
 
-Features = NDArray[np.float32]
-ExtractFeatures = Callable[[Pixels], Mapping[str, Features]]
-"""Returns the features (1, C, h, w) of an image (1, 3, H, W), RGB in [0, 1], by tap."""
+CONTENT, STYLE = "content/{}", "{}/{}"
+"""The names of the targets of a tap in the graph; that of a style target starts with the style loss."""
 
-CONTENT, GRAM = "content/{}", "gram/{}"
-"""The names of the targets of a tap in the graph."""
+GRAM = STYLE.format("gram", "{}")
 
 
 class OnnxBackend:
@@ -46,6 +46,12 @@ class OnnxBackend:
         """
         self.manifest = read_manifest(path, kind="objective")
         check_objective(path, self.manifest, config)
+        if content_state(Path(path), self.manifest) == "changed":
+            logging.getLogger(__name__).warning(
+                "another program has changed %s since its export: its loss and gradient may be wrong; "
+                "check it with python -m export verify",
+                path,
+            )
         if isinstance(extract_features, OnnxExtractor | TorchExtractor):
             _check_same_network(self.manifest, extract_features.manifest)
         self.loss_weights = LossWeights.of(config, self.manifest.activation_scale)
@@ -76,24 +82,21 @@ class OnnxBackend:
         """Compute the targets and return the objective (see `core.backends.base.Backend`).
 
         Raises:
-            UsageError: There are several styles, or one has a mask: the graph takes one Gram matrix per layer.
+            UsageError: A style has a region: the graph has one target per layer, for the whole image.
         """
-        exemplar, *others = exemplars
-        if others or exemplar.mask is not None or exemplar.style_mask is not None:
+        if any(exemplar.mask is not None for exemplar in exemplars):
             raise UsageError(
-                "an exported objective supports one style for the whole image: remove the other styles, regions and "
-                f"style masks, or {without_artifacts('--objective')}"
+                "an exported objective supports styles for the whole image only: remove the regions, or "
+                f"{without_artifacts('--objective')}"
             )
         features = self._extract_features(content)
         targets = {CONTENT.format(tap): features[tap] for tap in self.manifest.content_taps}
         del features
-        areas = [pixels.shape[2] * pixels.shape[3] for pixels in exemplar.images]
-        for area, pixels in zip(areas, exemplar.images, strict=True):
-            style_features = self._extract_features(pixels)
-            for tap in self.manifest.style_taps:
-                share = np.float32(area / sum(areas)) * gram(style_features[tap])
-                targets[GRAM.format(tap)] = targets.get(GRAM.format(tap), 0) + share
-        return OnnxObjective(self._session, self.manifest, targets, self.loss_weights)
+        loss, taps, start = self.manifest.style_loss, self.manifest.style_taps, content if image is None else image
+        found = style_targets(loss, taps, exemplars, self._extract_features, content, start)
+        targets |= {STYLE.format(loss, tap): target for tap, (target, _) in found.items()}
+        spreads = {tap: spread for tap, (_, spread) in found.items()}
+        return OnnxObjective(self._session, self.manifest, targets, self.loss_weights, spreads)
 
     def minimize(
         self,
@@ -126,12 +129,23 @@ class OnnxBackend:
 
 
 class OnnxObjective:
-    """An objective graph with its targets: features (1, C, h, w) by content tap, Gram matrices by style tap."""
+    """An objective graph with its targets, by the names of its inputs.
+
+    Several styles have the same gradient as one with their mean target. The `spreads` of their targets around it, by
+    tap, complete the loss.
+    """
 
     def __init__(
-        self, session: Any, manifest: Manifest, targets: Mapping[str, NDArray[np.float32]], weights: LossWeights
+        self,
+        session: Any,
+        manifest: Manifest,
+        targets: Mapping[str, NDArray[np.float32]],
+        weights: LossWeights,
+        spreads: Mapping[str, float] | None = None,
     ) -> None:
         self._session, self._manifest, self._targets, self._weights = session, manifest, targets, weights
+        self._spreads = dict(spreads or {})
+        self._spread = sum(weights.style[tap] * spread for tap, spread in self._spreads.items())
         self._inputs = {
             **targets,
             "content_weights": np.array([weights.content[tap] for tap in manifest.content_taps], np.float32),
@@ -144,21 +158,14 @@ class OnnxObjective:
         """Evaluate at `image` (1, 3, H, W), RGB in [0, 1], with the size of the content image."""
         inputs = {"image": np.asarray(image, np.float32), **self._inputs}
         values = run_session(self._session, ("loss", "gradient", *self._parts), inputs)
-        return Evaluation(
-            float(values["loss"]), values["gradient"], {name: float(values[name]) for name in self._parts}
-        )
+        parts = {name: float(values[name]) for name in self._parts}
+        parts["style"] += self._spread
+        return Evaluation(float(values["loss"]) + self._spread, values["gradient"], parts)
 
     def scaled(self, *, content: float = 1.0, style: float = 1.0) -> "OnnxObjective":
         """Return the objective with the weights of content and style multiplied; the targets stay the same."""
         weights = self._weights.scaled(content=content, style=style)
-        return OnnxObjective(self._session, self._manifest, self._targets, weights)
-
-
-def gram(features: Features) -> Features:
-    """Return the Gram matrix (1, C, C) of features (1, C, h, w): `core.objective.gram.gram` in NumPy."""
-    flat = features.reshape(*features.shape[:2], -1)
-    product: Features = flat @ flat.transpose(0, 2, 1) / np.float32(flat.shape[2])
-    return product
+        return OnnxObjective(self._session, self._manifest, self._targets, weights, self._spreads)
 
 
 def features_for(config: TransferConfig) -> ExtractFeatures:
@@ -184,10 +191,10 @@ def check_objective(path: str | os.PathLike[str], manifest: Manifest, config: Tr
     Raises:
         UsageError: Its layers, its network or its loss differ.
     """
-    if not style_loss_spec(config.style_loss).exportable:
+    if config.style_loss != manifest.style_loss:
         raise UsageError(
-            f"{path} does not support --style-loss {config.style_loss}: use the loss that it was exported with, or "
-            f"{without_artifacts('--objective')}"
+            f"{path} was exported with --style-loss {manifest.style_loss}, but this run uses {config.style_loss}: use "
+            f"the loss that it was exported with, export another, or {without_artifacts('--objective')}"
         )
     for flag, held, asked in (
         ("--content-layers", manifest.content_taps, config.content_layers),

@@ -140,6 +140,7 @@ register_style_loss(
         activation_power=2,
         layer_weight=lambda channels: 16,
         statistic_size=lambda channels: 1,
+        exportable=True,
         position_targets=True,
     )
 )

@@ -21,6 +21,8 @@ MAX_ELEMENTS = 512 * 512 * 3 * 3
 
 MAX_ONNX_BYTES = 2**31
 """Limit on the size of an ONNX file, which is that of protobuf."""
+PALETTE, PALETTE_INDICES = "{}.palette", "{}.bytes"
+"""Names of the initializers from which an ONNX file restores weights that it stores as indices into a palette."""
 
 
 class StoredWeights(NamedTuple):
@@ -93,11 +95,21 @@ def _read_onnx(path: Path, arch: str) -> _Read:
     initializers = {stored.name: stored for stored in model.graph.initializer}
     if any(map(onnx.external_data_helper.uses_external_data, initializers.values())):
         raise _refers_to_other_files(path)
-    nodes = [node for node in model.graph.node if node.op_type == "Conv" and node.input[1] in initializers]
+
+    def stored(name: str) -> Any:
+        if name in initializers:
+            return onnx.numpy_helper.to_array(initializers[name])
+        parts = (initializers.get(part.format(name)) for part in (PALETTE, PALETTE_INDICES))
+        palette, indices = (None if part is None else onnx.numpy_helper.to_array(part) for part in parts)
+        return None if palette is None or indices is None else palette[indices]
+
+    kernels = [(node, stored(node.input[1])) for node in model.graph.node if node.op_type == "Conv"]
+    nodes = [(node, kernel) for node, kernel in kernels if kernel is not None]
     tensors = {}
-    for conv, node in zip(convolutions(arch), nodes, strict=False):
-        for name, key in zip(node.input[1:], ("weight", "bias"), strict=False):
-            tensors[f"{conv.name}.{key}"] = torch.tensor(onnx.numpy_helper.to_array(initializers[name]))
+    for conv, (node, kernel) in zip(convolutions(arch), nodes, strict=False):
+        tensors[f"{conv.name}.weight"] = torch.tensor(kernel)
+        for name in node.input[2:]:
+            tensors[f"{conv.name}.bias"] = torch.tensor(stored(name))
     return tensors, {entry.key: entry.value for entry in model.metadata_props}.get("preprocessing")
 
 

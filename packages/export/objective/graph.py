@@ -9,11 +9,12 @@ import onnx
 from core.artifacts.manifest import Manifest
 from core.network.architecture import Pooling
 from core.network.weights import Weights
-from export.formats.onnx_graph import trace, write_model
-from export.formats.palette import palettize
-from export.io_spec import flatten, objective_inputs, objective_outputs
+from export.formats.onnx_graph import finish, trace, write_model
+from export.formats.palette import is_palettized
+from export.io_spec import Inputs, TensorSpec, flatten, objective_inputs, objective_outputs, with_lengths
 from export.manifests import new_manifest
 from export.objective.module import ObjectiveModule
+from export.options import ExportOptions
 from export.verify.objective import verify_objective
 from export.verify.onnx_checker import check_onnx
 from export.verify.parity import ParityReport
@@ -27,18 +28,24 @@ def export_objective(
     style_taps: Sequence[str],
     *,
     pooling: Pooling = "max",
+    style_loss: str = "gram",
+    options: ExportOptions | None = None,
     checksum: bool = True,
 ) -> Manifest:
-    """Write the objective with the Gram style loss for these layers to `path` and return its manifest.
+    """Write the objective for these layers to `path` and return its manifest.
 
-    The file is written only if the graph matches PyTorch. Its manifest describes all inputs and outputs.
+    The file is written only if the graph matches PyTorch. Its manifest describes all inputs and outputs. `options` may
+    fix height and width; the batch is 1. Weights are stored as indices into a palette unless `options` says otherwise.
 
     Raises:
-        UsageError: A layer or the pooling does not exist, or the weights lack a layer.
+        UsageError: A layer or the pooling does not exist, the weights lack a layer, the style loss cannot be exported,
+            or the size is too small for the deepest layer.
         StyleTransferError: The graph exceeds a tolerance or cannot be written; `path` is unchanged.
     """
-    module = ObjectiveModule(weights, content_taps, style_taps, pooling)
-    model, manifest = trace_objective(module), _manifest(module, weights, pooling)
+    module = ObjectiveModule(weights, content_taps, style_taps, pooling, style_loss)
+    options = options or ExportOptions()
+    model = trace_objective(module, options)
+    manifest = _manifest(module, weights, pooling, options, palette=is_palettized(model))
 
     def verify(written: Path) -> ParityReport:
         check_onnx(written)
@@ -47,15 +54,21 @@ def export_objective(
     return write_verified(path, manifest, partial(write_model, model), verify, checksum=checksum)
 
 
-def trace_objective(module: ObjectiveModule) -> onnx.ModelProto:
-    """Return `module` as an ONNX model for any height and width."""
-    inputs = objective_inputs(module.network_layers, module.content_taps, module.style_taps)
-    model = trace(module, inputs, objective_outputs())
-    palettize(model)
-    return model
+def trace_objective(module: ObjectiveModule, options: ExportOptions) -> onnx.ModelProto:
+    """Return `module` as an ONNX model."""
+    inputs, outputs = _interface(module, options)
+    return finish(trace(module, inputs, outputs), inputs, outputs, options, palette=True)
 
 
-def _manifest(module: ObjectiveModule, weights: Weights, pooling: Pooling) -> Manifest:
+def _interface(module: ObjectiveModule, options: ExportOptions) -> tuple[Inputs, list[TensorSpec]]:
+    inputs = objective_inputs(module.network_layers, module.content_taps, module.style_taps, module.style_loss)
+    return with_lengths(inputs, options.lengths), [spec.with_lengths(options.lengths) for spec in objective_outputs()]
+
+
+def _manifest(
+    module: ObjectiveModule, weights: Weights, pooling: Pooling, options: ExportOptions, *, palette: bool
+) -> Manifest:
+    inputs, outputs = _interface(module, options)
     taps = {*module.content_taps, *module.style_taps}
     return new_manifest(
         weights,
@@ -64,8 +77,11 @@ def _manifest(module: ObjectiveModule, weights: Weights, pooling: Pooling) -> Ma
         taps=tuple(layer.name for layer in module.network_layers if layer.name in taps),
         content_taps=module.content_taps,
         style_taps=module.style_taps,
+        style_loss=module.style_loss,
         pooling=pooling,
         precision="fp32",
-        inputs=flatten(objective_inputs(module.network_layers, module.content_taps, module.style_taps)),
-        outputs=objective_outputs(),
+        options=options,
+        palette=palette,
+        inputs=flatten(inputs),
+        outputs=outputs,
     )

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from core.errors import UsageError
 from core.network.architecture import Layer, Pooling, canonical_layer_name, truncated
 from core.network.vgg import load_vgg_features
 from core.network.weights import Weights
-from core.objective.gram import gram
 from core.objective.reductions import mean_square
 from core.objective.total_variation import total_variation
 from export.objective.backward import (
     average_pool_backward,
     conv_backward,
-    gram_backward,
     max_pool_backward,
     mean_square_grad,
     relu_backward,
     total_variation_grad,
 )
+from export.objective.style_terms import STYLE_TERMS
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,6 @@ class ObjectiveOutputs:
         style_loss: The weighted style loss.
         tv_loss: The weighted total variation.
         features: The features (1, C, h, w) of the image by layer.
-        grams: The Gram matrices (1, C, C) of the image, in the order of the style taps.
     """
 
     loss: Tensor
@@ -43,11 +42,10 @@ class ObjectiveOutputs:
     style_loss: Tensor
     tv_loss: Tensor
     features: Mapping[str, Tensor]
-    grams: Sequence[Tensor]
 
 
 class ObjectiveModule(nn.Module):
-    """Total loss (content, Gram style loss, total variation) and its gradient with respect to the image.
+    """Total loss (content, style, total variation) and its gradient with respect to the image.
 
     It computes the same as `core.objective.reference.ReferenceObjective`. Targets and loss weights are inputs, so one
     artifact serves all images.
@@ -55,14 +53,25 @@ class ObjectiveModule(nn.Module):
     Attributes:
         content_taps: Layers of the content loss, canonical names in the order of the inputs.
         style_taps: Layers of the style loss, canonical names in the order of the inputs.
+        style_loss: Name of the style loss, one of `STYLE_TERMS`.
         network_layers: The layers of the network up to the deepest tap.
         extractor: The network, which returns the outputs of all `network_layers`.
     """
 
     def __init__(
-        self, weights: Weights, content_taps: Sequence[str], style_taps: Sequence[str], pooling: Pooling
+        self,
+        weights: Weights,
+        content_taps: Sequence[str],
+        style_taps: Sequence[str],
+        pooling: Pooling,
+        style_loss: str = "gram",
     ) -> None:
         super().__init__()
+        if style_loss not in STYLE_TERMS:
+            raise UsageError(
+                f"an objective with the style loss {style_loss} cannot be exported: use {' or '.join(STYLE_TERMS)}"
+            )
+        self.style_loss = style_loss
         self.content_taps = tuple(canonical_layer_name(tap, weights.arch) for tap in content_taps)
         self.style_taps = tuple(canonical_layer_name(tap, weights.arch) for tap in style_taps)
         self.network_layers = truncated(weights.arch, (*self.content_taps, *self.style_taps))
@@ -74,7 +83,7 @@ class ObjectiveModule(nn.Module):
         self,
         image: Tensor,
         content: Sequence[Tensor],
-        grams: Sequence[Tensor],
+        style: Sequence[Tensor],
         content_weights: Tensor,
         style_weights: Tensor,
         tv_weight: Tensor,
@@ -83,46 +92,45 @@ class ObjectiveModule(nn.Module):
 
         The arguments are those of `evaluate`.
         """
-        found = self.evaluate(image, content, grams, content_weights, style_weights, tv_weight)
+        found = self.evaluate(image, content, style, content_weights, style_weights, tv_weight)
         return found.loss, found.gradient, found.content_loss, found.style_loss, found.tv_loss
 
     def evaluate(
         self,
         image: Tensor,
         content: Sequence[Tensor],
-        grams: Sequence[Tensor],
+        style: Sequence[Tensor],
         content_weights: Tensor,
         style_weights: Tensor,
         tv_weight: Tensor,
     ) -> "ObjectiveOutputs":
-        """Evaluate the loss, its gradient, and the statistics of the image that the loss compares with the targets.
+        """Evaluate the loss and its gradient.
 
         Args:
             image: (1, 3, H, W), RGB in [0, 1].
             content: For each content tap the target features (1, C, h, w).
-            grams: For each style tap the target Gram matrix (1, C, C).
+            style: For each style tap the target: the Gram matrix (1, C, C), or for the loss "nearest" the features
+                (1, C, h, w) of the most similar parts of the style image.
             content_weights: (n,), in the order of the content taps: `core.objective.weights.LossWeights`, which divides
-                the weights of the command line by the squared scale of the activations (style: fourth power).
+                the weights of the command line by powers of the scale of the activations.
             style_weights: (m,), in the order of the style taps.
             tv_weight: (1,).
         """
         features = self.extractor(image)
-        own_grams = [gram(features[tap]) for tap in self.style_taps]
         content_terms, style_terms, grads = [], [], dict[str, Tensor]()
         for tap, target, weight in zip(self.content_taps, content, content_weights, strict=True):
             difference = features[tap] - target
             content_terms.append(weight * mean_square(difference))
             grads[tap] = mean_square_grad(difference) * weight
-        for tap, own, target, weight in zip(self.style_taps, own_grams, grams, style_weights, strict=True):
-            difference = own - target
-            style_terms.append(weight * mean_square(difference))
-            grad = gram_backward(mean_square_grad(difference) * weight, features[tap])
+        for tap, target, weight in zip(self.style_taps, style, style_weights, strict=True):
+            loss, grad = STYLE_TERMS[self.style_loss](features[tap], target, weight)
+            style_terms.append(loss)
             grads[tap] = grads[tap] + grad if tap in grads else grad
         gradient = self._network_backward(features, grads) + total_variation_grad(image) * tv_weight
         content_loss, style_loss = torch.stack(content_terms).sum(), torch.stack(style_terms).sum()
         tv_loss = total_variation(image) * tv_weight.squeeze(0)
         loss = content_loss + style_loss + tv_loss
-        return ObjectiveOutputs(loss, gradient, content_loss, style_loss, tv_loss, features, own_grams)
+        return ObjectiveOutputs(loss, gradient, content_loss, style_loss, tv_loss, features)
 
     def _network_backward(self, features: Mapping[str, Tensor], grads: Mapping[str, Tensor]) -> Tensor:
         """Return dL/dimage, given the outputs of all layers and the gradients of the losses at the taps."""

@@ -1,5 +1,6 @@
 """Export of the painter."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from core.config.options import flag_of
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.network.weights import Weights
-from export.formats.onnx_graph import write_model
-from export.io_spec import STYLE_LOSS, TensorSpec
+from export.formats.onnx_graph import finish, write_model
 from export.manifests import new_manifest
+from export.options import ExportOptions
 from export.painter.graph import PainterGraph
 from export.painter.inputs import painter_inputs, painter_outputs
 from export.painter.network import EvaluationModule, GraphObjective
@@ -22,12 +23,18 @@ from export.verify.painter import verify_painter
 from export.verify.parity import ParityReport
 from export.verify.writing import write_verified
 
-IR_VERSION = 8
-"""Runtimes from 2022 on read it; opset 18 needs no newer one."""
+STYLE_LOSS = "gram"
+"""The style loss of every painter."""
 
 
 def export_painter(
-    path: Path, weights: Weights, config: TransferConfig, *, pixels: Pixels = "uint8", checksum: bool = True
+    path: Path,
+    weights: Weights,
+    config: TransferConfig,
+    *,
+    pixels: Pixels = "uint8",
+    options: ExportOptions | None = None,
+    checksum: bool = True,
 ) -> Manifest:
     """Write the painter for the options of `config` to `path` and return its manifest.
 
@@ -38,9 +45,11 @@ def export_painter(
         StyleTransferError: The graph exceeds a tolerance or cannot be written; `path` is unchanged.
     """
     check_supported(config)
+    options = options or ExportOptions()
     module = EvaluationModule(weights, config.content_layers, config.style_layers, config.pooling)
-    model = build_painter(GraphObjective(module), config, weights.preprocessing.activation_scale, pixels)
-    manifest = _manifest(module, config, weights, pixels)
+    objective = GraphObjective(module, palette=options.palette)
+    model = build_painter(objective, config, weights.preprocessing.activation_scale, pixels, options)
+    manifest = _manifest(module, config, weights, pixels, options, palette=objective.palette)
 
     def verify(written: Path) -> ParityReport:
         check_onnx(written)
@@ -50,14 +59,20 @@ def export_painter(
 
 
 def build_painter(
-    objective: GraphObjective, config: TransferConfig, activation_scale: float, pixels: Pixels = "uint8"
+    objective: GraphObjective,
+    config: TransferConfig,
+    activation_scale: float,
+    pixels: Pixels = "uint8",
+    options: ExportOptions | None = None,
 ) -> onnx.ModelProto:
     """Return the painter as an ONNX model without metadata."""
     model = PainterGraph(objective, config, activation_scale, pixels).build()
-    model.ir_version = IR_VERSION
-    for value, spec in zip(model.graph.output, painter_outputs(pixels), strict=True):
-        _set_shape(value, spec)
-    return model
+    outputs = painter_outputs(pixels)
+    for value, spec in zip(model.graph.output, outputs, strict=True):
+        _set_rank(value, len(spec.shape))
+    inputs = {spec.name: spec for spec in painter_inputs(config, pixels)}
+    written = replace(options or ExportOptions(), palette=None)  # the weights have been stored as it says
+    return finish(model, inputs, outputs, written, palette=False)
 
 
 def check_supported(config: TransferConfig) -> None:
@@ -76,9 +91,17 @@ def check_supported(config: TransferConfig) -> None:
             )
 
 
-def _manifest(module: EvaluationModule, config: TransferConfig, weights: Weights, pixels: Pixels) -> Manifest:
+def _manifest(
+    module: EvaluationModule,
+    config: TransferConfig,
+    weights: Weights,
+    pixels: Pixels,
+    options: ExportOptions,
+    *,
+    palette: bool,
+) -> Manifest:
     taps = {*module.content_taps, *module.style_taps}
-    options = config.to_dict()
+    values = config.to_dict()
     return new_manifest(
         weights,
         kind="painter",
@@ -86,22 +109,21 @@ def _manifest(module: EvaluationModule, config: TransferConfig, weights: Weights
         taps=tuple(layer.name for layer in module.network_layers if layer.name in taps),
         content_taps=module.content_taps,
         style_taps=module.style_taps,
+        style_loss=STYLE_LOSS,
         pooling=config.pooling,
         precision="fp32",
+        options=options,
+        palette=palette,
         inputs=painter_inputs(config, pixels),
         outputs=painter_outputs(pixels),
-        settings={name: options[name] for name in PAINTER_OPTIONS},
+        settings={name: values[name] for name in PAINTER_OPTIONS},
     )
 
 
-def _set_shape(value: onnx.ValueInfoProto, spec: TensorSpec) -> None:
-    """Name the axes of an output."""
+def _set_rank(value: onnx.ValueInfoProto, rank: int) -> None:
+    """Give an output axes without lengths: spox knows the rank of some only, and lengths of single branches."""
     tensor = value.type.tensor_type
     tensor.ClearField("shape")
-    for side in spec.shape:
-        dimension = tensor.shape.dim.add()
-        if isinstance(side, int):
-            dimension.dim_value = side
-        else:
-            dimension.dim_param = side
     tensor.shape.SetInParent()
+    for _ in range(rank):
+        tensor.shape.dim.add()

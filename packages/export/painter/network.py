@@ -8,8 +8,9 @@ import spox
 from torch import Tensor
 
 from core.network.architecture import Layer
+from core.objective.gram import gram
 from export.formats.onnx_graph import trace
-from export.formats.palette import palettize
+from export.formats.palette import is_palettized, palettize
 from export.io_spec import TensorSpec, objective_inputs
 from export.objective.module import ObjectiveModule
 from export.painter.values import Value
@@ -22,7 +23,7 @@ class EvaluationModule(ObjectiveModule):
         self,
         image: Tensor,
         content: Sequence[Tensor],
-        grams: Sequence[Tensor],
+        style: Sequence[Tensor],
         content_weights: Tensor,
         style_weights: Tensor,
         tv_weight: Tensor,
@@ -31,9 +32,11 @@ class EvaluationModule(ObjectiveModule):
 
         The arguments are those of `ObjectiveModule`.
         """
-        evaluated = self.evaluate(image, content, grams, content_weights, style_weights, tv_weight)
+        evaluated = self.evaluate(image, content, style, content_weights, style_weights, tv_weight)
         features = [evaluated.features[tap] for tap in self.content_taps]
-        return evaluated.loss, evaluated.gradient, *features, *evaluated.grams
+        # Runtimes compute the Gram matrices only once, for the loss and for this output.
+        grams = [gram(evaluated.features[tap]) for tap in self.style_taps]
+        return evaluated.loss, evaluated.gradient, *features, *grams
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,18 @@ class GraphObjective:
     Attributes:
         content_layers: The layers of the content loss.
         style_layers: The layers of the style loss.
+        palette: Whether weights are stored as indices into a palette.
     """
 
-    def __init__(self, module: EvaluationModule) -> None:
+    def __init__(self, module: EvaluationModule, *, palette: bool | None = None) -> None:
+        """Trace the module.
+
+        `palette`: Whether to store weights as indices into a palette; None to do so where the weights allow it.
+        """
         self.content_layers = tuple(_layer(module, tap) for tap in module.content_taps)
         self.style_layers = tuple(_layer(module, tap) for tap in module.style_taps)
-        self._model = _traced(module)
+        self._model = _traced(module, palette)
+        self.palette = is_palettized(self._model)
 
     def __call__(
         self, image: Value, content: Sequence[Value], grams: Sequence[Value], weights: tuple[Value, Value, Value]
@@ -70,12 +79,13 @@ class GraphObjective:
         return NetworkEvaluation(loss, gradient, statistics[:count], statistics[count:])
 
 
-def _traced(module: EvaluationModule) -> onnx.ModelProto:
+def _traced(module: EvaluationModule, palette: bool | None) -> onnx.ModelProto:
     inputs = objective_inputs(module.network_layers, module.content_taps, module.style_taps)
     names = ["loss", "gradient", *(f"features/{tap}" for tap in module.content_taps)]
     names += [f"own_gram/{tap}" for tap in module.style_taps]
     model = trace(module, inputs, [TensorSpec(name, ()) for name in names])
-    palettize(model)
+    if palette is not False:
+        palettize(model, required=bool(palette))
     # The images and the targets have other sizes from one evaluation to the next.
     del model.graph.value_info[:]
     for value in (*model.graph.input, *model.graph.output):

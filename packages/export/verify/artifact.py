@@ -14,7 +14,9 @@ from export.verify.painter import verify_painter
 from export.verify.parity import ParityReport
 
 
-def verify_artifact(path: Path, *, against: str | None = None, preprocessing: str | None = None) -> ParityReport:
+def verify_artifact(
+    path: Path, *, against: str | None = None, preprocessing: str | None = None, trusted: bool = False
+) -> ParityReport:
     """Check the artifact at `path` and compare it with eager PyTorch.
 
     Args:
@@ -22,6 +24,7 @@ def verify_artifact(path: Path, *, against: str | None = None, preprocessing: st
         against: Weights of the eager network, as `core.network.weights.load_weights` accepts them. Default: the weights
             that the artifact was exported from.
         preprocessing: Preprocessing of these weights, if their file does not specify it.
+        trusted: Execute native code, and unpickle what a torch.export file contains.
 
     Raises:
         UsageError: The artifact or the weights cannot be loaded.
@@ -32,7 +35,8 @@ def verify_artifact(path: Path, *, against: str | None = None, preprocessing: st
     if manifest.format == "onnx":
         check_onnx(path)
     if manifest.kind == "extractor":
-        return verify_extractor(path, load_vgg_features(weights, manifest.taps, pooling=manifest.pooling))
+        eager = load_vgg_features(weights, manifest.taps, pooling=manifest.pooling)
+        return verify_extractor(path, eager, trusted=trusted)
     if manifest.kind == "painter":
         return verify_painter(path, manifest, weights)
     return verify_objective(path, manifest, weights)

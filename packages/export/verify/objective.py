@@ -14,21 +14,21 @@ from torch.nn.functional import unfold
 
 from core.artifacts.manifest import Manifest
 from core.artifacts.onnx_session import open_session
-from core.backends.onnx_backend import CONTENT, GRAM, OnnxObjective
+from core.backends.onnx_backend import CONTENT, STYLE, OnnxObjective
 from core.network.architecture import MIN_SIDE, truncated
 from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import Weights
 from core.objective.content import content_loss
-from core.objective.gram import GramLoss, gram
 from core.objective.reference import ReferenceObjective
+from core.objective.style_loss import load_style_loss
 from core.objective.targets import compute_targets
 from core.objective.tiled_extractor import TiledFeatureExtractor
 from core.objective.total_variation import total_variation
-from core.objective.types import StyleTarget, Targets
+from core.objective.types import Region, StyleTarget, Targets
 from core.objective.weights import LossWeights
 from core.optim.types import Evaluation
 from core.styles import StyleExemplar
-from export.io_spec import STYLE_LOSS, TOLERANCES
+from export.io_spec import tolerances_of
 from export.verify.parity import Comparison, ParityReport, one_thread
 
 MIN_DISTANCE = 3e-6
@@ -51,18 +51,21 @@ class _Sample:
 
     def double(self) -> "_Sample":
         content = {tap: target.double() for tap, target in self.targets.content.items()}
-        grams = {tap: target.double() for tap, target in self.grams.items()}
-        return _Sample(self.image.double(), Targets(content, (StyleTarget(grams),)), self.terms)
+        style = {tap: target.double() for tap, target in self.style.items()}
+        per_position = self.targets.regions[0].targets is not None
+        regions = (Region(targets=style if per_position else None),)
+        return _Sample(self.image.double(), Targets(content, (StyleTarget(style),), regions), self.terms)
 
     @property
-    def grams(self) -> Mapping[str, Tensor]:
-        """The target Gram matrices by tap."""
+    def style(self) -> Mapping[str, Tensor]:
+        """The style targets by tap."""
         return self.targets.styles[0].statistics
 
     def graph_targets(self) -> dict[str, NDArray[np.float32]]:
         """Return the targets by the names of the graph's inputs."""
         content = {CONTENT.format(tap): target.numpy() for tap, target in self.targets.content.items()}
-        return content | {GRAM.format(tap): target.numpy() for tap, target in self.grams.items()}
+        name = self.terms.style_loss
+        return content | {STYLE.format(name, tap): target.numpy() for tap, target in self.style.items()}
 
 
 def verify_objective(path: Path, manifest: Manifest, weights: Weights) -> ParityReport:
@@ -72,11 +75,12 @@ def verify_objective(path: Path, manifest: Manifest, weights: Weights) -> Parity
     exact = copy.deepcopy(eager).double()
     session, rows = open_session(path, "cpu"), []
     with one_thread():
-        for height, width in _sizes(max(MIN_SIDE, plan[-1].stride)):
+        for height, width in [manifest.size] if manifest.size else _sizes(max(MIN_SIDE, plan[-1].stride)):
             sample = _sample(eager, manifest, _differentiable_image(eager, height, width))
             graph = OnnxObjective(session, manifest, sample.graph_targets(), sample.terms)
             single, double = _evaluate(eager, sample), _evaluate(exact, sample.double())
-            rows += _compare_evaluations(f"{height} x {width}", graph(sample.image.numpy()), single, double)
+            evaluations = graph(sample.image.numpy()), single, double
+            rows += _compare_evaluations(f"{height} x {width}", *evaluations, tolerances_of(manifest))
     return ParityReport(tuple(rows))
 
 
@@ -120,17 +124,20 @@ def _differentiable_image(eager: VGGFeatures, height: int, width: int) -> Tensor
 def _sample(eager: VGGFeatures, manifest: Manifest, image: Tensor) -> _Sample:
     """Return a sample with targets from variations of `image`, and weights that make every loss term 1."""
     ones = LossWeights(
-        dict.fromkeys(manifest.content_taps, 1.0), dict.fromkeys(manifest.style_taps, 1.0), 1.0, STYLE_LOSS
+        dict.fromkeys(manifest.content_taps, 1.0), dict.fromkeys(manifest.style_taps, 1.0), 1.0, manifest.style_loss
     )
     whole = TiledFeatureExtractor.whole(eager, eager.arch, eager.taps)
     targets = compute_targets(whole, image.flip(3), [StyleExemplar((image.square(),))], ones)
-    features = eager(image)
-    grams = targets.styles[0].statistics
+    features, loss = eager(image), load_style_loss(manifest.style_loss)
+    style = targets.styles[0].statistics
     terms = LossWeights(
         {tap: 1 / float(content_loss(features[tap], target)) for tap, target in targets.content.items()},
-        {tap: 1 / float(GramLoss().loss(gram(features[tap]), target)) for tap, target in grams.items()},
+        {
+            tap: 1 / float(loss.loss(loss.statistic(features[tap], target=target), target))
+            for tap, target in style.items()
+        },
         1 / float(total_variation(image)),
-        STYLE_LOSS,
+        manifest.style_loss,
     )
     return _Sample(image, targets, terms)
 
@@ -139,8 +146,10 @@ def _evaluate(extractor: VGGFeatures, sample: _Sample) -> Evaluation:
     return ReferenceObjective(extractor, sample.targets, sample.terms)(sample.image)
 
 
-def _compare_evaluations(case: str, actual: Evaluation, single: Evaluation, exact: Evaluation) -> list[Comparison]:
-    tolerances, evaluations = TOLERANCES["objective", "fp32"], (actual, single, exact)
+def _compare_evaluations(
+    case: str, actual: Evaluation, single: Evaluation, exact: Evaluation, tolerances: Mapping[str, float]
+) -> list[Comparison]:
+    evaluations = (actual, single, exact)
     losses = (np.array([evaluation.loss, *evaluation.parts.values()]) for evaluation in evaluations)
     gradients = (np.asarray(evaluation.gradient) for evaluation in evaluations)
     return [

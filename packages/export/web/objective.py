@@ -1,12 +1,14 @@
 """The objective of a page: an exported objective that also computes its own targets."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from core.artifacts.manifest import Manifest
+from core.artifacts.content import content_sha256
+from core.artifacts.manifest import Manifest, metadata_props
 from core.artifacts.onnx_session import open_session, run_session
 from core.backends.onnx_backend import CONTENT, GRAM
 from core.errors import StyleTransferError
@@ -39,8 +41,12 @@ def add_target_outputs(objective: Path, path: Path, manifest: Manifest) -> dict[
     types = {value.name: value.type for value in graph.input}
     for target, output in (targets["content"] | targets["style"]).items():
         (difference,) = (node for node in graph.node if node.op_type == "Sub" and node.input[1] == target)
-        graph.node.append(onnx.helper.make_node("Identity", [difference.input[0]], [output]))
+        graph.node.append(onnx.helper.make_node("Identity", [difference.input[0]], [output], name=output))
         graph.output.append(onnx.helper.make_value_info(output, types[target]))
+    outputs = {output: manifest.inputs[target] for target, output in (targets["content"] | targets["style"]).items()}
+    path.write_bytes(model.SerializeToString(deterministic=True))
+    described = replace(manifest, outputs={**manifest.outputs, **outputs}, content_sha256=content_sha256(path))
+    onnx.helper.set_model_props(model, metadata_props(described))
     path.write_bytes(model.SerializeToString(deterministic=True))
     _check_targets(path, manifest, targets["content"] | targets["style"])
     return targets

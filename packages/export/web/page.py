@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from core.artifacts.manifest import read_manifest
+from core.artifacts.manifest import describe_shape, read_manifest
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.files import sha256_of
@@ -47,6 +47,15 @@ def write_page(
             raise UsageError(f"refusing to replace {folder}, which contains the input {source}: choose another folder")
     with _existing_or_exported(objective) as artifact, replacing_folder(folder) as temporary:
         manifest = read_manifest(artifact, kind="objective")
+        if manifest.style_loss != "gram":
+            raise UsageError(
+                f"{artifact} has the style loss {manifest.style_loss}, and a page supports gram only: export another"
+            )
+        if manifest.size is not None:
+            raise UsageError(
+                f"{artifact} accepts only images of {describe_shape(manifest)}, and a page has images of all sizes: "
+                "export one without --size"
+            )
         copy_runtime(temporary, runtime)
         _copy_static_files(temporary)
         targets = add_target_outputs(artifact, temporary / OBJECTIVE_FILE, manifest)

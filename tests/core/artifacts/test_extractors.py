@@ -98,6 +98,22 @@ def test_check_matches_config_accepts_a_suitable_artifact(exported: Exported) ->
     check_matches_config("FILE", manifest, TransferConfig(**SUITABLE, weights_preprocessing="caffe"))
 
 
+@pytest.mark.parametrize(
+    ("shape", "described"),
+    [({"size": (48, 64), "batch": 1}, "48 x 64 pixels, batch 1"), ({"batch": 2}, "any size, batch 2")],
+)
+def test_check_matches_config_refuses_an_artifact_for_other_images(
+    shape: dict, described: str, exported: Exported
+) -> None:
+    manifest = dataclasses.replace(read_manifest(exported("onnx")), **shape)
+    with pytest.raises(UsageError) as caught:
+        check_matches_config("FILE", manifest, TransferConfig(**SUITABLE))
+    assert str(caught.value) == (
+        f"FILE accepts only images of {described}, and this run has single images of several sizes: "
+        "export one without --size and --batch"
+    )
+
+
 def test_check_matches_config_compares_weight_files_by_content(tmp_path: Path, exported: Exported) -> None:
     manifest = read_manifest(exported("onnx"))
     weights = tmp_path / "weights.pth"

@@ -13,26 +13,17 @@ import onnx
 import onnxruntime
 import pytest
 
-from core.artifacts.manifest import MAX_MANIFEST_BYTES, Manifest, checksum_path, metadata_props, read_manifest
+from core.artifacts.manifest import (
+    MAX_MANIFEST_BYTES,
+    Manifest,
+    checksum_path,
+    describe_shape,
+    metadata_props,
+    read_manifest,
+)
 from core.errors import UsageError
 from core.files import sha256_of
-
-MANIFEST = Manifest(
-    kind="extractor",
-    format="onnx",
-    arch="vgg19",
-    taps=("relu1_1", "relu4_2"),
-    pooling="max",
-    precision="fp32",
-    weights={"source": "oxford", "sha256": "c347"},
-    preprocessing="caffe",
-    activation_scale=57.63,
-    opset=18,
-    inputs={"image": "float32 …"},
-    outputs={"relu1_1": "float32 …", "relu4_2": "float32 …"},
-    versions={"torch": "2.15"},
-    parity={"features": {"relative_l2": 2.5e-7}},
-)
+from support.manifests import MANIFEST
 
 NOT_A_MODEL = (
     f"FILE cannot be loaded by onnxruntime {onnxruntime.__version__}: it is damaged or not an ONNX model; "
@@ -63,7 +54,21 @@ def test_from_json_restores_a_manifest() -> None:
     assert Manifest.from_json(MANIFEST.to_json()) == MANIFEST
 
 
-@pytest.mark.parametrize("format", ["onnx", "torchscript", "pt2"])
+def test_from_json_reads_version_1() -> None:
+    added = ("license", "credit", "palette", "output_type", "batch", "size", "content_sha256")
+    values = {name: value for name, value in asdict(MANIFEST).items() if name not in added} | {"version": 1}
+    assert Manifest.from_json(json.dumps(values)) == replace(MANIFEST, version=1)
+    with pytest.raises(UsageError, match="lacks license, credit, palette, output_type, batch, size, content_sha256"):
+        Manifest.from_json(json.dumps(values | {"version": 2}))
+
+
+def test_describe_shape() -> None:
+    assert describe_shape(MANIFEST) == "any size"
+    assert describe_shape(replace(MANIFEST, batch=2)) == "any size, batch 2"
+    assert describe_shape(replace(MANIFEST, batch=1, size=(48, 64))) == "48 x 64 pixels, batch 1"
+
+
+@pytest.mark.parametrize("format", ["onnx", "torchscript", "pt2", "aoti"])
 def test_read_manifest_supports_each_format(format: str, tmp_path: Path) -> None:
     manifest = replace(MANIFEST, format=format)
     path = tmp_path / "file"
@@ -221,8 +226,8 @@ def changed(**values: object) -> str:
         ("{", "the manifest in FILE is not a JSON object: export it again"),
         ("[1]", "the manifest in FILE is not a JSON object: export it again"),
         (
-            changed(version=2),
-            "the manifest in FILE has version 2 and this program reads version 1: export it again with this program",
+            changed(version=3),
+            "the manifest in FILE has version 3 and this program reads version 2: export it again with this program",
         ),
         (
             changed(kind="web"),
@@ -238,6 +243,8 @@ def changed(**values: object) -> str:
         (changed(activation_scale=0), "the manifest in FILE is invalid: Expected `float` >= 0.001"),
         (changed(activation_scale=1e300), "the manifest in FILE is invalid: Expected `float` <= 1000.0"),
         (changed(activation_scale=float("nan")), "the manifest in FILE is invalid: Expected `float` >= 0.001"),
+        (changed(size=[0, 16]), "the manifest in FILE is invalid: Expected `int` >= 1 - at `$.size"),
+        (changed(batch=10**9), "the manifest in FILE is invalid: Expected `int` <= 65536 - at `$.batch`"),
         (changed(opset=True), "the manifest in FILE is invalid: Expected `int | null`, got `bool`"),
         (changed(parity={"features": {"max_abs": []}}), "the manifest in FILE is invalid: Expected `float`"),
         (changed(pooling=["max"]), "the manifest in FILE is invalid: Expected `str`, got `array` - at `$.pooling`"),

@@ -79,7 +79,7 @@ def test_a_newer_opset_is_refused(load, opset: int, ir_version: int, tmp_path: P
         load(path)
     assert str(caught.value) == (
         f"{path} needs a newer ONNX opset than onnxruntime {onnxruntime.__version__} supports: "
-        "update onnxruntime, or export it again"
+        "update onnxruntime, or export it with a lower --opset"
     )
     assert capfd.readouterr() == ("", "")
 

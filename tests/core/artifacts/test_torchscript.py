@@ -95,6 +95,8 @@ def test_programs_that_use_files_are_refused_before_they_run(
     [
         (b"torch.relu(", b"torch.save("),
         (b"torch.relu(", b"ops.aten.relu("),
+        (b"-> Dict[str, Tensor]", b"-> Dict[str, str]"),
+        (b"-> Dict[str, Tensor]", b"-> Tuple[Tensor, str]"),
         (b"    ordered = torch.flip(", b"    torch = image\n    ordered = torch.flip("),
         (b"    ordered = torch.flip(", b"    annotate = torch.save\n    ordered = torch.flip("),
         (b"    ordered = torch.flip(", b"    import os\n    ordered = torch.flip("),

@@ -4,22 +4,25 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
 from core.arrays import Pixels
 from core.artifacts.extractors import open_extractor
 from core.artifacts.manifest import read_manifest
-from core.backends.onnx_backend import OnnxBackend, features_for, gram
+from core.backends.onnx_backend import OnnxBackend, features_for
 from core.backends.torch_backend import TorchBackend
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.image.reading import read_image
 from core.image.resize import resize
-from core.objective.gram import gram as torch_gram
+from core.network.weights import load_weights
 from core.style_transfer import stylize
+from core.styles import StyleExemplar
+from export.objective.graph import export_objective
 from support.backends import objective_of
-from support.objectives import OPTIONS, exported_objective
+from support.objectives import OPTIONS, exported_objective, noise
 
 Exported = Callable[..., Path]
 
@@ -45,11 +48,6 @@ def images(content_path: Path, style_path: Path) -> tuple[Pixels, Pixels]:
 
 def no_features(pixels: Pixels) -> Mapping[str, Pixels]:
     raise AssertionError
-
-
-def test_gram_equals_that_of_pytorch() -> None:
-    features = np.random.default_rng(0).random((1, 5, 7, 9), np.float32)
-    np.testing.assert_allclose(gram(features), torch_gram(torch.from_numpy(features)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("tv_weight", [0, 2])
@@ -80,6 +78,58 @@ def test_targets_computed_by_pytorch_or_by_an_extractor_are_equal(
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
+def test_several_styles_have_the_loss_and_gradient_of_pytorch(
+    objective: Path, exported: Exported, content_path: Path, style_path: Path
+) -> None:
+    content, style = images(content_path, style_path)
+    others = style[..., 4:] ** 2, np.ascontiguousarray(style[:, ::-1])
+    mask = np.linspace(0, 1, style[0, 0].size, dtype=np.float32).reshape(style[:, :1].shape)
+    exemplars = [StyleExemplar((style,), 2.0, style_mask=mask), StyleExemplar(others, 0.5)]
+    found, expected = (
+        backend.objective(content, exemplars, backend.plan((47, 31), (36, 40))).scaled(style=3)
+        for backend in (
+            backend_for(config_for(objective, exported("onnx"))),
+            TorchBackend(TransferConfig(**OPTIONS, device="cpu")),
+        )
+    )
+    image = (content + 0.2 * np.random.default_rng(0).random(content.shape, np.float32)).clip(0, 1)
+    onnx, pytorch = found(image), expected(torch.from_numpy(image))
+    assert onnx.loss == pytest.approx(pytorch.loss, rel=1e-5)
+    assert dict(onnx.parts) == pytest.approx(dict(pytorch.parts), rel=1e-5)
+    gradient = pytorch.gradient.numpy()
+    assert np.linalg.norm(onnx.gradient - gradient) < 1e-3 * np.linalg.norm(gradient)
+
+
+def test_nearest_objective_has_the_loss_and_gradient_of_pytorch(tmp_path: Path, tiny_vgg: None) -> None:
+    path = tmp_path / "objective.onnx"
+    options = OPTIONS | {"style_loss": "nearest", "device": "cpu"}
+    export_objective(path, load_weights("vgg19"), *OPTIONS.values(), style_loss="nearest")
+    content, start, *styles = (noise(1, 3, 32, 47, seed=seed).float().numpy() for seed in range(4))
+    mask = (noise(1, 1, 32, 47, seed=5) > 0.3).float().numpy()
+    exemplars = [StyleExemplar((styles[0],), 2.0, style_mask=mask), StyleExemplar((styles[1][..., 4:],), 0.5)]
+    found, expected = (
+        backend.objective(content, exemplars, backend.plan((47, 32), (47, 32)), image=start)
+        for backend in (
+            backend_for(TransferConfig(**options, objective=str(path))),
+            TorchBackend(TransferConfig(**options)),
+        )
+    )
+    onnx, pytorch = found(start), expected(torch.from_numpy(start))
+    assert onnx.loss == pytest.approx(pytorch.loss, rel=1e-5)
+    assert dict(onnx.parts) == pytest.approx(dict(pytorch.parts), rel=1e-5)
+    gradient = pytorch.gradient.numpy()
+    assert np.linalg.norm(onnx.gradient - gradient) < 1e-3 * np.linalg.norm(gradient)
+
+
+def test_regions_are_refused(objective: Path, content_path: Path, style_path: Path) -> None:
+    content, style = images(content_path, style_path)
+    backend = OnnxBackend(objective, no_features, config_for(objective))
+    plan = backend.plan((47, 31), (36, 40))
+    exemplars = [StyleExemplar((style,)), StyleExemplar((style,), mask=content[:, :1])]
+    with pytest.raises(UsageError, match="supports styles for the whole image only: remove the regions"):
+        backend.objective(content, exemplars, plan)
+
+
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_results_have_the_loss_of_results_of_pytorch(
     objective: Path, exported: Exported, content_path: Path, style_path: Path, optimizer: str
@@ -108,7 +158,10 @@ def test_describe_names_runtime_and_weights(objective: Path, exported: Exported)
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"style_loss": "wasserstein"}, "does not support --style-loss wasserstein"),
+        (
+            {"style_loss": "wasserstein"},
+            "was exported with --style-loss gram, but this run uses wasserstein: use",
+        ),
         ({"content_layers": "relu2_1"}, "add --content-layers relu3_1, or export the objective again"),
         (
             {"style_layers": "relu1_1,relu2_1,relu3_1"},
@@ -121,6 +174,17 @@ def test_describe_names_runtime_and_weights(objective: Path, exported: Exported)
 def test_another_configuration_is_refused(objective: Path, options: Mapping[str, str], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         OnnxBackend(objective, no_features, config_for(objective, **options))
+
+
+def test_a_changed_objective_gives_a_warning(objective: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    OnnxBackend(objective, no_features, config_for(objective))
+    assert not caplog.records
+    model = onnx.load(objective)
+    model.graph.initializer[0].raw_data = bytes(len(model.graph.initializer[0].raw_data))
+    onnx.save(model, tmp_path / "objective.onnx")
+    OnnxBackend(tmp_path / "objective.onnx", no_features, config_for(objective))
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"another program has changed {tmp_path / 'objective.onnx'} since its export")
 
 
 def test_a_missing_device_is_refused(objective: Path) -> None:

@@ -12,8 +12,8 @@ import torch
 from torchvision.models import get_weight
 
 from core.errors import StyleTransferError, UsageError
-from core.network.architecture import convolutions
-from core.network.weight_sources import KNOWN_FILES, TORCHVISION_WEIGHTS
+from core.network.architecture import WEIGHT_SOURCES, convolutions
+from core.network.weight_sources import KNOWN_FILES, TORCHVISION_WEIGHTS, credit_of
 from core.network.weights import PREPROCESSINGS, load_weights
 from support.weight_files import assert_same_weights, first_convolutions, rename
 
@@ -165,3 +165,10 @@ def test_torchvision_of_another_torch_is_an_error(monkeypatch, tmp_path):
 
     with pytest.raises(StyleTransferError, match=r"torchvision::nms does not exist\): install both from the same"):
         load_weights("vgg16", "torchvision")
+
+
+def test_every_named_source_has_a_licence_and_authors() -> None:
+    for source in WEIGHT_SOURCES:
+        assert not any(text.startswith("unknown") for text in credit_of(source))
+    assert credit_of("oxford").license.startswith("CC BY 4.0")
+    assert all(text.startswith("unknown") for text in credit_of("weights.pth"))

@@ -116,12 +116,24 @@ def test_export_objective_writes_no_graph_that_exceeds_a_tolerance(
     model = onnx.load(exported_objective(tmp_path_factory))
     bias = next(stored for stored in model.graph.initializer if stored.dims == [128])
     bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) * np.float32(1.01), bias.name))
-    monkeypatch.setattr(graph, "trace_objective", lambda module: model)
+    monkeypatch.setattr(graph, "trace_objective", lambda module, options: model)
     with pytest.raises(
         StyleTransferError, match="differs too much from PyTorch: the relative L2 error of the gradient"
     ):
         export_objective(tmp_path / "objective.onnx", vgg19_weights, CONTENT_TAPS, STYLE_TAPS)
     assert not [*tmp_path.iterdir()]
+
+
+def test_nearest_objective_has_features_as_targets(tmp_path: Path, tiny_vgg: None) -> None:
+    path = tmp_path / "objective.onnx"
+    manifest = export_objective(path, load_weights("vgg19"), CONTENT_TAPS, STYLE_TAPS, style_loss="nearest")
+    assert read_manifest(path) == manifest
+    assert manifest.style_loss == "nearest"
+    assert manifest.parity["gradient"]["relative_l2"] < 1e-6
+    assert manifest.inputs["nearest/relu2_1"] == (
+        "float32 (1, 8, height // 2, width // 2), features of the most similar parts of the style image"
+    )
+    assert manifest.inputs["style_weights"].endswith("activation_scale ** 2")
 
 
 def test_export_objective_refuses_unknown_layers(tmp_path: Path, vgg19_weights: Weights) -> None:

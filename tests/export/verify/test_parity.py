@@ -45,7 +45,7 @@ def test_comparison_computes_each_metric() -> None:
 
 
 def test_bound_grows_with_the_error_of_eager_float32() -> None:
-    assert comparison([4.0, 3.0], [4.0, 3.0]).tolerance == 1e-3
+    assert comparison([4.0, 3.0], [4.0, 3.0]).tolerance == comparison([4.0, 3.0], [4.0, 3.5]).limit == 1e-3
     assert comparison([4.0, 3.0], [4.0, 3.5]).tolerance == pytest.approx(0.1 * EAGER_FACTOR)
     assert comparison([4.0, 3.5], [4.0, 3.5]).passed
     assert not comparison([4.0, 3.5], [4.0, 3.0]).passed
@@ -69,6 +69,13 @@ def test_summary_contains_the_worst_of_each_quantity() -> None:
     assert summary["features"]["relative_l2"] == rows[1].relative_l2
     assert summary["features"]["max_abs"] == pytest.approx(3e-3, rel=1e-4)
     assert summary["gradient"]["relative_l2"] == 0
+    assert summary["features"]["limit"] == summary["features"]["largest_tolerance"] == 1e-3
+
+
+def test_summary_contains_the_largest_tolerance_that_was_applied() -> None:
+    summary = ParityReport((comparison([4.0, 3.0], [4.0, 3.0]), comparison([4.0, 3.0], [4.0, 3.5]))).summary()
+    assert summary["features"]["limit"] == 1e-3
+    assert summary["features"]["largest_tolerance"] == pytest.approx(0.1 * EAGER_FACTOR)
 
 
 def test_require_passed_raises_with_the_worst_comparison() -> None:

@@ -1,29 +1,21 @@
 """Files that are only written if they pass verification."""
 
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from core.artifacts.manifest import Manifest, checksum_path
+from core.artifacts.content import content_state
+from core.artifacts.manifest import Manifest, checksum_path, read_manifest
 from core.errors import StyleTransferError
 from core.files import sha256_of
 from export.verify.parity import Comparison, ParityReport
 from export.verify.writing import write_verified
+from support.manifests import MANIFEST as ONNX_MANIFEST
 
-MANIFEST = Manifest(
-    kind="extractor",
-    format="pt2",
-    arch="vgg19",
-    taps=("relu1_1",),
-    pooling="max",
-    precision="fp32",
-    weights={"source": "oxford", "sha256": "c347"},
-    preprocessing="caffe",
-    activation_scale=57.63,
-    inputs={},
-    outputs={},
-)
+MANIFEST = replace(ONNX_MANIFEST, format="pt2")
 
 
 def report(error: float) -> ParityReport:
@@ -32,14 +24,17 @@ def report(error: float) -> ParityReport:
 
 
 def write(manifest: Manifest, path: Path) -> None:
-    path.write_text(manifest.to_json())
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("extractor/program", "a program")
+        archive.writestr("extractor/extra/manifest.json", manifest.to_json())
 
 
 def test_write_verified_writes_the_measured_errors(tmp_path: Path) -> None:
     path = tmp_path / "e.pt2"
     manifest = write_verified(path, MANIFEST, write, lambda written: report(1e-4))
     assert manifest.parity["features"]["relative_l2"] == pytest.approx(1e-4)
-    assert Manifest.from_json(path.read_text()) == manifest
+    assert read_manifest(path) == manifest
+    assert content_state(path, manifest) == "unchanged"
     assert checksum_path(path).read_text() == f"{sha256_of(path)}  e.pt2\n"
 
 

@@ -7,6 +7,7 @@ import onnx
 import pytest
 import torch
 
+from core.artifacts.content import content_state
 from core.artifacts.manifest import read_manifest
 from core.artifacts.onnx_session import open_session, run_session
 from core.errors import StyleTransferError
@@ -22,6 +23,10 @@ def test_add_target_outputs_computes_features_and_gram_matrices(
     targets = add_target_outputs(shallow_objective, tmp_path / "objective.onnx", manifest)
     assert targets["content"] == {"content/relu3_1": "statistics/content/relu3_1"}
     assert list(targets["style"]) == [f"gram/{tap}" for tap in manifest.style_taps]
+
+    written = read_manifest(tmp_path / "objective.onnx")
+    assert content_state(tmp_path / "objective.onnx", written) == "unchanged"
+    assert written.outputs["statistics/gram/relu1_1"] == manifest.inputs["gram/relu1_1"]
 
     session = open_session(tmp_path / "objective.onnx", "cpu")
     image = np.random.default_rng(0).random((1, 3, 37, 42), dtype=np.float32)

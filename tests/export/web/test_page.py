@@ -4,10 +4,13 @@ import json
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 
+from core.artifacts.manifest import metadata_props, read_manifest
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.files import sha256_of
@@ -93,6 +96,24 @@ def test_web_command_rejects_a_missing_objective(tmp_path: Path, runtime_stub: P
     message = refused("web", "-o", tmp_path / "page", "--objective", missing, "--onnxruntime-web", runtime_stub)
     assert message.startswith("there is no artifact")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"size": (48, 64)}, "accepts only images of 48 x 64 pixels, batch 1, and a page has images of all sizes"),
+        ({"style_loss": "nearest"}, "has the style loss nearest, and a page supports gram only: export another"),
+    ],
+)
+def test_write_page_refuses_an_objective_that_a_page_cannot_use(
+    changed: dict, sentence: str, tmp_path: Path, shallow_objective: Path, runtime_stub: Path
+) -> None:
+    model = onnx.load(shallow_objective)
+    onnx.helper.set_model_props(model, metadata_props(replace(read_manifest(shallow_objective), **changed)))
+    onnx.save(model, tmp_path / "objective.onnx")
+    with pytest.raises(UsageError, match=sentence):
+        write_page(tmp_path / "page", tmp_path / "objective.onnx", runtime=runtime_stub)
+    assert not (tmp_path / "page").exists()
 
 
 def test_modules_import_only_files_of_the_page() -> None:

@@ -1,0 +1,136 @@
+"""The hash of what an artifact computes, which shows whether another program has changed the file.
+
+Converters, quantisers and simplifiers keep the metadata of a model, so that the manifest in their output still
+describes the exported file. The hash leaves out the manifest and everything else that computes nothing. It needs
+neither PyTorch nor the package onnx, and executes nothing.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from core.archives import read_members
+from core.artifacts.manifest import EXTRA_MEMBER, Manifest
+from core.errors import UsageError
+
+_SERIALIZATION_ID = ".data/serialization_id"
+"""Name of a checksum that PyTorch computes from all members of an archive, also from the manifest."""
+
+State = Literal["unchanged", "changed", "unknown"]
+
+_Ignored = Mapping[int, "_Ignored | None"]
+"""Fields of a protobuf message that are not hashed (None), or that are messages with such fields."""
+
+_NODE: _Ignored = {3: None, 6: None, 9: None}  # name, doc_string, metadata_props
+_TENSOR: _Ignored = {12: None, 16: None}  # doc_string, metadata_props
+_VALUE: _Ignored = {3: None, 4: None}  # doc_string, metadata_props
+_GRAPH: _Ignored = {
+    1: _NODE,
+    2: None,  # name
+    5: _TENSOR,
+    10: None,  # doc_string
+    11: _VALUE,
+    12: _VALUE,
+    13: None,  # value_info: shapes of intermediate values, which follow from the rest
+    16: None,  # metadata_props
+}
+_MODEL: _Ignored = {
+    1: None,  # ir_version
+    2: None,  # producer_name
+    3: None,  # producer_version
+    4: None,  # domain
+    5: None,  # model_version
+    6: None,  # doc_string
+    7: _GRAPH,
+    14: None,  # metadata_props
+}
+"""Field numbers of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto."""
+
+
+def content_sha256(path: Path) -> str:
+    """Return the SHA-256, in hexadecimal digits, of the graph or the program of the artifact at `path`.
+
+    Raises:
+        UsageError: The file is damaged.
+    """
+    with path.open("rb") as file:
+        is_archive = file.read(2) == b"PK"
+    return _archive_hash(path) if is_archive else _model_hash(path)
+
+
+def content_state(path: Path, manifest: Manifest) -> State:
+    """Return whether the artifact at `path` still computes what it did when `manifest` was written.
+
+    Raises:
+        UsageError: The file is damaged.
+    """
+    if not manifest.content_sha256:
+        return "unknown"
+    return "unchanged" if content_sha256(path) == manifest.content_sha256 else "changed"
+
+
+def _archive_hash(path: Path) -> str:
+    members = read_members(path, lambda name: name not in (EXTRA_MEMBER, _SERIALIZATION_ID))
+    digest = hashlib.sha256()
+    for name in sorted(members):
+        digest.update(f"{name}\n{len(members[name])}\n".encode())
+        digest.update(members[name])
+    return digest.hexdigest()
+
+
+def _model_hash(path: Path) -> str:
+    try:
+        return _message_hash(memoryview(path.read_bytes()), _MODEL).hex()
+    except (IndexError, ValueError) as error:
+        raise UsageError(f"{path} is damaged or not an ONNX model: export it again") from error
+
+
+def _message_hash(message: memoryview, ignored: _Ignored) -> bytes:
+    digest = hashlib.sha256()
+    for number, content in _fields(message):
+        inner = ignored.get(number, {})
+        if inner is not None:
+            digest.update(f"{number}\n".encode())
+            digest.update(_message_hash(content, inner) if inner else hashlib.sha256(content).digest())
+    return digest.digest()
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Yield number and content of the fields of a message in protobuf's wire format.
+
+    Raises:
+        IndexError: The message ends within a number.
+        ValueError: A field has a wire type that ONNX does not use, or exceeds the message.
+    """
+    position = 0
+    while position < len(message):
+        tag, position = _varint(message, position)
+        match tag & 7:
+            case 0:
+                _, end = _varint(message, position)
+            case 1:
+                end = position + 8
+            case 2:
+                length, position = _varint(message, position)
+                end = position + length
+            case 5:
+                end = position + 4
+            case kind:
+                raise ValueError(f"wire type {kind}")
+        if end > len(message):
+            raise ValueError("a field exceeds its message")
+        yield tag >> 3, message[position:end]
+        position = end
+
+
+def _varint(message: memoryview, position: int) -> tuple[int, int]:
+    """Return a number of variable length and the position behind it."""
+    value = 0
+    for shift in range(0, 64, 7):
+        byte = message[position]
+        position += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, position
+    raise ValueError("a number of more than ten bytes")

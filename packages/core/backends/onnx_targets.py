@@ -1,0 +1,129 @@
+"""Style targets of an exported objective, from features that any runtime computes. Gram matrices need no PyTorch."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.arrays import Pixels
+from core.config.style_losses import style_loss_spec
+from core.errors import UsageError
+from core.objective.masks import check_not_empty
+from core.styles import StyleExemplar
+
+Features = NDArray[np.float32]
+ExtractFeatures = Callable[[Pixels], Mapping[str, Features]]
+"""Returns the features (1, C, h, w) of an image (1, 3, H, W), RGB in [0, 1], by tap."""
+
+LayerFeatures = Mapping[str, Features]
+
+
+def style_targets(
+    style_loss: str,
+    taps: Sequence[str],
+    exemplars: Sequence[StyleExemplar],
+    extract_features: ExtractFeatures,
+    content: Pixels,
+    image: Pixels,
+) -> dict[str, tuple[Features, float]]:
+    """Return the target of all styles together by tap, and by how much their losses exceed its loss.
+
+    Every style loss that is exported is a mean squared difference x - t_s of something and the target of style s. With
+    shares w_s of the styles that add up to 1 and the mean target t: Σ w_s |x - t_s|² = |x - t|² + Σ w_s |t - t_s|².
+
+    Args:
+        style_loss: Name of the style loss.
+        taps: Layers of the style loss.
+        exemplars: Styles for the whole image.
+        extract_features: Computes features.
+        content: The content image (1, 3, H, W), RGB in [0, 1].
+        image: The image (1, 3, H, W) that the optimisation starts from.
+
+    Raises:
+        UsageError: A style mask is empty, or the style loss needs PyTorch, which is not installed.
+    """
+    if style_loss_spec(style_loss).position_targets:
+        compared = extract_features(content), extract_features(image)
+        styles = [_position_targets(style_loss, taps, one, extract_features, *compared) for one in exemplars]
+    else:
+        styles = [_mean_grams(taps, exemplar, extract_features) for exemplar in exemplars]
+    total = sum(exemplar.weight for exemplar in exemplars)
+    shares = [exemplar.weight / total for exemplar in exemplars]
+    return {tap: _mean_and_spread([style[tap] for style in styles], shares) for tap in taps}
+
+
+def gram(features: Features, mask: Features | None = None) -> Features:
+    """Return the Gram matrix (1, C, C) of features (1, C, h, w): `core.objective.gram.gram` in NumPy.
+
+    A `mask` (1, 1, h, w) with mean 1 weights every position.
+    """
+    flat = features.reshape(*features.shape[:2], -1)
+    weighted: Features = flat if mask is None else flat * mask.reshape(1, 1, -1)
+    product: Features = weighted @ flat.transpose(0, 2, 1) / np.float32(flat.shape[2])
+    return product
+
+
+def resized_mask(mask: Features, size: tuple[int, int]) -> Features:
+    """Return a mask (1, 1, H, W) averaged over areas to the height and width of features, with mean 1.
+
+    Raises:
+        UsageError: It is empty at this size.
+    """
+    for axis, count in zip((2, 3), size, strict=True):
+        length, positions = mask.shape[axis], np.arange(count)
+        starts, ends = positions * length // count, -(-(positions + 1) * length // count)
+        areas = [mask.take(range(*area), axis) for area in zip(starts, ends, strict=True)]
+        mask = np.stack([area.mean(axis) for area in areas], axis).astype(np.float32)
+    check_not_empty(float(mask.max()), "style")
+    normalized: Features = mask / mask.mean()
+    return normalized
+
+
+def _mean_grams(taps: Sequence[str], exemplar: StyleExemplar, extract_features: ExtractFeatures) -> LayerFeatures:
+    """Return the mean Gram matrices (1, C, C) of the images of a style by tap, weighted by their areas."""
+    areas = [pixels.shape[2] * pixels.shape[3] for pixels in exemplar.images]
+    grams: dict[str, Features] = {}
+    for area, pixels in zip(areas, exemplar.images, strict=True):
+        features = extract_features(pixels)
+        for tap in taps:
+            mask = exemplar.style_mask
+            small = None if mask is None else resized_mask(mask, features[tap].shape[2:])
+            grams[tap] = grams.get(tap, np.float32(0)) + np.float32(area / sum(areas)) * gram(features[tap], small)
+    return grams
+
+
+def _position_targets(
+    style_loss: str,
+    taps: Sequence[str],
+    exemplar: StyleExemplar,
+    extract_features: ExtractFeatures,
+    content: LayerFeatures,
+    image: LayerFeatures,
+) -> LayerFeatures:
+    """Return the targets (1, C, h, w) of all positions by tap."""
+    try:
+        import torch
+
+        from core.objective.style_loss import load_style_loss
+    except ImportError as error:
+        raise UsageError(
+            f"the targets of the style loss {style_loss} need PyTorch, which is not installed: "
+            "pip install torch, or use an objective with the style loss gram"
+        ) from error
+
+    def tensors(features: LayerFeatures) -> dict[str, torch.Tensor]:
+        return {tap: torch.from_numpy(features[tap]) for tap in taps}
+
+    styles = [tensors(extract_features(pixels)) for pixels in exemplar.images]
+    mask = None if exemplar.style_mask is None else torch.from_numpy(exemplar.style_mask)
+    with torch.no_grad():
+        targets = load_style_loss(style_loss).position_targets(styles, tensors(content), tensors(image), mask)
+    return {tap: target.numpy() for tap, target in targets.items()}
+
+
+def _mean_and_spread(targets: Sequence[Features], shares: Sequence[float]) -> tuple[Features, float]:
+    """Return the weighted mean of the targets of several styles, and their mean squared difference from it."""
+    weighted = list(zip(shares, targets, strict=True))
+    mean = sum((np.float32(share) * target for share, target in weighted), np.zeros_like(targets[0]))
+    spread = sum(share * float(np.square(mean - target, dtype=np.float64).mean()) for share, target in weighted)
+    return mean, spread

@@ -1,0 +1,69 @@
+"""Style targets without PyTorch, and the sentence where PyTorch is missing."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import interpolate
+
+from core.backends.onnx_targets import gram, resized_mask, style_targets
+from core.errors import UsageError
+from core.objective.gram import gram as torch_gram
+from core.styles import StyleExemplar
+
+
+def random(*shape: int) -> np.ndarray:
+    return np.random.default_rng(sum(shape)).random(shape, np.float32)
+
+
+def extract(pixels: np.ndarray) -> dict[str, np.ndarray]:
+    return {"relu1_1": pixels}
+
+
+def test_gram_equals_that_of_pytorch() -> None:
+    features = random(1, 5, 7, 9)
+    np.testing.assert_allclose(gram(features), torch_gram(torch.from_numpy(features)), rtol=1e-6)
+
+
+def test_several_styles_have_the_mean_target_and_its_spread() -> None:
+    """The mean of the squared distances from two matrices, computed directly."""
+    first, second, image = random(1, 3, 4, 5), random(1, 3, 6, 4), random(1, 3, 8, 8)
+    exemplars = [StyleExemplar((first,), 3.0), StyleExemplar((second,), 1.0)]
+    target, spread = style_targets("gram", ["relu1_1"], exemplars, extract, image, image)["relu1_1"]
+    direct = 0.75 * np.mean((gram(image) - gram(first)) ** 2) + 0.25 * np.mean((gram(image) - gram(second)) ** 2)
+    assert np.mean((gram(image) - target) ** 2) + spread == pytest.approx(direct, rel=1e-5)
+    assert spread > 0
+
+
+def test_images_of_one_style_are_weighted_by_their_areas() -> None:
+    first, second = random(1, 3, 4, 5), random(1, 3, 6, 10)
+    target, spread = style_targets("gram", ["relu1_1"], [StyleExemplar((first, second))], extract, first, first)[
+        "relu1_1"
+    ]
+    np.testing.assert_allclose(target, 0.25 * gram(first) + 0.75 * gram(second), rtol=1e-6)
+    assert spread == 0
+
+
+@pytest.mark.parametrize("size", [(4, 5), (3, 2), (9, 7), (1, 1)])
+def test_masks_are_averaged_like_those_of_pytorch(size: tuple[int, int]) -> None:
+    mask = random(1, 1, 9, 7)
+    small = interpolate(torch.from_numpy(mask), size=size, mode="area")
+    np.testing.assert_allclose(resized_mask(mask, size), small / small.mean(), rtol=1e-5)
+    features = random(1, 4, *size)
+    expected = torch_gram(torch.from_numpy(features), small / small.mean())
+    np.testing.assert_allclose(gram(features, resized_mask(mask, size)), expected, rtol=1e-5)
+
+
+def test_empty_mask_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^a style mask is too small or too dark for the deepest layer: enlarge"):
+        resized_mask(np.zeros((1, 1, 8, 8), np.float32), (2, 2))
+
+
+def test_position_targets_need_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    image = random(1, 3, 8, 8)
+    with pytest.raises(
+        UsageError, match=r"^the targets of the style loss nearest need PyTorch, which is not installed"
+    ):
+        style_targets("nearest", ["relu1_1"], [StyleExemplar((image,))], extract, image, image)
