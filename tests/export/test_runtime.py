@@ -10,10 +10,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from core.config.transfer_config import TransferConfig
+from core.image.embedded_record import read_record
 from core.style_transfer import stylize
+from support.export_command import run
 from support.images import pixels_of
 from support.objectives import OPTIONS, exported_objective
 
@@ -136,3 +139,21 @@ def test_run_refuses_a_style_loss_that_cannot_be_exported(
     ran = run_without_torch(objective, exported("onnx"), *images, "--config", file)
     assert ran.returncode == 2
     assert "sets style loss wasserstein, which no exported objective computes" in ran.stderr
+
+
+def test_run_needs_no_file_of_weights(
+    objective: Path, exported: Exported, content_path: Path, style_path: Path, tmp_path: Path
+) -> None:
+    """The artifacts were exported from a file that is not on the machine where they run."""
+    output, artifacts = tmp_path / "result.png", [tmp_path / name for name in ("objective.onnx", "extractor.onnx")]
+    for artifact, path in zip((objective, exported("onnx")), artifacts, strict=True):
+        model = onnx.load(artifact)
+        (entry,) = (entry for entry in model.metadata_props if entry.key == "manifest")
+        manifest = json.loads(entry.value)
+        manifest["weights"]["source"] = "weights.safetensors"
+        entry.value = json.dumps(manifest)
+        onnx.save(model, path)
+    images = ("--content", content_path, "--style", style_path, "-o", output)
+    ran = run("run", *artifacts, *images, "--image-size", 32, "--iterations", 1)
+    assert ran.exit_code == 0, ran.output
+    assert json.loads(read_record(output) or "")["config"]["weights"] == "weights.safetensors"

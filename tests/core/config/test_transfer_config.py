@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import pytest
 
@@ -99,3 +100,13 @@ def test_differences_ignores_options_without_effect_on_the_result() -> None:
     recorded = config.with_options(seed=2, device="cpu", max_memory="1GB", save_every=5).to_dict()
     assert config.differences(recorded) == ["--seed"]
     assert config.differences(recorded | {"seed": 1, "removed_option": 3}) == ["--removed-option"]
+
+
+def test_files_lack_only_missing_weights_that_artifacts_replace(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    weights = TransferConfig(weights=path, objective="o.onnx", init="i.png")
+    assert weights.files == {"weights": path, "objective": Path("o.onnx"), "init": Path("i.png")}
+    artifacts = TransferConfig(weights=path, objective="o.onnx", extractor="e.onnx", init="noise")
+    assert artifacts.files == {"objective": Path("o.onnx"), "extractor": Path("e.onnx")}
+    path.touch()
+    assert artifacts.files.keys() == {"weights", "objective", "extractor"}
