@@ -1,6 +1,8 @@
 """Pictures, runs and artifacts that several tests share: small, but real, with the installed weights."""
 
 import os
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,31 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return shared_file(tmp_path_factory, f"{precision}.{suffix}", write)
 
     return path_of
+
+
+@pytest.fixture
+def without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within the test PyTorch cannot be imported, as in the light installation."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+
+
+@pytest.fixture(scope="session")
+def artifacts_folder(tmp_path_factory: pytest.TempPathFactory, exported: Callable[..., Path]) -> Path:
+    """A folder of the light installation, with a small objective and its extractors: do not change the files."""
+    from support.objectives import exported_objective
+
+    folder = tmp_path_factory.mktemp("artifacts")
+    shutil.copy(exported_objective(tmp_path_factory), folder / "objective.onnx")
+    shutil.copy(exported("onnx"), folder / "extractor.onnx")
+    shutil.copy(exported("torchscript"), folder / "extractor.pt")
+    return folder
+
+
+@pytest.fixture
+def light_folder(artifacts_folder: Path, without_torch: None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The light installation, simulated: no PyTorch, and the folder of its artifacts."""
+    monkeypatch.setenv("STYLE_TRANSFER_ARTIFACTS", str(artifacts_folder))
+    return artifacts_folder
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,9 @@ import re
 import shlex
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 from typer.testing import CliRunner
 
 from core.cli.config_file import read_options
@@ -16,6 +14,7 @@ from core.config.options import options_of
 from core.config.presets import EFFORTS
 from core.config.transfer_config import TransferConfig
 from support.documented_exports import copy_documented_export, is_export
+from support.programs import PROGRAMS, commands_of_programs, program
 
 pytestmark = pytest.mark.docs
 
@@ -24,11 +23,6 @@ README, USAGE = ROOT / "README.md", ROOT / "docs" / "usage.md"
 ALL_PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 TESTED_ELSEWHERE = ("python -m core.app", "python -m export web", "python -m export serve")
-APPS = {"core.transfer": "core.transfer", "core.batch": "core.batch", "core.app": "core.app"} | {
-    name: f"{name}.__main__" for name in ("export", "bench")
-}
-"""Modules of the programs by the names that follow `python -m`."""
-
 SMALL = ["--image-size", "48", "--iterations", "2"]
 INLINE_CODE = re.compile(r"`([^`\n]+)`")
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
@@ -62,15 +56,15 @@ def test_documented_command_runs(
     if is_export(command):
         copy_documented_export(tmp_path_factory, command, folder)
         return
-    program, *arguments = shlex.split(command)[2:]
+    name, *arguments = shlex.split(command)[2:]
     if "--content" in arguments:
         arguments += SMALL
     monkeypatch.chdir(folder)
-    if program in APPS:
-        ran = CliRunner().invoke(import_module(APPS[program]).app, arguments)
+    if name in PROGRAMS:
+        ran = CliRunner().invoke(program(name), arguments)
         assert ran.exit_code == 0, ran.output
     else:
-        line = [sys.executable, "-m", program, *arguments]
+        line = [sys.executable, "-m", name, *arguments]
         process = subprocess.run(line, capture_output=True, text=True, check=False)
         assert process.returncode == 0, process.stderr
     if "--dry-run" not in arguments and "--output" in arguments:
@@ -103,7 +97,7 @@ def test_usage_lists_the_evaluations_of_every_effort() -> None:
 
 
 def test_every_program_with_presets_has_efforts() -> None:
-    flags = [program_flags(module) for module in APPS.values()]
+    flags = [program_flags(name) for name in PROGRAMS]
     assert sum("--preset" in names for names in flags) >= 3
     assert all(("--effort" in names) == ("--preset" in names) for names in flags)
 
@@ -133,11 +127,12 @@ def test_readme_is_short() -> None:
 
 def known_flags() -> set[str]:
     """Return the flags of all programs."""
-    return {"--help"}.union(*(program_flags(module) for module in APPS.values()))
+    return {"--help"}.union(*(program_flags(name) for name in PROGRAMS))
 
 
-def program_flags(module: str) -> set[str]:
+def program_flags(name: str) -> set[str]:
     """Return the flags of a program and its subcommands."""
-    command = get_command(import_module(module).app)
-    commands = [command, *getattr(command, "commands", {}).values()]
-    return {flag for one in commands for param in one.params for flag in (*param.opts, *param.secondary_opts)}
+    params = [
+        param for program_name, _, command in commands_of_programs() if program_name == name for param in command.params
+    ]
+    return {flag for param in params for flag in (*param.opts, *param.secondary_opts)}

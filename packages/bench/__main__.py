@@ -9,6 +9,7 @@ from core.cli.terminal import make_console, print_line
 from core.errors import UsageError
 from core.files import check_writable, replacing
 from core.image.opening import allow_large_images
+from core.installation import require_full
 
 app = App(
     no_args_is_help=True,
@@ -29,6 +30,7 @@ def run(
 ) -> None:
     """Run the benchmark suites. Benchmarks that this machine cannot run are skipped with the reason."""
     with report_errors():
+        require_full("python -m bench run")
         from bench.results import load_benchmarks
         from bench.runner import run_suites
 
@@ -94,6 +96,7 @@ def time_to_quality(
 ) -> None:
     """Measure the time until the toolkit reaches the final loss of other programs."""
     with report_errors():
+        require_full("python -m bench time-to-quality")
         from bench.results import save
         from bench.time_to_quality.benchmark import run_time_to_quality
         from bench.time_to_quality.programs import BASELINES, PROGRAMS
@@ -136,6 +139,7 @@ def quality(
     Pictures that exist in the folder are not made again.
     """
     with report_errors(), allow_large_images():
+        require_full("python -m bench quality")
         from bench.quality.benchmark import run_quality
         from bench.quality.terminal import print_progress, print_quality
 
@@ -176,6 +180,7 @@ app.command("peers", hidden=True)(time_to_quality)  # the command's former name
 def machine(as_json: options.AsJson = False) -> None:
     """Print a description of this machine and its measured limits."""
     with report_errors():
+        require_full("python -m bench machine")
         from bench.machine_report import machine_json, print_machine
 
         if as_json:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from core.artifacts.lookup import with_artifacts
 from core.cli.command import App
 from core.cli.errors import report_errors
 from core.config.options import options_of
@@ -46,6 +47,7 @@ def page(
     with report_errors():
         if find_spec("streamlit") is None:
             raise StyleTransferError("the page needs Streamlit, which is not installed: run pip install '.[app]'")
+        with_artifacts(TransferConfig())  # raises here rather than in the first transfer
         check_address(host, port)
         set_limits(Limits(max_image_size, options_of(TransferConfig)["max_memory"].parse(max_memory)))
         serve(host, port, allowed_host or ())

@@ -6,7 +6,7 @@ from typing import Any
 from core.cli import options as flags
 from core.cli.batch_run import BatchRun
 from core.cli.batch_sheet import write_batch_sheet
-from core.cli.command import App, Command
+from core.cli.command import App
 from core.cli.config_file import resolve_config
 from core.cli.errors import EXIT_INTERRUPTED, exit_with_error, report_errors
 from core.cli.input_files import files_of_options, warn_of_changes
@@ -18,7 +18,7 @@ from core.image.writing import check_output
 app = App()
 
 
-@app.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
+@app.command(context_settings={"help_option_names": ["-h", "--help"]})
 @flags.config_options("save_every")
 def batch(
     content: flags.BatchContents = None,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from core.config.style_losses import style_loss_spec
 from core.errors import StyleTransferError, UsageError
+from core.installation import require_full
 from core.memory.out_of_memory import is_out_of_memory
 from core.network.architecture import truncated
 
@@ -184,12 +185,13 @@ def process_group() -> Iterator[ProcessGroup]:
 
     Raises:
         UsageError: The environment variables do not say which rank this is.
-        StyleTransferError: The other ranks cannot be reached, or one of them has failed.
+        StyleTransferError: PyTorch is not installed, the other ranks cannot be reached, or one of them has failed.
     """
     group = ProcessGroup.of(os.environ)
     if group.world_size == 1:
         yield group
         return
+    require_full("a run with several processes")
     store = _join(group)
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from core.arrays import Array, Pixels, size_of
+from core.artifacts.lookup import with_artifacts
 from core.backends.base import Backend, default_backend
 from core.config.style_losses import style_loss_spec
 from core.config.transfer_config import TransferConfig
@@ -51,7 +52,8 @@ def stylize(
         style: The style image, of any size and aspect ratio; or a `Style`, or several of them.
         config: All other options.
         callback: Called with the progress after every step; if it returns True, the run ends early.
-        backend: Evaluates the objective; by default PyTorch, or the artifact that `config` names.
+        backend: Evaluates the objective; by default PyTorch, or the artifact that `config` names. Where PyTorch is not
+            installed, the default is the artifacts of `core.artifacts.lookup`.
         checkpoint: Where the state of the run is saved. If it holds the state of the same run, that run is resumed. The
             file remains: remove it when the result is saved.
         group: The ranks that share the run, each with the same call. The run ends early if the callback of any rank
@@ -59,11 +61,13 @@ def stylize(
 
     Raises:
         UsageError: An image or an option is invalid, or the checkpoint belongs to another run.
-        StyleTransferError: The network weights cannot be downloaded, the device is missing, or memory is exhausted.
+        StyleTransferError: The network weights cannot be downloaded, PyTorch and an artifact are missing, the device is
+            missing, or memory is exhausted.
         RunFailedError: There was an error of any kind after the first step. It holds the best image so far.
         RunInterrupted: `KeyboardInterrupt` was raised after the first step. It holds the best image so far.
     """
     config = config or TransferConfig()
+    config = config if backend else with_artifacts(config)
     styles = as_styles(style)
     memory = reading_memory(config)
     content_image = read_image(content, name="content", memory=memory)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from core.cli import options as flags
-from core.cli.command import App, Command
+from core.cli.command import App
 from core.cli.config_file import resolve_config
 from core.cli.errors import report_errors
 from core.cli.input_files import warn_of_changes
@@ -17,7 +17,7 @@ from core.runs.checkpoint import CHECKPOINT_INTERVAL, Checkpoint
 app = App()
 
 
-@app.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
+@app.command(context_settings={"help_option_names": ["-h", "--help"]})
 @flags.config_options()
 def transfer(
     content: flags.ContentPath = None,

@@ -8,13 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from core.artifacts.manifest import Format, Precision, read_manifest
-from core.cli.command import App, Command
+from core.cli.command import App
 from core.cli.config_file import resolve_config
 from core.cli.errors import report_errors
 from core.cli.options import config_options
 from core.cli.terminal import print_line
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
+from core.installation import require_full
 from export.command_line import (
     LAYER_OPTIONS,
     NETWORK_OPTIONS,
@@ -57,6 +58,7 @@ def extractor(
     is written only if its errors against PyTorch in float64 are within the tolerances.
     """
     with report_errors():
+        require_full("python -m export extractor")
         config, _ = resolve_config(options)
         chosen_format = format or format_of(output)
         check_outputs(output, config)
@@ -83,6 +85,7 @@ def objective(output: OutputPath, sha256: Checksum = True, **options: Any) -> No
     errors of loss and gradient are within the tolerances.
     """
     with report_errors():
+        require_full("python -m export objective")
         config, _ = resolve_config(options)
         if format_of(output) != "onnx":
             raise UsageError(f"an objective is an ONNX file, and {output} has another suffix: use .onnx")
@@ -96,7 +99,7 @@ def objective(output: OutputPath, sha256: Checksum = True, **options: Any) -> No
         print_written(output, manifest, sha256)
 
 
-app.command(cls=Command)(run)
+app.command()(run)
 
 
 @app.command()
@@ -118,6 +121,7 @@ def verify(
     Exits with status 1 and prints the largest error if a tolerance is exceeded.
     """
     with report_errors():
+        require_full("python -m export verify")
         read_manifest(artifact)  # refuses other files before the slow import of PyTorch
         from export.verify.artifact import verify_artifact
 
@@ -165,6 +169,7 @@ def web(
     Any web server can serve it, for example `python -m export serve`.
     """
     with report_errors():
+        require_full("python -m export web", "onnx")
         from export.web.folder import size_of
         from export.web.page import write_page
 

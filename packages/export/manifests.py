@@ -7,9 +7,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import PurePath
 
 from core.artifacts.manifest import Format, Kind, Manifest, Precision
+from core.installation import DISTRIBUTION
 from core.network.architecture import Pooling
 from core.network.weights import Weights
-from core.runs.record import DISTRIBUTION
 from export.formats.onnx_graph import OPSET
 from export.io_spec import TensorSpec
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from core.artifacts.lookup import network_options
 from core.artifacts.manifest import Manifest, read_manifest
 from core.cli.config_file import read_options, resolve_config
 from core.cli.errors import report_errors
@@ -90,14 +91,7 @@ def _options_from_manifest(manifest: Manifest, requested: Mapping[str, Any]) -> 
     Raises:
         UsageError: A requested option differs from the objective.
     """
-    exported = {
-        "arch": manifest.arch,
-        "weights": manifest.weights["source"],
-        "weights_preprocessing": manifest.preprocessing,
-        "pooling": manifest.pooling,
-        "content_layers": manifest.content_taps,
-        "style_layers": manifest.style_taps,
-    }
+    exported = network_options(manifest)
     overrides = {name: value for name, value in requested.items() if name in (*exported, "style_loss")}
     config = TransferConfig.from_options(exported | overrides)
     # `OnnxBackend` compares the weights, which may have several names.

@@ -68,9 +68,9 @@ def test_help_and_errors_import_nothing_heavy(command: list[str]) -> None:
     assert heavy_imports(RUN_AS_MAIN, *command) == []
 
 
-def test_packages_without_torch_import_none_when_imported() -> None:
+def test_modules_of_the_light_installation_import_nothing_heavy() -> None:
     (contract,) = (one for one in PYPROJECT["tool"]["importlinter"]["contracts"] if one["id"] == "torch")
-    assert "torch" not in heavy_imports(IMPORT_ALL, *contract["source_modules"])
+    assert heavy_imports(IMPORT_ALL, *contract["source_modules"]) == []
 
 
 @pytest.mark.parametrize(("name", "value"), PYPROJECT["project"]["scripts"].items())

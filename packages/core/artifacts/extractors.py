@@ -18,6 +18,7 @@ from core.artifacts.onnx_session import open_session, provider_of, run_session
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.files import is_file, sha256_of
+from core.installation import require_full
 from core.network.architecture import truncated
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class TorchExtractor:
     differentiable = True
 
     def __init__(self, path: Path, manifest: Manifest, device: str) -> None:
-        import torch  # slow to import, and absent from deployments that only use ONNX Runtime
+        require_full(f"the extractor {path}")
+        import torch  # slow to import
 
         self.manifest = manifest
         chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
@@ -104,6 +106,7 @@ def open_extractor(path: str | os.PathLike[str], device: str = "auto") -> OnnxEx
 
     Raises:
         UsageError: The file is missing, damaged, not an extractor, or too new for the installed runtime.
+        StyleTransferError: PyTorch or ONNX Runtime, whichever runs the file, is not installed.
     """
     path = Path(path)
     manifest = read_manifest(path, kind="extractor")

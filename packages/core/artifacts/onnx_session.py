@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import StyleTransferError, UsageError
+from core.installation import INSTALL_FULL, INSTALL_LIGHT
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
@@ -94,7 +95,8 @@ def _import_onnxruntime() -> Any:
         import onnxruntime
     except ImportError as error:
         raise StyleTransferError(
-            "ONNX artifacts need onnxruntime, which is not installed: pip install onnxruntime"
+            f"ONNX artifacts need ONNX Runtime, which is not installed: run {INSTALL_FULL}, or {INSTALL_LIGHT} where "
+            "PyTorch is not needed"
         ) from error
     return onnxruntime
 

@@ -16,6 +16,7 @@ from core.artifacts.onnx_session import CPU, open_session, provider_of, run_sess
 from core.config.style_losses import style_loss_spec
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
+from core.installation import require_full, without_artifacts
 from core.memory.plan import Memory, Plan, plan_memory
 from core.objective.weights import LossWeights
 from core.optim.minimize import minimize
@@ -53,7 +54,8 @@ class OnnxBackend:
         self.provider = provider_of(self._session)
         if config.device not in ("auto", "cpu") and self.provider == CPU:
             raise StyleTransferError(
-                f"ONNX Runtime finds no {config.device} device on this machine: use --device auto or --device cpu"
+                f"ONNX Runtime finds no {config.device} device on this machine: use --device auto or --device cpu, or "
+                f"{without_artifacts('--objective')}"
             )
 
     def plan(self, size: Size, style_size: Size) -> Plan:
@@ -80,7 +82,7 @@ class OnnxBackend:
         if others or exemplar.mask is not None or exemplar.style_mask is not None:
             raise UsageError(
                 "an exported objective supports one style for the whole image: remove the other styles, regions and "
-                "style masks, or --objective"
+                f"style masks, or {without_artifacts('--objective')}"
             )
         features = self._extract_features(content)
         targets = {CONTENT.format(tap): features[tap] for tap in self.manifest.content_taps}
@@ -164,11 +166,13 @@ def features_for(config: TransferConfig) -> ExtractFeatures:
 
     Raises:
         UsageError: The artifact is damaged, or belongs to another network or to other layers than `config` names.
+        StyleTransferError: There is neither an artifact nor PyTorch.
     """
     if config.extractor:
         extractor = open_extractor(config.extractor, config.device)
         check_matches_config(config.extractor, extractor.manifest, config)
         return extractor
+    require_full("an objective without --extractor")
     from core.backends.torch_backend import TorchBackend  # not needed where there is an artifact
 
     return TorchBackend(config).features
@@ -183,7 +187,7 @@ def check_objective(path: str | os.PathLike[str], manifest: Manifest, config: Tr
     if not style_loss_spec(config.style_loss).exportable:
         raise UsageError(
             f"{path} does not support --style-loss {config.style_loss}: use the loss that it was exported with, or "
-            "remove --objective"
+            f"{without_artifacts('--objective')}"
         )
     for flag, held, asked in (
         ("--content-layers", manifest.content_taps, config.content_layers),

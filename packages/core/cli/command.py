@@ -2,7 +2,8 @@
 
 import os
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import typer
 from typer.core import TyperCommand
@@ -11,6 +12,9 @@ from core.cli.errors import report_errors
 from core.cli.terminal import escape_unencodable, plain
 from core.distributed import SINGLE_PROCESS, ProcessGroup, process_group
 from core.errors import UsageError
+from core.installation import check_installed
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 FORMER_NAMES = {
     "--content-image-path": "--content",  # this name, the next two, --epochs and --cuda are those of firekind
@@ -28,6 +32,10 @@ class App(typer.Typer):
     def __init__(self, **options: Any) -> None:
         super().__init__(add_completion=False, pretty_exceptions_enable=False, **options)
 
+    def command(self, name: str | None = None, **options: Any) -> Callable[[Function], Function]:
+        """Return a decorator that adds a function as a `Command`."""
+        return super().command(name, cls=Command, **options)
+
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Run the program on the arguments of the command line."""
         escape_unencodable(sys.stdout, sys.stderr)
@@ -37,7 +45,7 @@ class App(typer.Typer):
 class Command(TyperCommand):
     """A command that accepts former option names and, under torchrun, prints a usage error on one rank only.
 
-    Its help lists flags without the type <bool> that Typer adds.
+    It runs only where one of the extras is installed. Its help lists flags without the type <bool> that Typer adds.
     """
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
@@ -59,6 +67,16 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments after replacing former option names."""
         return super().parse_args(ctx, [_with_present_name(argument) for argument in args])
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command.
+
+        Raises:
+            typer.Exit: Neither PyTorch nor ONNX Runtime is installed; the sentence is printed.
+        """
+        with report_errors():
+            check_installed()
+        return super().invoke(ctx)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return all parameters, flags without a type."""

@@ -9,11 +9,13 @@ from typing import Any
 from msgspec import Struct
 
 from core import schema
+from core.artifacts.lookup import artifact_options
 from core.config.presets import EVALUATIONS_PER_EPOCH, effort_options, preset_options
 from core.config.transfer_config import FILE_OPTIONS, TransferConfig
 from core.errors import UsageError
 from core.files import check_regular, is_file, reason
 from core.image.embedded_record import read_record
+from core.installation import has_torch
 from core.runs.record import RecordedStyle, RunRecord
 from core.styles import Style, assign_regions, assign_style_masks
 
@@ -50,6 +52,8 @@ def resolve_config(
 ) -> tuple[TransferConfig, dict[str, Any]]:
     """Merge the sources of options: flags override the file, the file overrides the effort, and that the preset.
 
+    Where PyTorch is not installed, the artifacts of the run supply the options that no source contains.
+
     Args:
         flags: Values of the command line by the names of `TransferConfig`; None where an option is not given.
         preset: A preset in `core.config.presets`.
@@ -62,7 +66,8 @@ def resolve_config(
         The configuration, and the file's values of `PATH_KEYS`.
 
     Raises:
-        UsageError: A value is invalid, two flags exclude each other, or the file cannot be read.
+        UsageError: A value is invalid, two flags exclude each other, or a file cannot be read.
+        StyleTransferError: PyTorch is not installed, and an artifact is missing.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     if epochs is not None:
@@ -75,7 +80,9 @@ def resolve_config(
         given["device"] = "cuda"
     options = read_options(config_file, preset=preset, effort=effort)
     paths = {name: options.pop(name) for name in PATH_KEYS if name in options}
-    return TransferConfig.from_options(options | given), paths
+    requested = options | given
+    from_artifacts = {} if has_torch() else artifact_options(requested)
+    return TransferConfig.from_options(from_artifacts | requested), paths
 
 
 def read_options(

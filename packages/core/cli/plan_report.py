@@ -13,6 +13,7 @@ from core.cli.run import RunPaths
 from core.cli.terminal import make_console, print_line
 from core.config.transfer_config import TransferConfig
 from core.distributed import ProcessGroup, all_reduced_bytes
+from core.installation import has_torch
 from core.memory.plan import Memory, Plan, plan_memory
 
 
@@ -23,14 +24,10 @@ def show_plan(paths: RunPaths, config: TransferConfig, group: ProcessGroup) -> N
         UsageError: The weights or the exported files are missing, or belong to another network.
         StyleTransferError: The device is not available, or the ranks cannot share such a run.
     """
-    from core.backends.device import choose_device, choose_precision, memory_for
-
     group.check_supports(config)
     check_network(config)
     scales = paths.build_schedule(config)
-    device = choose_device(config.device, group)
-    memory = Memory(math.inf) if config.objective else memory_for(device, config, group)
-    precision = choose_precision(config, device)
+    device, memory, precision = _choose_machine(config, group)
     plans = [plan_memory(*scale.network_sizes, config, memory, precision, group.world_size) for scale in scales]
     if not group.is_main:
         return
@@ -55,14 +52,25 @@ def check_network(config: TransferConfig) -> None:
     Raises:
         UsageError: A file is missing, damaged or of another network.
     """
-    from core.network.weight_sources import check_source
-
     if config.extractor is None:
+        from core.network.weight_sources import check_source
+
         check_source(config.weights, config.arch)
     else:
         check_matches_config(config.extractor, read_manifest(config.extractor, kind="extractor"), config)
     if config.objective is not None:
         check_objective(config.objective, read_manifest(config.objective, kind="objective"), config)
+
+
+def _choose_machine(config: TransferConfig, group: ProcessGroup) -> tuple[str, Memory, str]:
+    """Return the device, the memory to plan with, and the precision."""
+    if not has_torch():
+        return config.device, Memory(math.inf), "fp32"
+    from core.backends.device import choose_device, choose_precision, memory_for
+
+    device = choose_device(config.device, group)
+    memory = Memory(math.inf) if config.objective else memory_for(device, config, group)
+    return str(device), memory, choose_precision(config, device)
 
 
 def _format_processes(group: ProcessGroup) -> str:

@@ -15,6 +15,7 @@ from core.config.presets import effort_options, preset_options
 from core.config.style_losses import STYLE_LOSSES, style_loss_help, style_loss_names, style_loss_spec
 from core.errors import UsageError
 from core.files import is_file
+from core.installation import without_artifacts
 from core.network.architecture import MIN_SIDE, WEIGHT_SOURCES, Pooling, canonical_layer_name, channels_of
 
 DEFAULT_STRENGTH = 0.5
@@ -236,12 +237,13 @@ class TransferConfig:
             raise UsageError(f"--tile-size is {self.tile_size}: expected at least {MIN_SIDE}, or 0 for automatic")
         if self.objective and (self.tile_size or self.max_memory):
             raise UsageError(
-                "--objective computes the whole image at once: remove --tile-size and --max-memory, or --objective"
+                "an exported objective computes the whole image at once: remove --tile-size and --max-memory, or "
+                f"{without_artifacts('--objective')}"
             )
         if self.precision in ("tf32", "bf16", "fp16") and (self.extractor or self.objective):
             raise UsageError(
-                f"--precision is {self.precision}, but artifacts compute in fp32: remove --precision, or --extractor "
-                "and --objective"
+                f"--precision is {self.precision}, but artifacts compute in fp32: remove --precision, or "
+                f"{without_artifacts('--extractor and --objective')}"
             )
 
         if style_loss_spec(self.style_loss).stochastic and self.optimizer == "lbfgs":

@@ -22,10 +22,9 @@ from core.config.transfer_config import FILE_OPTIONS, WITHOUT_EFFECT_ON_RESULT, 
 from core.errors import UsageError
 from core.files import reason, replacing, sha256_of
 from core.image.reading import ImageSource
+from core.installation import DISTRIBUTION
 from core.multiscale.schedule import Scale
 from core.styles import Style, StyleExemplar
-
-DISTRIBUTION = "style-transfer-toolkit"
 
 _PATH_ENTRIES = ("path", "source", *FILE_OPTIONS)
 """Entries of a record that may be paths."""

@@ -14,6 +14,7 @@ from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.image.resize import fit_size
 from core.runs.progress import Callback, Result, RunFailedError
+from core.runs.record import without_folders
 from core.style_transfer import stylize
 from core.styles import Style
 from core.webapp.command_line import StyleFile, command_line
@@ -114,7 +115,7 @@ def submit_request(
 
     def task(callback: Callback, _session: SessionDir = session) -> Result:  # the reference preserves the image files
         def with_names(result: Result) -> Result:
-            return replace(result, record=_replace_paths(result.record, names))
+            return replace(result, record=without_folders(_replace_paths(result.record, names)))
 
         try:
             return with_names(stylize(content.path, sources, config, callback=callback))

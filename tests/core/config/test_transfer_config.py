@@ -50,11 +50,13 @@ def test_from_options_restores_to_dict() -> None:
         ),
         (
             {"objective": "a.onnx", "max_memory": "1GB"},
-            "--objective computes the whole image at once: remove --tile-size and --max-memory, or --objective",
+            "an exported objective computes the whole image at once: remove --tile-size and --max-memory, or remove "
+            "--objective",
         ),
         (
             {"precision": "bf16", "extractor": "a.pt"},
-            "--precision is bf16, but artifacts compute in fp32: remove --precision, or --extractor and --objective",
+            "--precision is bf16, but artifacts compute in fp32: remove --precision, or remove --extractor and "
+            "--objective",
         ),
         ({"blend": 2}, "--blend is 2: expected a number from 0 to 1"),
         ({"bit_depth": 12}, "--bit-depth is 12: expected 8 or 16"),

@@ -16,6 +16,7 @@ from core.webapp.job_queue import JobQueue
 from core.webapp.limits import Limits
 from core.webapp.request import StyleChoice, TransferRequest, submit_request
 from core.webapp.uploads import SessionDir, UploadedImage
+from support.objectives import OPTIONS
 
 SHORT = TransferConfig(image_size=32, iterations=2, strength=0.5)
 
@@ -58,6 +59,15 @@ def test_record_contains_file_names_instead_of_paths_on_the_server(
     assert "style-transfer-page-" not in record
     for name in ("cup.png", "night.jpg", "left.png"):
         assert json.dumps(name) in record
+
+
+def test_record_contains_no_folder_of_the_light_installation(
+    light_folder: Path, content_path: Path, style_path: Path
+) -> None:
+    request = submit(content_path, style_path, config=SHORT.with_options(**OPTIONS))
+    assert request.job.result is not None
+    assert request.job.result.record["config"]["objective"] == "objective.onnx"
+    assert str(light_folder) not in json.dumps(request.job.result.record)
 
 
 def test_result_file_contains_the_image_and_its_record(tiny_vgg: None, content_path: Path, style_path: Path) -> None:
