@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
-from safetensors.torch import save_file
 
 from core.config.transfer_config import TransferConfig
 from core.image.embedded_record import read_record
@@ -16,7 +16,6 @@ from core.style_transfer import stylize
 from support.export_command import run
 from support.images import pixels_of
 from support.objectives import OPTIONS, exported_objective
-from support.tiny_vgg import random_state
 
 Exported = Callable[..., Path]
 
@@ -101,18 +100,18 @@ def test_run_refuses_another_style_loss_than_that_of_the_objective(
 
 
 def test_run_needs_no_file_of_weights(
-    tiny_vgg: None, content_path: Path, style_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    objective: Path, exported: Exported, content_path: Path, style_path: Path, tmp_path: Path
 ) -> None:
     """The artifacts were exported from a file that is not on the machine where they run."""
-    weights, output = tmp_path / "weights.safetensors", tmp_path / "result.png"
-    save_file(random_state("vgg19", seed=1), weights)
-    source = ("--weights", weights, "--weights-preprocessing", "caffe")
-    artifacts = [tmp_path / f"{kind}.onnx" for kind in ("objective", "extractor")]
-    for path in artifacts:
-        assert run(path.stem, "-o", path, *source).exit_code == 0
-    weights.unlink()
-    monkeypatch.chdir(tmp_path)
+    output, artifacts = tmp_path / "result.png", [tmp_path / name for name in ("objective.onnx", "extractor.onnx")]
+    for artifact, path in zip((objective, exported("onnx")), artifacts, strict=True):
+        model = onnx.load(artifact)
+        (entry,) = (entry for entry in model.metadata_props if entry.key == "manifest")
+        manifest = json.loads(entry.value)
+        manifest["weights"]["source"] = "weights.safetensors"
+        entry.value = json.dumps(manifest)
+        onnx.save(model, path)
     images = ("--content", content_path, "--style", style_path, "-o", output)
     ran = run("run", *artifacts, *images, "--image-size", 32, "--iterations", 1)
     assert ran.exit_code == 0, ran.output
-    assert json.loads(read_record(output) or "")["config"]["weights"] == weights.name
+    assert json.loads(read_record(output) or "")["config"]["weights"] == "weights.safetensors"

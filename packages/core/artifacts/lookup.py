@@ -12,7 +12,7 @@ from core.artifacts.painter import PAINTER_OPTIONS
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError
 from core.files import is_file
-from core.installation import DISTRIBUTION, INSTALL_FULL, has_torch
+from core.installation import DISTRIBUTION, INSTALL_FULL, check_installed, has_torch
 
 FOLDER_VARIABLE = "STYLE_TRANSFER_ARTIFACTS"
 """Environment variable that names the folder of the artifacts."""
@@ -93,8 +93,9 @@ def with_artifacts(config: TransferConfig) -> TransferConfig:
     """Return `config`, with the artifacts of `artifacts_folder` where PyTorch is not installed.
 
     Raises:
-        StyleTransferError: PyTorch is not installed, and the folder lacks an artifact.
+        StyleTransferError: PyTorch is not installed, and the folder lacks an artifact, or ONNX Runtime is missing too.
     """
     if has_torch():
         return config
+    check_installed()
     return config.with_options(**find_artifacts(vars(config)))

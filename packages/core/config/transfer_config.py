@@ -14,6 +14,7 @@ from core.config.options import flag_of, option, options_of
 from core.config.presets import effort_options, preset_options
 from core.config.style_losses import STYLE_LOSSES, style_loss_help, style_loss_names, style_loss_spec
 from core.errors import UsageError
+from core.files import is_file
 from core.installation import without_artifacts
 from core.network.architecture import MIN_SIDE, WEIGHT_SOURCES, Pooling, canonical_layer_name, channels_of
 
@@ -331,16 +332,15 @@ class TransferConfig:
 
     @property
     def files(self) -> dict[str, Path]:
-        """The files that the run reads and that options name, by the names of the options.
+        """The files that options name, by the names of the options.
 
-        With a painter, or an objective and an extractor, a run reads no weights: they name a file that need not be on
-        this machine.
+        A painter, or an objective with an extractor, replaces weights, whose file need not be on this machine then.
         """
-        unread = ("weights",) if self.painter or (self.objective and self.extractor) else ()
-        values = {
-            name: (getattr(self, name), options_of(self)[name].names) for name in FILE_OPTIONS if name not in unread
-        }
-        return {name: Path(value) for name, (value, names) in values.items() if value and value not in names}
+        values = {name: (getattr(self, name), options_of(self)[name].names) for name in FILE_OPTIONS}
+        files = {name: Path(value) for name, (value, names) in values.items() if value and value not in names}
+        if (self.painter or (self.objective and self.extractor)) and not is_file(self.weights):
+            files.pop("weights", None)
+        return files
 
     def to_dict(self) -> dict[str, Any]:
         """Return all options as JSON values, from which `from_options` restores the configuration.

@@ -95,3 +95,6 @@ def test_a_configuration_gets_artifacts_only_without_torch(folder: Path, monkeyp
     assert with_artifacts(config) == config.with_options(
         objective=str(folder / "objective.onnx"), extractor=str(folder / "extractor.onnx")
     )
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(StyleTransferError, match="neither PyTorch nor ONNX Runtime is installed"):
+        with_artifacts(config)

@@ -11,11 +11,16 @@ from core.files import sha256_of
 from core.styles import Style
 
 
-def test_files_of_options_are_those_that_a_run_reads() -> None:
+def test_files_of_options_are_those_that_a_run_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("w.pth").touch()
     config = TransferConfig(init="i.png", weights="w.pth", objective="o.onnx")
     names = {str(path) for path in files_of_options(config, Path("run.toml"))}
     assert names == {"i.png", "w.pth", "o.onnx", "o.onnx.sha256", "run.toml"}
     config = TransferConfig(init="i.png", weights="w.pth", extractor="e.onnx", objective="o.onnx")
+    names = {str(path) for path in files_of_options(config, None)}
+    assert names == {"i.png", "w.pth", "e.onnx", "e.onnx.sha256", "o.onnx", "o.onnx.sha256"}
+    Path("w.pth").unlink()  # artifacts replace it
     names = {str(path) for path in files_of_options(config, None)}
     assert names == {"i.png", "e.onnx", "e.onnx.sha256", "o.onnx", "o.onnx.sha256"}
     assert files_of_options(TransferConfig(init="noise", weights="torchvision"), None) == ()

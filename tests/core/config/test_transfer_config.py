@@ -114,8 +114,11 @@ def test_integers_have_a_limit() -> None:
         TransferConfig(save_every="9223372036854775808")
 
 
-def test_files_are_those_that_a_run_reads() -> None:
-    weights = TransferConfig(weights="w.pth", objective="o.onnx", init="i.png")
-    assert weights.files == {"weights": Path("w.pth"), "objective": Path("o.onnx"), "init": Path("i.png")}
-    artifacts = TransferConfig(weights="w.pth", objective="o.onnx", extractor="e.onnx", init="noise")
+def test_files_lack_only_missing_weights_that_artifacts_replace(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    weights = TransferConfig(weights=path, objective="o.onnx", init="i.png")
+    assert weights.files == {"weights": path, "objective": Path("o.onnx"), "init": Path("i.png")}
+    artifacts = TransferConfig(weights=path, objective="o.onnx", extractor="e.onnx", init="noise")
     assert artifacts.files == {"objective": Path("o.onnx"), "extractor": Path("e.onnx")}
+    path.touch()
+    assert artifacts.files.keys() == {"weights", "objective", "extractor"}
