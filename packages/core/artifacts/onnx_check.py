@@ -66,7 +66,7 @@ def check_onnx_graph(content: bytes) -> None:
 def _check_node(node: Any) -> None:
     for number, value in _fields(node):
         if number == _OPERATOR and (name := _text(value)) not in _PERMITTED:
-            raise ValueError(f"contains the operator {name:.40}, which no exported file has")
+            raise ValueError(f"contains the operator {name!r:.40}, which no exported file has")
         if number == _DOMAIN and _text(value) not in ("", "ai.onnx"):
             raise ValueError("contains operators of other programs, which no exported file has")
         if number == _ATTRIBUTE and not _ATTRIBUTE_KINDS.issuperset(kind for kind, _ in _fields(value)):
