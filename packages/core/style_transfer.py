@@ -16,7 +16,7 @@ from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
 from core.errors import NonEssential
 from core.image.compositing import without_white
-from core.image.reading import ImageSource, read_image
+from core.image.reading import ImageSource, LoadedImage, read_image
 from core.image.resize import resize
 from core.memory.out_of_memory import convert_out_of_memory_errors
 from core.memory.plan import Plan
@@ -27,7 +27,7 @@ from core.multiscale.schedule import Scale, build_schedule, fraction_done
 from core.runs.checkpoint import Checkpoint, SavedRun
 from core.runs.progress import Callback, Progress, Result, RunFailedError, RunInterrupted
 from core.runs.record import describe_files, describe_inputs, make_record
-from core.styles import StyleExemplar, StyleSource, as_styles, read_style, style_names
+from core.styles import Style, StyleExemplar, StyleSource, as_styles, read_style, style_names
 
 if TYPE_CHECKING:
     from core.optim.types import Step
@@ -65,11 +65,7 @@ def stylize(
     """
     config = config or TransferConfig()
     styles = as_styles(style)
-    memory = reading_memory(config)
-    content_image = read_image(content, name="content", memory=memory)
-    exemplars = [read_style(one, memory) for one in styles]
-    style_sizes = [size_of(pixels) for exemplar in exemplars for pixels in exemplar.images]
-    schedule = build_schedule(content_image.size, style_sizes, config, style_names(styles))
+    content_image, exemplars, schedule = _read_images(content, styles, config)
     backend = backend or default_backend(config, group)
     plans = [backend.plan(*scale.network_sizes) for scale in schedule]
 
@@ -206,6 +202,17 @@ def run_scales(
             )
             yield progress
         used, result = progress.evaluations, progress.pixels
+
+
+def _read_images(
+    content: ImageSource, styles: Sequence[Style], config: TransferConfig
+) -> tuple[LoadedImage, list[StyleExemplar], tuple[Scale, ...]]:
+    """Return the content image and the styles at their own sizes, and the scales of the run."""
+    memory = reading_memory(config)
+    content_image = read_image(content, name="content", memory=memory)
+    exemplars = [read_style(one, memory) for one in styles]
+    style_sizes = [size_of(pixels) for exemplar in exemplars for pixels in exemplar.images]
+    return content_image, exemplars, build_schedule(content_image.size, style_sizes, config, style_names(styles))
 
 
 def _final_image(progress: Progress, alpha: Pixels | None, size: Size) -> tuple[Pixels, Pixels | None]:
