@@ -30,7 +30,7 @@ from core.painter_runner import PainterRunner
 from core.runs.checkpoint import Checkpoint, SavedRun
 from core.runs.progress import Callback, Progress, Result, RunFailedError, RunInterrupted, ScaleProgress
 from core.runs.record import describe_files, describe_inputs, make_record
-from core.styles import StyleExemplar, StyleSource, as_styles, read_style, style_names
+from core.styles import Style, StyleExemplar, StyleSource, as_styles, read_style, style_names
 
 if TYPE_CHECKING:
     from core.optim.types import Step
@@ -72,11 +72,7 @@ def stylize(
     config = config or TransferConfig()
     config = config if backend else with_artifacts(config)
     styles = as_styles(style)
-    memory = reading_memory(config)
-    content_image = read_image(content, name="content", memory=memory)
-    exemplars = [read_style(one, memory) for one in styles]
-    style_sizes = [size_of(pixels) for exemplar in exemplars for pixels in exemplar.images]
-    schedule = build_schedule(content_image.size, style_sizes, config, style_names(styles))
+    content_image, exemplars, schedule = _read_images(content, styles, config)
     if config.painter and not backend:
         runner: Runner = PainterRunner(config, checkpoint, group)
     else:
@@ -260,6 +256,17 @@ def run_scales(
             )
             yield progress
         used, result = progress.evaluations, progress.pixels
+
+
+def _read_images(
+    content: ImageSource, styles: Sequence[Style], config: TransferConfig
+) -> tuple[LoadedImage, list[StyleExemplar], tuple[Scale, ...]]:
+    """Return the content image and the styles at their own sizes, and the scales of the run."""
+    memory = reading_memory(config)
+    content_image = read_image(content, name="content", memory=memory)
+    exemplars = [read_style(one, memory) for one in styles]
+    style_sizes = [size_of(pixels) for exemplar in exemplars for pixels in exemplar.images]
+    return content_image, exemplars, build_schedule(content_image.size, style_sizes, config, style_names(styles))
 
 
 def _final_image(progress: Progress, alpha: Pixels | None, size: Size) -> tuple[Pixels, Pixels | None]:

@@ -12,6 +12,7 @@ import resource
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -104,6 +105,8 @@ def _run(folder: str, arguments: list[str], kill: int, full: int, largest_file: 
             core.transfer.app(arguments)
         except SystemExit as error:
             os._exit(int(error.code or 0))
+        except BaseException:  # noqa: BLE001 - the fork must end here in any case
+            os.write(2, traceback.format_exc().encode())
         finally:
             os._exit(99)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -93,7 +93,7 @@ def _check_node(node: Any, permitted: Set[str]) -> None:
     for number, value in _fields(node):
         if number == _OPERATOR and (name := _text(value)) not in permitted:
             owner = "only a painter" if name in _CONTROL_FLOW else "no exported file"
-            raise ValueError(f"contains the operator {name:.40}, which {owner} has")
+            raise ValueError(f"contains the operator {name!r:.40}, which {owner} has")
         if number == _DOMAIN and _text(value) not in ("", "ai.onnx"):
             raise ValueError("contains operators of other programs, which no exported file has")
         if number == _ATTRIBUTE:

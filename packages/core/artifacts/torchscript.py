@@ -22,7 +22,7 @@ from torch import nn
 
 from core.archives import read_members
 from core.artifacts.bounds import MAX_OPERATIONS, check_view, is_small_integer
-from core.errors import UsageError
+from core.errors import UsageError, first_line
 
 _OPERATORS = frozenset(
     (
@@ -41,7 +41,7 @@ _SYNTAX = (
 _NAMES = _OPERATORS | {"torch", "ops", "ops.prim", "CONSTANTS"}
 """The names that a program may read and must not assign."""
 
-_CONSTANT = re.compile(r"CONSTANTS\.c\d+", re.ASCII)
+_CONSTANT = re.compile(r"CONSTANTS\.c\d{1,4}", re.ASCII)
 _TEXT = re.compile(r"[\w.]*", re.ASCII)
 
 _CLASS = """
@@ -92,7 +92,10 @@ def load_checked(path: Path, device: str) -> nn.Module:
         for name, content in checked.items():
             archive.writestr(f"archive/{name}", content)
     file.seek(0)
-    module: nn.Module = torch.jit.load(file, map_location=device)  # type: ignore[no-untyped-call]
+    try:
+        module: nn.Module = torch.jit.load(file, map_location=device)  # type: ignore[no-untyped-call]
+    except (LookupError, ValueError, TypeError) as error:  # such as numbers with more digits than C++ reads
+        raise RuntimeError(first_line(error)) from error
     return module
 
 

@@ -47,8 +47,9 @@ def read_record(path: str | os.PathLike[str]) -> str | None:
         raise
     if isinstance(found, bytes):
         found = found.removeprefix(_COMMENT_PREFIX).decode(errors="replace")
-    # Cameras and other programs write plain text into the description and the comment.
-    return str(found) if found and found.startswith("{") and found.rstrip("\0").endswith("}") else None
+    # Cameras and other programs write plain text into the description and the comment, and damaged files have numbers.
+    is_record = isinstance(found, str) and found.startswith("{") and found.rstrip("\0").endswith("}")
+    return str(found) if is_record else None
 
 
 def _after_end_of_bmp(file: BinaryIO) -> bytes | None:

@@ -102,7 +102,7 @@ def _canonical(tensors: Mapping[str, Any], arch: str, source: str) -> dict[str, 
     state = {}
     shapes = _shapes(arch)
     for name, stored in tensors.items():
-        layer = layer_of_parameter(name, arch)
+        layer = layer_of_parameter(name, arch) if isinstance(name, str) else None  # a pickled key may be anything
         if layer is None or not isinstance(stored, torch.Tensor):
             continue
         if not (stored.is_floating_point() and stored.layout is torch.strided and stored.device.type == "cpu"):

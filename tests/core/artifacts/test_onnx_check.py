@@ -79,14 +79,15 @@ def test_a_straight_line_graph_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (endless_loop, "contains the operator Loop, which only a painter has"),
+        (endless_loop, "contains the operator 'Loop', which only a painter has"),
+        (lambda: model_of(helper.make_node("a\nb", ["image"], ["result"])), r"contains the operator 'a\\nb', which"),
         (exponential_functions, "contains functions or training steps, which no exported file has"),
         (lambda: model_of(relu("com.microsoft")), "contains operators of other programs"),
         (lambda: model_of(relu(part=onnx.GraphProto())), "contains graphs in a graph"),
         (lambda: model_of(relu(parts=[onnx.GraphProto()])), "contains graphs in a graph"),
         (lambda: model_of(*[relu()] * MAX_PARTS), f"has more than {MAX_PARTS} nodes and tensors"),
         (lambda: model_of(relu()) + model_of(*[relu()] * MAX_PARTS), f"has more than {MAX_PARTS} nodes and tensors"),
-        (lambda: model_of(relu()) + endless_loop(), "contains the operator Loop"),
+        (lambda: model_of(relu()) + endless_loop(), "contains the operator 'Loop'"),
         (lambda: bytes(MAX_BYTES + 1), f"is larger than {MAX_BYTES} bytes, the limit of an exported file"),
     ],
 )
@@ -103,7 +104,7 @@ def test_loops_and_branches_are_accepted_where_they_are_expected() -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (lambda: branches(2, "NoSuchOperator"), "contains the operator NoSuchOperator, which no exported file has"),
+        (lambda: branches(2, "NoSuchOperator"), "contains the operator 'NoSuchOperator', which no exported file has"),
         (lambda: branches(13), f"has more than {MAX_PARTS} nodes and tensors"),
         (lambda: model_of(relu(part=onnx.GraphProto())), "contains graphs in a graph"),
     ],

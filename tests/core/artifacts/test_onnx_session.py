@@ -87,7 +87,7 @@ def test_a_newer_opset_is_refused(load, opset: int, ir_version: int, tmp_path: P
 @pytest.mark.parametrize("load", [open_session, read_metadata])
 def test_an_unknown_operator_is_refused(load, tmp_path: Path, capfd) -> None:
     path = write_model(tmp_path / "m.onnx", [helper.make_node("NoSuchOperator", ["x", "w"], ["y"])])
-    with pytest.raises(UsageError, match=r"m\.onnx contains the operator NoSuchOperator, which no exported file has"):
+    with pytest.raises(UsageError, match=r"m\.onnx contains the operator 'NoSuchOperator', which no exported file has"):
         load(path)
     assert capfd.readouterr() == ("", "")
 

@@ -103,6 +103,7 @@ def test_programs_that_use_files_are_refused_before_they_run(
         (b"[1, 1], [1, 1])", b"[1, 1], [100000, 100000])"),
         (b"    return features", b"    while True:\n      pass\n    return features"),
         (b'"relu1_1"', b'"relu1_1\\n"'),
+        (b"CONSTANTS.c0", b"CONSTANTS.c" + b"9" * 30),
         (b"    return features", b"    values0 = torch.relu(values0)\n" * 600 + b"    return features"),
         (b"    return features", b"    " + b"(" * 5000),
         (b"    return features", b"    x = " + b"[" * 90 + b"]" * 90 + b"\n" + b"#" * 70_000),

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 import tifffile
 from PIL import Image
@@ -60,3 +61,10 @@ def test_read_record_returns_none_for_files_of_other_programs(tmp_path, colors):
         assert read_record(tmp_path / name) is None
     with pytest.raises(UsageError, match="does not exist"):
         read_record(tmp_path / "missing.png")
+
+
+def test_a_description_that_is_a_number_is_no_record(tmp_path):
+    tifffile.imwrite(
+        tmp_path / "a.tif", np.zeros((20, 20), np.uint8), metadata=None, extratags=[(270, 12, 1, 2.5, True)]
+    )
+    assert read_record(tmp_path / "a.tif") is None

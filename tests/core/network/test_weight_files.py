@@ -206,6 +206,11 @@ def test_tensors_of_another_kind_are_refused(tensor, state, tmp_path):
         load_weights("vgg19", str(tmp_path / "vgg.pth"), "caffe")
 
 
+def test_entries_without_a_name_are_ignored(state, tmp_path):
+    torch.save({**state, ("conv1_1", "weight"): state["conv1_1.weight"], 5: 5}, tmp_path / "vgg.pth")
+    assert_same_weights(load_weights("vgg19", str(tmp_path / "vgg.pth"), "caffe"), state)
+
+
 def test_a_compressed_archive_is_refused(state, tmp_path):
     torch.save(state, tmp_path / "vgg.pth")
     path = rewrite_archive(tmp_path / "vgg.pth", tmp_path / "small.pth", lambda _, content: content, ZIP_DEFLATED)
