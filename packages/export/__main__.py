@@ -3,17 +3,18 @@
 import json
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from core.artifacts.manifest import Format, Precision, read_manifest
+from core.artifacts.runtimes import Execution
 from core.cli.command import App, Command
 from core.cli.config_file import resolve_config
 from core.cli.errors import report_errors
 from core.cli.options import config_options
 from core.cli.terminal import print_line
-from core.config.transfer_config import TransferConfig
+from core.config.transfer_config import RuntimeName, TransferConfig
 from core.errors import UsageError
 from export.command_line import (
     LAYER_OPTIONS,
@@ -112,6 +113,10 @@ def verify(
         str | None,
         typer.Option(help="Preprocessing of a weights file that does not specify it.", show_default=False),
     ] = None,
+    runtime: Annotated[RuntimeName, typer.Option(help="Program that executes an ONNX file.")] = "onnxruntime",
+    precision: Annotated[
+        Literal["fp32", "bf16"], typer.Option(help="Precision of that program; bf16 needs --runtime openvino.")
+    ] = "fp32",
 ) -> None:
     """Compare an artifact with eager PyTorch in float32 and float64, at several image sizes.
 
@@ -121,7 +126,8 @@ def verify(
         read_manifest(artifact)  # refuses other files before the slow import of PyTorch
         from export.verify.artifact import verify_artifact
 
-        report = verify_artifact(artifact, against=against, preprocessing=weights_preprocessing)
+        execution = Execution(runtime, precision)
+        report = verify_artifact(artifact, against=against, preprocessing=weights_preprocessing, execution=execution)
         print_table(report.table())
         report.require_passed(artifact)
 

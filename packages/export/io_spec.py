@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.export import Dim
 
 from core.artifacts.manifest import Kind, Precision
+from core.artifacts.runtimes import ONNX_RUNTIME, Execution
 from core.backends.onnx_backend import CONTENT, GRAM
 from core.network.architecture import MIN_SIDE, Layer, layers
 
@@ -27,6 +28,19 @@ The tolerance of the gradient of an extractor is larger: where rounding changes 
 of a max-pooling window, a whole path of the gradient changes, in eager float32 too. An objective is verified at images
 where that does not happen.
 """
+
+RUNTIME_TOLERANCES: Mapping[Execution, Mapping[str, float]] = {
+    Execution("openvino", "fp32"): {"features": 1e-5, "loss": 1e-5, "gradient": 1e-5},
+    Execution("openvino", "bf16"): {"features": 2e-2, "loss": 5e-2, "gradient": 0.15},
+}
+"""Tolerances of runtimes that round more coarsely than ONNX Runtime; bfloat16 has 8 bits of mantissa."""
+
+
+def tolerances_of(kind: Kind, precision: Precision, execution: Execution = ONNX_RUNTIME) -> Mapping[str, float]:
+    """Return the tolerance of each quantity for an artifact with weights of this `precision`, in a runtime."""
+    coarser = RUNTIME_TOLERANCES.get(execution, {})
+    return {quantity: max(value, coarser.get(quantity, 0)) for quantity, value in TOLERANCES[kind, precision].items()}
+
 
 STYLE_LOSS = "gram"
 """Style loss of an exported objective, registered as exportable in `core.config.style_losses`."""

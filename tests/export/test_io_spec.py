@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from core.artifacts.manifest import Precision
+from core.artifacts.runtimes import ONNX_RUNTIME, Execution
 from core.config.style_losses import style_loss_spec
 from core.network.architecture import truncated
 from core.network.vgg import load_vgg_features
 from core.network.weights import load_weights
 from export.io_spec import (
+    RUNTIME_TOLERANCES,
     STYLE_LOSS,
     TOLERANCES,
     dynamic_shapes,
@@ -20,6 +22,7 @@ from export.io_spec import (
     flatten,
     objective_inputs,
     objective_outputs,
+    tolerances_of,
 )
 from export.objective.module import ObjectiveModule
 
@@ -86,6 +89,15 @@ def test_tolerances_exist_for_each_kind_and_precision() -> None:
     for precision in get_args(Precision):
         assert TOLERANCES["extractor", precision].keys() == {"features", "gradient"}
     assert TOLERANCES["objective", "fp32"].keys() == {"loss", "gradient"}
+
+
+@pytest.mark.parametrize("execution", [*RUNTIME_TOLERANCES, ONNX_RUNTIME], ids=str)
+def test_a_tolerance_is_the_larger_one_of_weights_and_runtime(execution: Execution) -> None:
+    for (kind, precision), stored in TOLERANCES.items():
+        allowed = tolerances_of(kind, precision, execution)
+        assert allowed.keys() == stored.keys()
+        for quantity, tolerance in allowed.items():
+            assert tolerance == max(stored[quantity], RUNTIME_TOLERANCES.get(execution, stored)[quantity])
 
 
 def test_style_loss_is_registered_as_exportable() -> None:

@@ -18,6 +18,9 @@ from core.network.architecture import MIN_SIDE, WEIGHT_SOURCES, Pooling, canonic
 
 DEFAULT_STRENGTH = 0.5
 
+RuntimeName = Literal["onnxruntime", "openvino"]
+"""Names of the runtimes in `core.artifacts.runtimes`."""
+
 INITIAL_IMAGES = ("matched", "content", "noise", "blend")
 """Values of `init` that are not files."""
 
@@ -125,6 +128,7 @@ class TransferConfig:
     objective: str | None = option(
         None, "Network", "Exported objective that computes loss and gradient in place of PyTorch.", file_or=()
     )
+    runtime: RuntimeName = option("onnxruntime", "Network", "Program that executes the exported objective.")
 
     optimizer: Literal["lbfgs", "adam"] = option("lbfgs", "Optimiser", "Optimisation algorithm.")
     iterations: int = option(
@@ -189,7 +193,7 @@ class TransferConfig:
         "auto",
         "Machine",
         "Precision of the network; 'auto' uses bf16 or fp16 where the hardware supports it, else fp32. Losses and "
-        "optimiser use fp32.",
+        "optimiser use fp32. Artifacts compute in fp32, with --runtime openvino also in bf16.",
     )
     max_memory: int = option(
         0,
@@ -237,17 +241,28 @@ class TransferConfig:
             raise UsageError(
                 "--objective computes the whole image at once: remove --tile-size and --max-memory, or --objective"
             )
-        if self.precision in ("tf32", "bf16", "fp16") and (self.extractor or self.objective):
+        if self.runtime != "onnxruntime" and not self.objective:
             raise UsageError(
-                f"--precision is {self.precision}, but artifacts compute in fp32: remove --precision, or --extractor "
-                "and --objective"
+                f"--runtime {self.runtime} executes an exported objective, and there is none: add --objective FILE"
             )
+        if self.precision not in ("auto", "fp32") and (self.extractor or self.objective):
+            self._check_precision_of_artifacts()
 
         if style_loss_spec(self.style_loss).stochastic and self.optimizer == "lbfgs":
             raise UsageError(
                 f"--style-loss {self.style_loss} changes from step to step, which L-BFGS does not support: add "
                 "--optimizer adam"
             )
+
+    def _check_precision_of_artifacts(self) -> None:
+        executes_bf16 = self.precision == "bf16" and self.objective
+        if executes_bf16 and self.runtime == "openvino":
+            return
+        alternative = ", or add --runtime openvino" if executes_bf16 else ""
+        raise UsageError(
+            f"--precision is {self.precision}, but artifacts compute in fp32: remove --precision, or --extractor "
+            f"and --objective{alternative}"
+        )
 
     @property
     def tileable(self) -> bool:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from core.artifacts.manifest import Manifest, read_manifest
+from core.artifacts.runtimes import ONNX_RUNTIME, Execution
 from core.errors import UsageError
 from core.network.architecture import WEIGHT_SOURCES
 from core.network.vgg import load_vgg_features
@@ -13,7 +14,13 @@ from export.verify.onnx_checker import check_onnx
 from export.verify.parity import ParityReport
 
 
-def verify_artifact(path: Path, *, against: str | None = None, preprocessing: str | None = None) -> ParityReport:
+def verify_artifact(
+    path: Path,
+    *,
+    against: str | None = None,
+    preprocessing: str | None = None,
+    execution: Execution = ONNX_RUNTIME,
+) -> ParityReport:
     """Check the artifact at `path` and compare it with eager PyTorch.
 
     Args:
@@ -21,18 +28,23 @@ def verify_artifact(path: Path, *, against: str | None = None, preprocessing: st
         against: Weights of the eager network, as `core.network.weights.load_weights` accepts them. Default: the weights
             that the artifact was exported from.
         preprocessing: Preprocessing of these weights, if their file does not specify it.
+        execution: What runs an ONNX file.
 
     Raises:
-        UsageError: The artifact or the weights cannot be loaded.
+        UsageError: The artifact or the weights cannot be loaded, or PyTorch runs the artifact and `execution` is
+            another runtime.
         StyleTransferError: An ONNX model is invalid. A difference above its tolerance raises nothing here.
     """
     manifest = read_manifest(path)
+    if manifest.format != "onnx" and execution != ONNX_RUNTIME:
+        raise UsageError(f"{path} is a {manifest.format} file, which PyTorch runs: remove --runtime and --precision")
     weights = _load_weights(path, manifest, against, preprocessing)
     if manifest.format == "onnx":
         check_onnx(path)
     if manifest.kind == "extractor":
-        return verify_extractor(path, load_vgg_features(weights, manifest.taps, pooling=manifest.pooling))
-    return verify_objective(path, manifest, weights)
+        eager = load_vgg_features(weights, manifest.taps, pooling=manifest.pooling)
+        return verify_extractor(path, eager, execution=execution)
+    return verify_objective(path, manifest, weights, execution)
 
 
 def _load_weights(path: Path, manifest: Manifest, against: str | None, preprocessing: str | None) -> Weights:

@@ -1,7 +1,7 @@
 """Verification of extractors against eager PyTorch in float32 and float64."""
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from core.artifacts.extractors import open_extractor, without_warnings
-from core.artifacts.manifest import Precision
+from core.artifacts.runtimes import ONNX_RUNTIME, Execution
 from core.errors import StyleTransferError
 from core.network.vgg import VGGFeatures
-from export.io_spec import TOLERANCES
+from export.io_spec import tolerances_of
 from export.verify.parity import Array, Comparison, ParityReport, one_thread
 
 FeaturesOf = Callable[[Tensor], dict[str, Tensor]]
@@ -21,21 +21,24 @@ SHAPES = ((1, 3, 16, 16), (1, 3, 64, 48), (2, 3, 33, 47), (2, 3, 40, 25))
 """Shapes of the compared images: the smallest allowed, even and odd sides, batches of one and two."""
 
 
-def verify_extractor(path: Path, eager: VGGFeatures, *, trusted: bool = False) -> ParityReport:
+def verify_extractor(
+    path: Path, eager: VGGFeatures, *, trusted: bool = False, execution: Execution = ONNX_RUNTIME
+) -> ParityReport:
     """Compare the extractor artifact at `path` with `eager`, on the CPU.
 
     With `trusted`, a torch.export artifact is also compared as `torch.export.load` loads it, which unpickles.
+    `execution` is what runs an ONNX file.
     """
-    artifact = open_extractor(path, device="cpu")
-    precision = artifact.manifest.precision
+    artifact = open_extractor(path, device="cpu", execution=execution)
+    tolerances = tolerances_of("extractor", artifact.manifest.precision, execution)
     with one_thread():
         exact = copy.deepcopy(eager).double()
         references = [_Reference.of(eager, exact, synthetic_image(shape)) for shape in SHAPES]
-        rows = [*_compare_features(artifact, precision, references, differentiable=artifact.differentiable)]
+        rows = [*_compare_features(artifact, tolerances, references, differentiable=artifact.differentiable)]
         if trusted and artifact.manifest.format == "pt2":
             with without_warnings():
                 loaded = torch.export.load(path).module()
-            rows += _compare_features(loaded, precision, references, differentiable=True)
+            rows += _compare_features(loaded, tolerances, references, differentiable=True)
     return ParityReport(tuple(rows))
 
 
@@ -70,9 +73,12 @@ def _features_and_gradient(features_of: FeaturesOf, image: Tensor) -> tuple[dict
 
 
 def _compare_features(
-    features_of: FeaturesOf, precision: Precision, references: Sequence[_Reference], *, differentiable: bool
+    features_of: FeaturesOf,
+    tolerances: Mapping[str, float],
+    references: Sequence[_Reference],
+    *,
+    differentiable: bool,
 ) -> Iterator[Comparison]:
-    tolerances = TOLERANCES["extractor", precision]
     for reference in references:
         size = "{} × {} × {}".format(*(reference.image.shape[axis] for axis in (0, 2, 3)))
         if differentiable:

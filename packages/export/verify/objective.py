@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import unfold
 
 from core.artifacts.manifest import Manifest
-from core.artifacts.onnx_session import open_session
+from core.artifacts.runtimes import ONNX_RUNTIME, Execution
 from core.backends.onnx_backend import CONTENT, GRAM, OnnxObjective
 from core.network.architecture import MIN_SIDE, truncated
 from core.network.vgg import VGGFeatures, load_vgg_features
@@ -28,7 +28,7 @@ from core.objective.types import StyleTarget, Targets
 from core.objective.weights import LossWeights
 from core.optim.types import Evaluation
 from core.styles import StyleExemplar
-from export.io_spec import STYLE_LOSS, TOLERANCES
+from export.io_spec import STYLE_LOSS, tolerances_of
 from export.verify.parity import Comparison, ParityReport, one_thread
 
 MIN_DISTANCE = 3e-6
@@ -65,18 +65,22 @@ class _Sample:
         return content | {GRAM.format(tap): target.numpy() for tap, target in self.grams.items()}
 
 
-def verify_objective(path: Path, manifest: Manifest, weights: Weights) -> ParityReport:
+def verify_objective(
+    path: Path, manifest: Manifest, weights: Weights, execution: Execution = ONNX_RUNTIME
+) -> ParityReport:
     """Compare the objective artifact at `path` with autograd through the network of `weights`, on the CPU."""
     plan = truncated(weights.arch, manifest.taps)
     eager = load_vgg_features(weights, [layer.name for layer in plan], pooling=manifest.pooling)
     exact = copy.deepcopy(eager).double()
-    session, rows = open_session(path, "cpu"), []
+    session, rows = execution.open(path, "cpu"), []
+    tolerances = tolerances_of("objective", manifest.precision, execution)
     with one_thread():
         for height, width in _sizes(max(MIN_SIDE, plan[-1].stride)):
             sample = _sample(eager, manifest, _differentiable_image(eager, height, width))
             graph = OnnxObjective(session, manifest, sample.graph_targets(), sample.terms)
             single, double = _evaluate(eager, sample), _evaluate(exact, sample.double())
-            rows += _compare_evaluations(f"{height} x {width}", graph(sample.image.numpy()), single, double)
+            evaluations = graph(sample.image.numpy()), single, double
+            rows += _compare_evaluations(f"{height} x {width}", evaluations, tolerances)
     return ParityReport(tuple(rows))
 
 
@@ -139,8 +143,10 @@ def _evaluate(extractor: VGGFeatures, sample: _Sample) -> Evaluation:
     return ReferenceObjective(extractor, sample.targets, sample.terms)(sample.image)
 
 
-def _compare_evaluations(case: str, actual: Evaluation, single: Evaluation, exact: Evaluation) -> list[Comparison]:
-    tolerances, evaluations = TOLERANCES["objective", "fp32"], (actual, single, exact)
+def _compare_evaluations(
+    case: str, evaluations: tuple[Evaluation, Evaluation, Evaluation], tolerances: Mapping[str, float]
+) -> list[Comparison]:
+    """Compare the evaluations of the artifact, of eager float32 and of eager float64, in this order."""
     losses = (np.array([evaluation.loss, *evaluation.parts.values()]) for evaluation in evaluations)
     gradients = (np.asarray(evaluation.gradient) for evaluation in evaluations)
     return [
