@@ -179,6 +179,21 @@ def web(
 
 
 @app.command()
+def triton(
+    artifacts: Annotated[list[Path], typer.Argument(metavar="FILE…", help="ONNX artifacts, one of each kind.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Model repository to write.", show_default=False)
+    ],
+) -> None:
+    """Write a model repository for the Triton Inference Server."""
+    with report_errors():
+        from export.triton import write_repository
+
+        names = write_repository(output, artifacts)
+        print_line(f"{output}: a model repository with {' and '.join(names)}")
+
+
+@app.command()
 def serve(
     page: Annotated[Path, typer.Argument(metavar="DIR", help="A page that `web` wrote.")],
     port: Annotated[int, typer.Option(help="TCP port; 0 for any free port.")] = 8000,
