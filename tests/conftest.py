@@ -15,6 +15,11 @@ from support.shared_files import shared_file
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of `tests/runtimes`, here because pytest reads only this file before the command line."""
+    parser.addoption("--write-table", action="store_true", help="write the measured rows of docs/runtimes.md")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def single_precision() -> Iterator[None]:
     """Runs that choose their precision compute in float32 on every machine; half precision has tests of its own."""
