@@ -18,8 +18,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option of `tests/robustness`, here because pytest reads only this file before the command line."""
+    """Add the options of some folders, here because pytest reads only this file before the command line."""
     parser.addoption("--long", action="store_true", help="try thousands of new cases in tests/robustness")
+    parser.addoption("--write-table", action="store_true", help="write the measured rows of docs/runtimes.md")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -22,12 +22,13 @@ from PIL import Image
 from torch import Tensor
 
 from core.artifacts.painter import OnnxPainter
+from core.artifacts.runtimes import Execution
 from core.backends.torch_backend import TorchBackend
 from core.config.transfer_config import TransferConfig
 from core.network.vgg import load_vgg_features
 from core.network.weights import load_weights
 from core.style_transfer import stylize
-from export.io_spec import TOLERANCES
+from export.io_spec import RUNTIME_TOLERANCES, TOLERANCES
 from support.backends import objective_of
 from support.browser import serving
 from support.documented_exports import copy_documented_export
@@ -129,7 +130,7 @@ def assert_close(actual: Statistics, expected: Statistics, tolerance: float = 1e
 def test_page_links_every_program() -> None:
     local = [target for target in re.findall(r"\]\(([^)#]+)\)", PAGE) if not target.startswith("http")]
     assert [target for target in local if not (ROOT / "docs" / target).exists()] == []
-    patterns = ("*.py", "node/*.js*", "cpp/*", "browser/*")
+    patterns = ("*.py", "node/*.js*", "cpp*/*", "browser/*")
     programs = {path for pattern in patterns for path in EXAMPLES.glob(pattern)}
     programs -= {EXAMPLES / "node" / "package-lock.json"}
     assert programs <= {(ROOT / "docs" / target).resolve() for target in local}
@@ -158,6 +159,19 @@ def test_bounds_of_the_page() -> None:
         for kind, precision, *values in rows
     }
     assert bounds == TOLERANCES
+
+
+def test_bounds_of_other_runtimes() -> None:
+    rows = re.findall(
+        r"^\| `--runtime (\w+)(?: --precision (\w+))?` \| (.+) \| (.+) \| (.+) \|$", PAGE, flags=re.MULTILINE
+    )
+    bounds = {
+        Execution(runtime, precision or "fp32"): dict(
+            zip(("features", "loss", "gradient"), map(float, values), strict=True)
+        )
+        for runtime, precision, *values in rows
+    }
+    assert bounds == RUNTIME_TOLERANCES
 
 
 def test_inspect_and_verify(shell: Shell) -> None:
@@ -258,4 +272,16 @@ def test_node(shell: Shell, expected: Statistics) -> None:
 
 @pytest.mark.skipif(not (shutil.which("cmake") and shutil.which("c++")), reason="needs cmake and a C++ compiler")
 def test_cpp(shell: Shell, expected: Statistics) -> None:
-    assert_close(parse_statistics(shell.run("C++")), expected)
+    assert_close(parse_statistics(shell.run("C++ with LibTorch")), expected)
+
+
+@pytest.mark.skipif(not (shutil.which("cmake") and shutil.which("c++")), reason="needs cmake and a C++ compiler")
+def test_cpp_with_onnx_runtime(shell: Shell, expected: Statistics) -> None:
+    places = (Path(os.environ.get("ONNXRUNTIME", "/usr"), "include"), Path("/usr/include/onnxruntime"))
+    if not any((place / "onnxruntime_cxx_api.h").exists() for place in places):
+        pytest.skip("needs the headers of ONNX Runtime: set ONNXRUNTIME to the folder of a release")
+    assert_close(parse_statistics(shell.run("C++ with ONNX Runtime")), expected)
+
+
+def test_triton(shell: Shell) -> None:
+    assert shell.run("Triton") == "models: a model repository with objective and extractor\n"

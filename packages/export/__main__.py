@@ -3,19 +3,20 @@
 import json
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from core.artifacts.content import content_state
 from core.artifacts.manifest import read_manifest
 from core.artifacts.painter import PAINTER_OPTIONS, Pixels
+from core.artifacts.runtimes import Execution
 from core.cli.command import App
 from core.cli.config_file import resolve_config
 from core.cli.errors import report_errors
 from core.cli.options import Effort, Preset, config_options
 from core.cli.terminal import print_line
-from core.config.transfer_config import TransferConfig
+from core.config.transfer_config import RuntimeName, TransferConfig
 from core.errors import UsageError
 from core.installation import require_full
 from export.command_line import (
@@ -203,6 +204,10 @@ def verify(
     trusted: Annotated[
         bool, typer.Option("--trusted", help="Run the native code of an AOTInductor package, which cannot be checked.")
     ] = False,
+    runtime: Annotated[RuntimeName, typer.Option(help="Program that executes an ONNX file.")] = "onnxruntime",
+    precision: Annotated[
+        Literal["fp32", "bf16"], typer.Option(help="Precision of that program; bf16 needs --runtime openvino.")
+    ] = "fp32",
 ) -> None:
     """Compare an artifact with eager PyTorch in float32 and float64, at several image sizes.
 
@@ -216,7 +221,13 @@ def verify(
             print_line(f"Warning: {artifact} was {STATES[state]}", stderr=True)
         from export.verify.artifact import verify_artifact
 
-        report = verify_artifact(artifact, against=against, preprocessing=weights_preprocessing, trusted=trusted)
+        report = verify_artifact(
+            artifact,
+            against=against,
+            preprocessing=weights_preprocessing,
+            execution=Execution(runtime, precision),
+            trusted=trusted,
+        )
         print_table(report.table())
         report.require_passed(artifact)
 
@@ -273,6 +284,21 @@ def web(
 
         write_page(output, objective, runtime=onnxruntime_web, examples=examples)
         print_line(f"{output}: a page, {size_of(output)}; open it with python -m export serve {output}")
+
+
+@app.command()
+def triton(
+    artifacts: Annotated[list[Path], typer.Argument(metavar="FILE…", help="ONNX artifacts, one of each kind.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Model repository to write.", show_default=False)
+    ],
+) -> None:
+    """Write a model repository for the Triton Inference Server."""
+    with report_errors():
+        from export.triton import write_repository
+
+        names = write_repository(output, artifacts)
+        print_line(f"{output}: a model repository with {' and '.join(names)}")
 
 
 @app.command()

@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from core.artifacts.manifest import Precision
+from core.artifacts.runtimes import ONNX_RUNTIME, Execution
 from core.errors import UsageError
 from core.network.architecture import truncated
 from core.network.vgg import load_vgg_features
 from core.network.weights import load_weights
 from export.io_spec import (
+    RUNTIME_TOLERANCES,
     TOLERANCES,
     dynamic_shapes,
     examples,
@@ -108,3 +110,13 @@ def test_tolerances_follow_precision_format_and_style_loss() -> None:
     objective = replace(MANIFEST, kind="objective", style_loss="gram")
     assert tolerances_of(objective) == TOLERANCES["objective", "fp32"]
     assert tolerances_of(replace(objective, style_loss="nearest")) == TOLERANCES["objective", "nearest"]
+
+
+@pytest.mark.parametrize("execution", [*RUNTIME_TOLERANCES, ONNX_RUNTIME], ids=str)
+@pytest.mark.parametrize("kind", ["extractor", "objective"])
+def test_a_tolerance_is_the_larger_one_of_weights_and_runtime(kind: str, execution: Execution) -> None:
+    stored = TOLERANCES[kind, "fp32"]
+    allowed = tolerances_of(replace(MANIFEST, kind=kind, style_loss=""), execution)
+    assert allowed.keys() == stored.keys()
+    for quantity, tolerance in allowed.items():
+        assert tolerance == max(stored[quantity], RUNTIME_TOLERANCES.get(execution, stored)[quantity])

@@ -18,6 +18,7 @@ from core.files import sha256_of
 from core.network.weights import load_weights
 from export.options import FORMATS
 from support.export_command import refused, run
+from support.objectives import exported_objective
 
 Exported = Callable[..., Path]
 
@@ -228,10 +229,28 @@ def test_commands_refuse_a_bad_artifact(command: str, exported: Exported, tmp_pa
     )
 
 
+def test_verify_compares_openvino(exported: Exported, tmp_path_factory: pytest.TempPathFactory) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    for artifact in (exported("onnx"), exported_objective(tmp_path_factory)):
+        tables = [run("verify", artifact, *options) for options in ((), ("--runtime", "openvino"))]
+        assert [table.exit_code for table in tables] == [0, 0]
+        assert tables[0].stdout != tables[1].stdout  # computed by another program
+
+
+def test_verify_refuses_a_runtime_that_cannot_run_the_artifact(exported: Exported) -> None:
+    assert refused("verify", exported("torchscript"), "--runtime", "openvino") == (
+        f"{exported('torchscript')} is a torchscript file, which PyTorch runs: remove --runtime and --precision"
+    )
+    assert refused("verify", exported("onnx"), "--precision", "bf16") == (
+        "--precision is bf16, but onnxruntime computes in fp32: remove --precision, or add --runtime openvino"
+    )
+
+
 def test_app_is_the_entry_point_of_a_console_script() -> None:
     program = "import sys; from export.__main__ import app; sys.argv = ['style-transfer-export', '--help']; app()"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    for command in ("extractor", "objective", "run", "verify", "inspect", "formats", "web", "serve"):
+    commands = ("extractor", "objective", "painter", "run", "verify", "inspect", "formats", "web", "triton", "serve")
+    for command in commands:
         assert f" {command} " in ran.stdout
 
 

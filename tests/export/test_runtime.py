@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,21 @@ def test_run_gives_the_image_of_pytorch(
     actual, reference = pixels_of(output).astype(float), np.asarray(expected.image, float)
     assert actual.shape == reference.shape
     assert np.abs(actual - reference).mean() < 3
+
+
+def test_run_with_openvino_needs_no_torch(
+    tmp_path: Path, objective: Path, exported: Exported, content_path: Path, style_path: Path
+) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    output, record = tmp_path / "result.png", tmp_path / "record.json"
+    images = ("--content", content_path, "--style", style_path, "-o", output, "--record", record)
+    ran = run_without_torch(
+        objective, exported("onnx"), *images, "--image-size", 48, "--iterations", 3, "--runtime", "openvino"
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert pixels_of(output).shape == (32, 48, 3)
+    backend = json.loads(record.read_text())["backend"]
+    assert (backend["name"], backend["openvino"]) == ("openvino", version("openvino"))
 
 
 def test_run_refuses_a_preset_for_another_network(

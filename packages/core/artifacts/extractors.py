@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.artifacts.manifest import Manifest, describe_shape, read_manifest
-from core.artifacts.onnx_session import open_session, provider_of, run_session
+from core.artifacts.onnx_session import provider_of, run_session
 from core.artifacts.quiet import without_log
+from core.artifacts.runtimes import ONNX_RUNTIME, Execution
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.files import is_file, sha256_of
@@ -33,19 +34,19 @@ _FAILURES = (StyleTransferError, RuntimeError, LookupError, TypeError, ValueErro
 
 
 class OnnxExtractor:
-    """Extractor that ONNX Runtime runs.
+    """Extractor that ONNX Runtime or another runtime of `core.artifacts.runtimes` runs.
 
     Input: image (N, 3, H, W), float32 RGB in [0, 1], H and W at least 16, as a NumPy array or a torch tensor.
     Output: the features at each tap, float32, as the same kind of array on the same device.
 
-    Attributes: `manifest`; `provider`, the ONNX Runtime execution provider; `differentiable`.
+    Attributes: `manifest`; `provider` of `core.artifacts.onnx_session.provider_of`; `differentiable`.
     """
 
     differentiable = False
 
-    def __init__(self, path: Path, manifest: Manifest, device: str) -> None:
+    def __init__(self, path: Path, manifest: Manifest, device: str, execution: Execution = ONNX_RUNTIME) -> None:
         self.manifest = manifest
-        self._session = open_session(path, device)
+        self._session = execution.open(path, device)
         self.provider = provider_of(self._session)
         if missing := set(manifest.taps) - {output.name for output in self._session.get_outputs()}:
             raise UsageError(f"{path} lacks the output {', '.join(missing)} of its manifest: export it again")
@@ -96,7 +97,11 @@ class TorchExtractor:
 
 
 def open_extractor(
-    path: str | os.PathLike[str], device: str = "auto", *, trusted: bool = False
+    path: str | os.PathLike[str],
+    device: str = "auto",
+    *,
+    execution: Execution = ONNX_RUNTIME,
+    trusted: bool = False,
 ) -> OnnxExtractor | TorchExtractor:
     """Load the extractor artifact at `path`, after verifying its checksum file if there is one.
 
@@ -108,6 +113,7 @@ def open_extractor(
             this process.
         device: A torch device name ("cpu", "cuda:0") or "auto". ONNX Runtime falls back to the CPU if CUDA does not
             work; the attribute `provider` names the device in use.
+        execution: What runs an ONNX file.
 
     Raises:
         UsageError: The file is missing, damaged, not an extractor, or too new for the installed runtime; or it contains
@@ -121,8 +127,11 @@ def open_extractor(
             f"{path} contains native code, which cannot be checked before it runs: use an extractor in another format, "
             "or open it as trusted if you compiled it"
         )
-    reader = OnnxExtractor if manifest.format == "onnx" else TorchExtractor
-    extractor = reader(path, manifest, device)
+    extractor: OnnxExtractor | TorchExtractor
+    if manifest.format == "onnx":
+        extractor = OnnxExtractor(path, manifest, device, execution)
+    else:
+        extractor = TorchExtractor(path, manifest, device)
     _check_features(path, extractor)
     return extractor
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from core.artifacts.onnx_check import MAX_BYTES, check_onnx_graph
-from core.errors import StyleTransferError, UsageError
+from core.artifacts.openvino_session import OPENVINO
+from core.errors import StyleTransferError, UsageError, first_line
 from core.installation import INSTALL_FULL, INSTALL_LIGHT
 from core.memory.host import host_memory
 
@@ -79,7 +80,7 @@ def read_metadata(path: str | os.PathLike[str]) -> Mapping[str, str]:
 
 
 def run_session(session: Any, outputs: Sequence[str], inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the named outputs as NumPy arrays, given NumPy arrays as inputs.
+    """Return the named outputs as NumPy arrays, given NumPy arrays as inputs, in any runtime.
 
     Raises:
         StyleTransferError: The model does not accept these inputs, or memory is insufficient.
@@ -88,15 +89,16 @@ def run_session(session: Any, outputs: Sequence[str], inputs: Mapping[str, Any])
         arrays = session.run(list(outputs), dict(inputs))
     except Exception as error:  # the exceptions of ONNX Runtime have no common base class
         shapes = ", ".join(f"{name} {tuple(value.shape)}" for name, value in inputs.items())
+        runtime = OPENVINO if provider_of(session) == OPENVINO else "ONNX Runtime"
         raise StyleTransferError(
-            f"ONNX Runtime failed with {shapes} ({str(error).splitlines()[0]}): use a smaller image, or an artifact "
+            f"{runtime} failed with {shapes} ({first_line(error)}): use a smaller image, or an artifact "
             "exported for these inputs"
         ) from error
     return dict(zip(outputs, arrays, strict=True))
 
 
 def provider_of(session: Any) -> str:
-    """Return the execution provider that a session uses, such as "CPUExecutionProvider"."""
+    """Return the execution provider that a session uses, such as "CPUExecutionProvider", or "OpenVINO"."""
     return str(session.get_providers()[0])
 
 

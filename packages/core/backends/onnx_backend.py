@@ -1,4 +1,4 @@
-"""The backend without PyTorch: ONNX Runtime evaluates an exported objective."""
+"""The backend without PyTorch: ONNX Runtime or OpenVINO evaluates an exported objective."""
 
 import logging
 import math
@@ -14,7 +14,8 @@ from core.arrays import Array, Pixels, Size
 from core.artifacts.content import content_state
 from core.artifacts.extractors import OnnxExtractor, TorchExtractor, check_matches_config, open_extractor
 from core.artifacts.manifest import Manifest, read_manifest
-from core.artifacts.onnx_session import CPU, open_session, provider_of, run_session
+from core.artifacts.onnx_session import CPU, CUDA, provider_of, run_session
+from core.artifacts.runtimes import Execution
 from core.backends.onnx_targets import ExtractFeatures, style_targets
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
@@ -56,7 +57,8 @@ class OnnxBackend:
             _check_same_network(self.manifest, extract_features.manifest)
         self.loss_weights = LossWeights.of(config, self.manifest.activation_scale)
         self._path, self._extract_features, self._config = Path(path), extract_features, config
-        self._session = open_session(path, config.device)
+        self._execution = Execution(config.runtime, "fp32" if config.precision == "auto" else config.precision)
+        self._session = self._execution.open(path, config.device)
         self.provider = provider_of(self._session)
         if config.device not in ("auto", "cpu") and self.provider == CPU:
             raise StyleTransferError(
@@ -112,16 +114,15 @@ class OnnxBackend:
         return minimize(compose(objective), start, evaluations=evaluations, config=self._config, history=plan.history)
 
     def describe(self) -> Mapping[str, Any]:
-        """Return the artifact, its execution provider and its weights for the run record."""
-        import onnxruntime
-
+        """Return the artifact, what executes it, and its weights for the run record."""
         extractor = self._extract_features
         runs_on = extractor.provider if isinstance(extractor, OnnxExtractor | TorchExtractor) else "PyTorch"
         return {
-            "name": "onnxruntime",
-            "onnxruntime": onnxruntime.__version__,
-            "device": self.provider.removesuffix("ExecutionProvider").lower(),
+            "name": self._execution.runtime,
+            self._execution.runtime: self._execution.version,
+            "device": "cuda" if self.provider == CUDA else "cpu",
             "provider": self.provider,
+            "precision": self._execution.precision,
             "objective": str(self._path.resolve()),
             "extractor_runs_on": runs_on,
             "weights": dict(self.manifest.weights),
@@ -171,12 +172,14 @@ class OnnxObjective:
 def features_for(config: TransferConfig) -> ExtractFeatures:
     """Return what computes the features of the targets: the extractor artifact of `config`, else PyTorch.
 
+    An extractor computes in fp32 in every precision of `config`, because the targets are computed once.
+
     Raises:
         UsageError: The artifact is damaged, or belongs to another network or to other layers than `config` names.
         StyleTransferError: There is neither an artifact nor PyTorch.
     """
     if config.extractor:
-        extractor = open_extractor(config.extractor, config.device)
+        extractor = open_extractor(config.extractor, config.device, execution=Execution(config.runtime))
         check_matches_config(config.extractor, extractor.manifest, config)
         return extractor
     require_full("an objective without --extractor")

@@ -20,6 +20,9 @@ from core.network.architecture import MIN_SIDE, WEIGHT_SOURCES, Pooling, canonic
 
 DEFAULT_STRENGTH = 0.5
 
+RuntimeName = Literal["onnxruntime", "openvino"]
+"""Names of the runtimes in `core.artifacts.runtimes`."""
+
 INITIAL_IMAGES = ("matched", "content", "noise", "blend")
 """Values of `init` that are not files."""
 
@@ -130,6 +133,7 @@ class TransferConfig:
     painter: str | None = option(
         None, "Network", "Exported painter that makes the whole run in place of PyTorch.", file_or=()
     )
+    runtime: RuntimeName = option("onnxruntime", "Network", "Program that executes the exported objective.")
 
     optimizer: Literal["lbfgs", "adam"] = option("lbfgs", "Optimiser", "Optimisation algorithm.")
     iterations: int = option(
@@ -194,7 +198,7 @@ class TransferConfig:
         "auto",
         "Machine",
         "Precision of the network; 'auto' uses bf16 or fp16 where the hardware supports it, else fp32. Losses and "
-        "optimiser use fp32.",
+        "optimiser use fp32. Artifacts compute in fp32, with --runtime openvino also in bf16.",
     )
     max_memory: int = option(
         0,
@@ -257,10 +261,16 @@ class TransferConfig:
                 f"an exported {kind} computes the whole image at once: remove --tile-size and --max-memory, or "
                 f"{without_artifacts(f'--{kind}')}"
             )
-        if self.precision in ("tf32", "bf16", "fp16") and artifacts:
+        if self.runtime != "onnxruntime" and not self.objective:
+            raise UsageError(
+                f"--runtime {self.runtime} executes an exported objective, and there is none: add --objective FILE"
+            )
+        runs_bf16 = self.precision == "bf16" and self.objective
+        if artifacts and self.precision not in ("auto", "fp32") and not (runs_bf16 and self.runtime == "openvino"):
+            alternative = ", or add --runtime openvino" if runs_bf16 else ""
             raise UsageError(
                 f"--precision is {self.precision}, but artifacts compute in fp32: remove --precision, or "
-                f"{without_artifacts(' and '.join(artifacts))}"
+                f"{without_artifacts(' and '.join(artifacts))}{alternative}"
             )
 
     @property

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from core.artifacts.manifest import Manifest, read_manifest
+from core.artifacts.runtimes import ONNX_RUNTIME, Execution
 from core.errors import UsageError
 from core.network.architecture import WEIGHT_SOURCES
 from core.network.vgg import load_vgg_features
@@ -15,7 +16,12 @@ from export.verify.parity import ParityReport
 
 
 def verify_artifact(
-    path: Path, *, against: str | None = None, preprocessing: str | None = None, trusted: bool = False
+    path: Path,
+    *,
+    against: str | None = None,
+    preprocessing: str | None = None,
+    execution: Execution = ONNX_RUNTIME,
+    trusted: bool = False,
 ) -> ParityReport:
     """Check the artifact at `path` and compare it with eager PyTorch.
 
@@ -24,22 +30,28 @@ def verify_artifact(
         against: Weights of the eager network, as `core.network.weights.load_weights` accepts them. Default: the weights
             that the artifact was exported from.
         preprocessing: Preprocessing of these weights, if their file does not specify it.
+        execution: What runs an ONNX file.
         trusted: Execute native code, and unpickle what a torch.export file contains.
 
     Raises:
-        UsageError: The artifact or the weights cannot be loaded.
+        UsageError: The artifact or the weights cannot be loaded, or PyTorch runs the artifact and `execution` is
+            another runtime.
         StyleTransferError: An ONNX model is invalid. A difference above its tolerance raises nothing here.
     """
     manifest = read_manifest(path)
+    if manifest.format != "onnx" and execution != ONNX_RUNTIME:
+        raise UsageError(f"{path} is a {manifest.format} file, which PyTorch runs: remove --runtime and --precision")
     weights = _load_weights(path, manifest, against, preprocessing)
     if manifest.format == "onnx":
         check_onnx(path)
     if manifest.kind == "extractor":
         eager = load_vgg_features(weights, manifest.taps, pooling=manifest.pooling)
-        return verify_extractor(path, eager, trusted=trusted)
+        return verify_extractor(path, eager, trusted=trusted, execution=execution)
     if manifest.kind == "painter":
+        if execution != ONNX_RUNTIME:
+            raise UsageError("a painter is verified in ONNX Runtime only: remove --runtime and --precision")
         return verify_painter(path, manifest, weights)
-    return verify_objective(path, manifest, weights)
+    return verify_objective(path, manifest, weights, execution)
 
 
 def _load_weights(path: Path, manifest: Manifest, against: str | None, preprocessing: str | None) -> Weights:

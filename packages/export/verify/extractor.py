@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from core.artifacts.extractors import features_by_tap, open_extractor, without_warnings
 from core.artifacts.manifest import Manifest
+from core.artifacts.runtimes import ONNX_RUNTIME, Execution
 from core.errors import StyleTransferError
 from core.network.architecture import MIN_SIDE
 from core.network.vgg import VGGFeatures
@@ -28,14 +29,16 @@ SHAPES = ((1, 3, 16, 16), (1, 3, 64, 48), (2, 3, 33, 47), (2, 3, 40, 25))
 """Shapes of the compared images: the smallest allowed, even and odd sides, batches of one and two."""
 
 
-def verify_extractor(path: Path, eager: VGGFeatures, *, trusted: bool = False) -> ParityReport:
+def verify_extractor(
+    path: Path, eager: VGGFeatures, *, trusted: bool = False, execution: Execution = ONNX_RUNTIME
+) -> ParityReport:
     """Compare the extractor artifact at `path` with `eager`, on the CPU.
 
     With `trusted`, native code is run, and a torch.export artifact is also compared as `torch.export.load` loads it,
-    which unpickles.
+    which unpickles. `execution` is what runs an ONNX file.
     """
-    artifact = open_extractor(path, device="cpu", trusted=trusted)
-    manifest, tolerances = artifact.manifest, tolerances_of(artifact.manifest)
+    artifact = open_extractor(path, device="cpu", execution=execution, trusted=trusted)
+    manifest, tolerances = artifact.manifest, tolerances_of(artifact.manifest, execution)
     with one_thread():
         exact = copy.deepcopy(eager).double()
         references = [_Reference.of(eager, exact, image) for image in _images(manifest)]

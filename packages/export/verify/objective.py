@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import unfold
 
 from core.artifacts.manifest import Manifest
-from core.artifacts.onnx_session import open_session
+from core.artifacts.runtimes import ONNX_RUNTIME, Execution
 from core.backends.onnx_backend import CONTENT, STYLE, OnnxObjective
 from core.network.architecture import MIN_SIDE, truncated
 from core.network.vgg import VGGFeatures, load_vgg_features
@@ -68,19 +68,22 @@ class _Sample:
         return content | {STYLE.format(name, tap): target.numpy() for tap, target in self.style.items()}
 
 
-def verify_objective(path: Path, manifest: Manifest, weights: Weights) -> ParityReport:
+def verify_objective(
+    path: Path, manifest: Manifest, weights: Weights, execution: Execution = ONNX_RUNTIME
+) -> ParityReport:
     """Compare the objective artifact at `path` with autograd through the network of `weights`, on the CPU."""
     plan = truncated(weights.arch, manifest.taps)
     eager = load_vgg_features(weights, [layer.name for layer in plan], pooling=manifest.pooling)
     exact = copy.deepcopy(eager).double()
-    session, rows = open_session(path, "cpu"), []
+    session, rows = execution.open(path, "cpu"), []
+    tolerances = tolerances_of(manifest, execution)
     with one_thread():
         for height, width in [manifest.size] if manifest.size else _sizes(max(MIN_SIDE, plan[-1].stride)):
             sample = _sample(eager, manifest, _differentiable_image(eager, height, width))
             graph = OnnxObjective(session, manifest, sample.graph_targets(), sample.terms)
             single, double = _evaluate(eager, sample), _evaluate(exact, sample.double())
             evaluations = graph(sample.image.numpy()), single, double
-            rows += _compare_evaluations(f"{height} x {width}", *evaluations, tolerances_of(manifest))
+            rows += _compare_evaluations(f"{height} x {width}", *evaluations, tolerances)
     return ParityReport(tuple(rows))
 
 

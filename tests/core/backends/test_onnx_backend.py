@@ -148,6 +148,32 @@ def test_results_have_the_loss_of_results_of_pytorch(
     assert onnx < 0.7 * results[0].losses[0]["loss"]
 
 
+@pytest.mark.parametrize(("precision", "bounds"), [("auto", (1e-5, 1e-3)), ("bf16", (5e-2, 0.15))])
+def test_openvino_computes_the_objective_of_onnx_runtime(
+    objective: Path,
+    exported: Exported,
+    content_path: Path,
+    style_path: Path,
+    precision: str,
+    bounds: tuple[float, float],
+) -> None:
+    openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    if precision == "bf16" and "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this CPU has no bf16 instructions")
+    content, style = images(content_path, style_path)
+    image = content[..., ::-1].copy()
+    backends = [
+        backend_for(config_for(objective, exported("onnx"), **options))
+        for options in ({}, {"runtime": "openvino", "precision": precision})
+    ]
+    expected, found = (objective_of(backend, content, style)(image) for backend in backends)
+    assert found.loss == pytest.approx(expected.loss, rel=bounds[0])
+    assert np.linalg.norm(found.gradient - expected.gradient) < bounds[1] * np.linalg.norm(expected.gradient)
+    described = backends[1].describe()
+    assert (described["name"], described["provider"], described["device"]) == ("openvino", "OpenVINO", "cpu")
+    assert described["precision"] == ("bf16" if precision == "bf16" else "fp32")
+
+
 def test_describe_names_runtime_and_weights(objective: Path, exported: Exported) -> None:
     described = backend_for(config_for(objective, exported("onnx"))).describe()
     assert described["name"] == "onnxruntime"

@@ -58,6 +58,19 @@ def test_from_options_restores_to_dict() -> None:
             {"precision": "bf16", "extractor": "a.pt"},
             "--precision is bf16, but artifacts compute in fp32: remove --precision, or remove --extractor",
         ),
+        (
+            {"precision": "fp16", "objective": "a.onnx", "runtime": "openvino"},
+            "--precision is fp16, but artifacts compute in fp32: remove --precision, or --extractor and --objective",
+        ),
+        (
+            {"precision": "bf16", "objective": "a.onnx"},
+            "--precision is bf16, but artifacts compute in fp32: remove --precision, or --extractor and --objective, "
+            "or add --runtime openvino",
+        ),
+        (
+            {"runtime": "openvino"},
+            "--runtime openvino executes an exported objective, and there is none: add --objective FILE",
+        ),
         ({"blend": 2}, "--blend is 2: expected a number from 0 to 1"),
         ({"bit_depth": 12}, "--bit-depth is 12: expected 8 or 16"),
         ({"optimizer": "sgd"}, "--optimizer is 'sgd': expected one of lbfgs, adam"),

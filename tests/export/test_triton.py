@@ -1,0 +1,59 @@
+"""Model repositories for Triton: the configuration names the inputs and outputs that ONNX Runtime finds in the file."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from core.artifacts.onnx_session import open_session
+from support.export_command import refused, run
+from support.objectives import exported_objective
+
+Exported = Callable[..., Path]
+
+TENSOR = re.compile(r'^(\w+) \{ name: "(.+?)" data_type: TYPE_FP32 dims: \[ (.+?) \](.*) \}$', re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def objective(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exported_objective(tmp_path_factory)
+
+
+def tensors_of(path: Path) -> list[tuple[str, str, list[int]]]:
+    """Role, name and sides of all inputs and outputs, -1 for any length."""
+    session = open_session(path, "cpu")
+    return [
+        (role, tensor.name, [side if isinstance(side, int) else -1 for side in tensor.shape])
+        for role, tensors in (("input", session.get_inputs()), ("output", session.get_outputs()))
+        for tensor in tensors
+    ]
+
+
+def test_the_repository_has_a_model_of_each_artifact(tmp_path: Path, objective: Path, exported: Exported) -> None:
+    repository, artifacts = tmp_path / "models", {"objective": objective, "extractor": exported("onnx")}
+    result = run("triton", *artifacts.values(), "-o", repository)
+    assert (result.exit_code, result.stdout) == (0, f"{repository}: a model repository with objective and extractor\n")
+    for name, artifact in artifacts.items():
+        assert (repository / name / "1" / "model.onnx").read_bytes() == artifact.read_bytes()
+        config = (repository / name / "config.pbtxt").read_text()
+        assert config.startswith(f'name: "{name}"\nbackend: "onnxruntime"\nmax_batch_size: 0\n')
+        found = []
+        for role, tensor, dims, more in TENSOR.findall(config):
+            assert more in ("", " reshape: { shape: [ ] }")
+            found.append((role, tensor, [] if more else [int(side) for side in dims.split(", ")]))
+        assert found == tensors_of(artifact)
+        assert len(config.splitlines()) == 3 + len(found)
+
+
+def test_a_folder_that_exists_is_refused(tmp_path: Path, objective: Path) -> None:
+    assert refused("triton", objective, "-o", tmp_path) == f"{tmp_path} exists: choose another folder, or remove it"
+    assert not [*tmp_path.iterdir()]
+
+
+def test_other_formats_and_two_of_a_kind_are_refused(tmp_path: Path, objective: Path, exported: Exported) -> None:
+    repository = tmp_path / "models"
+    message = refused("triton", objective, exported("torchscript"), "-o", repository)
+    assert message.endswith("is a torchscript file, and Triton needs ONNX: export it as .onnx")
+    assert "give one artifact of each kind" in refused("triton", objective, objective, "-o", repository)
+    assert not [*tmp_path.iterdir()]

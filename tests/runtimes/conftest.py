@@ -1,0 +1,41 @@
+"""The option that writes the table, and what all measurements share."""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from runtimes.artifacts import ARTIFACTS, Case, make_cases
+from runtimes.table import Results
+from support.documented_exports import documented_export
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests of runtimes, which install packages, unless `-m` names their marker."""
+    if "runtimes" in config.option.markexpr:
+        return
+    deselected = [item for item in items if item.get_closest_marker("runtimes")]
+    config.hook.pytest_deselected(items=deselected)
+    items[:] = [item for item in items if item not in deselected]
+
+
+@pytest.fixture(scope="session")
+def results(request: pytest.FixtureRequest) -> Iterator[Results]:
+    """The results of the session, which `--write-table` writes to the page."""
+    results = Results()
+    yield results
+    if request.config.getoption("--write-table"):
+        results.write()
+
+
+@pytest.fixture(scope="session")
+def exported_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a function that exports an artifact once, given its name and the format."""
+    return lambda name, format: documented_export(tmp_path_factory, ARTIFACTS[name].export_command(format))
+
+
+@pytest.fixture(scope="session")
+def cases(exported_file: Callable[..., Path]) -> Callable[[str], list[Case]]:
+    """Return a function that returns the cases of an artifact, computed once."""
+    return cache(lambda name: make_cases(ARTIFACTS[name], {one: exported_file(one, "onnx") for one in ARTIFACTS}))

@@ -1,0 +1,1 @@
+"""The programs that run artifacts, one for each runtime, without this project."""
