@@ -13,6 +13,9 @@ CONFIG = "config.pbtxt"
 VERSION = "1"
 """Name of the folder with the first version of a model."""
 
+_TYPES = {1: "TYPE_FP32", 2: "TYPE_UINT8", 7: "TYPE_INT64"}
+"""Triton's names of the dtypes of onnx.TensorProto."""
+
 
 def write_repository(folder: Path, artifacts: Sequence[Path]) -> list[str]:
     """Write a model for each ONNX artifact to `folder`, and return their names: the kinds of the artifacts.
@@ -52,8 +55,8 @@ def model_config(name: str, path: Path) -> str:
 
 
 def _tensor(role: str, value: Any) -> str:
-    """Return the entry of a float32 input or output; -1 is a side of any length, and a scalar is reshaped."""
+    """Return the entry of an input or output; -1 is a side of any length, and a scalar is reshaped."""
     sides = [side.dim_value if side.HasField("dim_value") else -1 for side in value.type.tensor_type.shape.dim]
     shape = ", ".join(map(str, sides))
     dims = f"dims: [ {shape} ]" if sides else "dims: [ 1 ] reshape: { shape: [ ] }"
-    return f'{role} {{ name: "{value.name}" data_type: TYPE_FP32 {dims} }}'
+    return f'{role} {{ name: "{value.name}" data_type: {_TYPES[value.type.tensor_type.elem_type]} {dims} }}'

@@ -12,7 +12,8 @@ from support.objectives import exported_objective
 
 Exported = Callable[..., Path]
 
-TENSOR = re.compile(r'^(\w+) \{ name: "(.+?)" data_type: TYPE_FP32 dims: \[ (.+?) \](.*) \}$', re.MULTILINE)
+TYPES = {"TYPE_FP32": "tensor(float)", "TYPE_UINT8": "tensor(uint8)", "TYPE_INT64": "tensor(int64)"}
+TENSOR = re.compile(r'^(\w+) \{ name: "(.+?)" data_type: (\w+) dims: \[ (.+?) \](.*) \}$', re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -20,28 +21,40 @@ def objective(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return exported_objective(tmp_path_factory)
 
 
-def tensors_of(path: Path) -> list[tuple[str, str, list[int]]]:
-    """Role, name and sides of all inputs and outputs, -1 for any length."""
-    session = open_session(path, "cpu")
+@pytest.fixture
+def painter(tmp_path: Path, tiny_vgg: None) -> Path:
+    path = tmp_path / "painter.onnx"
+    layers = ("--content-layers", "relu1_1", "--style-layers", "relu1_1")
+    assert run("painter", "-o", path, *layers, "--min-scale-size", 64, "--no-sha256").exit_code == 0
+    return path
+
+
+def tensors_of(path: Path) -> list[tuple[str, str, str, list[int]]]:
+    """Role, name, type and sides of all inputs and outputs, -1 for any length."""
+    session = open_session(path, "cpu", control_flow=True)
     return [
-        (role, tensor.name, [side if isinstance(side, int) else -1 for side in tensor.shape])
+        (role, tensor.name, tensor.type, [side if isinstance(side, int) else -1 for side in tensor.shape])
         for role, tensors in (("input", session.get_inputs()), ("output", session.get_outputs()))
         for tensor in tensors
     ]
 
 
-def test_the_repository_has_a_model_of_each_artifact(tmp_path: Path, objective: Path, exported: Exported) -> None:
-    repository, artifacts = tmp_path / "models", {"objective": objective, "extractor": exported("onnx")}
+def test_the_repository_has_a_model_of_each_artifact(
+    tmp_path: Path, objective: Path, exported: Exported, painter: Path
+) -> None:
+    repository = tmp_path / "models"
+    artifacts = {"objective": objective, "extractor": exported("onnx"), "painter": painter}
     result = run("triton", *artifacts.values(), "-o", repository)
-    assert (result.exit_code, result.stdout) == (0, f"{repository}: a model repository with objective and extractor\n")
+    assert result.exit_code == 0
+    assert result.stdout == f"{repository}: a model repository with objective and extractor and painter\n"
     for name, artifact in artifacts.items():
         assert (repository / name / "1" / "model.onnx").read_bytes() == artifact.read_bytes()
         config = (repository / name / "config.pbtxt").read_text()
         assert config.startswith(f'name: "{name}"\nbackend: "onnxruntime"\nmax_batch_size: 0\n')
         found = []
-        for role, tensor, dims, more in TENSOR.findall(config):
+        for role, tensor, kind, dims, more in TENSOR.findall(config):
             assert more in ("", " reshape: { shape: [ ] }")
-            found.append((role, tensor, [] if more else [int(side) for side in dims.split(", ")]))
+            found.append((role, tensor, TYPES[kind], [] if more else [int(side) for side in dims.split(", ")]))
         assert found == tensors_of(artifact)
         assert len(config.splitlines()) == 3 + len(found)
 

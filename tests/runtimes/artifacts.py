@@ -30,6 +30,9 @@ SIZES = ((64, 96), (33, 47), (80, 50))
 """Heights and widths of the images, even and odd."""
 
 CANDIDATES = 20
+
+EVALUATIONS = 5
+"""Evaluations of a painter."""
 """Number of images of each size from which one is chosen."""
 
 Arrays = Mapping[str, np.ndarray]
@@ -42,12 +45,14 @@ class Artifact:
     Attributes:
         command: The command of `python -m export` that writes it.
         quantities: The names of the outputs that are compared, by the name of the quantity.
-        inputs: Returns the inputs, float32, for an image (1, 3, H, W); the first argument is an extractor.
+        inputs: Returns the inputs for an image (1, 3, H, W); the first argument is an extractor.
+        options: Options of the command.
     """
 
     command: str
     quantities: Mapping[str, tuple[str, ...]]
     inputs: Callable[[OnnxExtractor, np.ndarray], Arrays]
+    options: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -73,9 +78,25 @@ def objective_inputs(extractor: OnnxExtractor, image: np.ndarray) -> Arrays:
     }
 
 
+def painter_inputs(_: OnnxExtractor, image: np.ndarray) -> Arrays:
+    """Return the inputs of a run of a few evaluations; the style is the square of the mirrored image."""
+    return {
+        "content": image,
+        "style": np.ascontiguousarray(image[..., ::-1] ** 2),
+        "image_size": np.zeros(0, np.int64),
+        "evaluations": np.array([EVALUATIONS]),
+        "passes": np.zeros(0, np.int64),
+        "strength": np.zeros(0, np.float32),
+        "state": np.zeros(0, np.float32),
+    }
+
+
 ARTIFACTS: Mapping[str, Artifact] = {
     "extractor": Artifact("extractor", {"features": TAPS}, lambda extractor, image: {"image": image}),
     "objective": Artifact("objective", {"loss": ("loss",), "gradient": ("gradient",)}, objective_inputs),
+    "painter": Artifact(
+        "painter", {"losses": ("losses",), "image": ("image",)}, painter_inputs, options=("--pixels", "float")
+    ),
 }
 """The columns of the table."""
 
@@ -93,7 +114,7 @@ def make_cases(artifact: Artifact, files: Mapping[str, Path]) -> list[Case]:
     """Return a case for each size; `files` are the ONNX files of the artifacts by name."""
     extractor = open_extractor(files["extractor"], "cpu")
     assert isinstance(extractor, OnnxExtractor)
-    session = open_session(files[artifact.command], "cpu")
+    session = open_session(files[artifact.command], "cpu", control_flow=artifact.command == "painter")
     cases = []
     for size, image in images().items():
         inputs = artifact.inputs(extractor, image)

@@ -10,10 +10,13 @@ function readTensors(folder) {
   const tensors = {};
   let start = 0;
   for (const line of readFileSync(`${folder}/inputs.txt`, "utf8").trim().split("\n")) {
-    const [name, ...sides] = line.split(" ");
+    const [key, ...sides] = line.split(" ");
+    const [name, type = "float32"] = key.split(":");
     const dims = sides.map(Number);
-    tensors[name] = { dims, data: new Float32Array(buffer, start, length(dims)) };
-    start += 4 * length(dims);
+    const bytes = length(dims) * (type === "int64" ? 8 : 4);
+    const part = buffer.slice(start, start + bytes);
+    tensors[name] = { type, dims, data: type === "int64" ? new BigInt64Array(part) : new Float32Array(part) };
+    start += bytes;
   }
   return tensors;
 }
@@ -25,7 +28,7 @@ function writeTensors(folder, names, tensors) {
 }
 
 // `load` is called with the artifact as bytes, and returns an async function from tensors to tensors by name, each
-// { dims, data }. `packageName` is the npm package of the runtime.
+// { type, dims, data }. `packageName` is the npm package of the runtime.
 export async function doJob(load, packageName) {
   const [artifact, job] = argv.slice(2);
   const names = readFileSync(`${job}/outputs.txt`, "utf8").trim().split("\n");

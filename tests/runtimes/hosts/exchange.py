@@ -6,7 +6,8 @@ folder per case with the tensors `inputs`. The host writes the tensors `outputs`
 version of the runtime to `version.txt`.
 
 Tensors are two files that are easy to read in every language: each line of NAME.txt is the name and the sides of a
-tensor, and NAME.bin contains the values of all, float32, little-endian.
+tensor, and NAME.bin contains the values of all, little-endian. Values are float32, or int64 where :int64 follows the
+name.
 """
 
 import sys
@@ -22,25 +23,29 @@ Run = Callable[[Arrays], Any]
 
 
 def read_tensors(folder: Path, name: str) -> dict[str, np.ndarray]:
-    """Return the tensors `name` of a case by their names, float32."""
+    """Return the tensors `name` of a case by their names."""
     tensors, start = {}, 0
-    values = np.fromfile(folder / f"{name}.bin", "<f4")
+    content = (folder / f"{name}.bin").read_bytes()
     for line in (folder / f"{name}.txt").read_text().splitlines():
         key, *sides = line.split()
+        key, _, dtype = key.partition(":")
         shape = tuple(map(int, sides))
-        size = int(np.prod(shape))
-        tensors[key] = values[start : start + size].reshape(shape)
-        start += size
+        values = np.frombuffer(content, dtype or "float32", int(np.prod(shape)), start)
+        tensors[key] = values.reshape(shape)
+        start += values.nbytes
     return tensors
 
 
 def write_tensors(folder: Path, name: str, tensors: Arrays) -> None:
-    """Write tensors to a case, as `read_tensors` reads them."""
-    lines = [" ".join(map(str, (key, *np.shape(values)))) for key, values in tensors.items()]
-    (folder / f"{name}.txt").write_text("\n".join(lines) + "\n")
+    """Write tensors to a case, as `read_tensors` reads them; other numbers than int64 become float32."""
+    lines = []
     with (folder / f"{name}.bin").open("wb") as file:
-        for values in tensors.values():
-            file.write(np.ascontiguousarray(values, "<f4").tobytes())
+        for key, tensor in tensors.items():
+            values = np.asarray(tensor)
+            is_integer = values.dtype == np.int64
+            lines.append(" ".join(map(str, (f"{key}:int64" if is_integer else key, *values.shape))))
+            file.write(np.ascontiguousarray(values, "<i8" if is_integer else "<f4").tobytes())
+    (folder / f"{name}.txt").write_text("\n".join(lines) + "\n")
 
 
 def do_job(load: Callable[..., Run], version: str, *, each_size: bool = False) -> None:

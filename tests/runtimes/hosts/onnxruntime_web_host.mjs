@@ -30,13 +30,14 @@ try {
       env.wasm.numThreads = 1;
       const session = await InferenceSession.create(new Uint8Array(await (await fetch("/artifact")).arrayBuffer()));
       globalThis.run = async (inputs) => {
-        const feeds = inputs.map(([name, dims, data]) => [name, new Tensor("float32", Float32Array.from(data), dims)]);
+        const array = (type, data) => (type === "int64" ? BigInt64Array.from(data, BigInt) : Float32Array.from(data));
+        const feeds = inputs.map(([name, type, dims, data]) => [name, new Tensor(type, array(type, data), dims)]);
         const outputs = await session.run(Object.fromEntries(feeds));
-        return Object.entries(outputs).map(([name, { dims, data }]) => [name, { dims, data: Array.from(data) }]);
+        return Object.entries(outputs).map(([name, { dims, data }]) => [name, { dims, data: Array.from(data, Number) }]);
       };
     });
     return async (inputs) => {
-      const plain = Object.entries(inputs).map(([name, { dims, data }]) => [name, dims, Array.from(data)]);
+      const plain = Object.entries(inputs).map(([name, { type, dims, data }]) => [name, type, dims, Array.from(data, Number)]);
       return Object.fromEntries(await page.evaluate((given) => globalThis.run(given), plain));
     };
   }, "onnxruntime-web");
