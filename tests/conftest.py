@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of some folders, here because pytest reads only this file before the command line."""
     parser.addoption("--long", action="store_true", help="try thousands of new cases in tests/robustness")
     parser.addoption("--write-table", action="store_true", help="write the measured rows of docs/runtimes.md")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first: several processes share the files, and one would end with a long one."""
+    weights = Counter[Path]()
+    for item in items:
+        is_slow = any(item.get_closest_marker(name) for name in ("browser", "docs", "slow"))
+        weights[item.path] += 20 if is_slow else 1
+    items.sort(key=lambda item: -weights[item.path])
 
 
 @pytest.fixture(scope="session", autouse=True)

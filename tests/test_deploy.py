@@ -214,11 +214,11 @@ def test_export_run(shell: Shell) -> None:
 @pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="needs node and npm")
 def test_paint_with_one_file(shell: Shell) -> None:
     printed = shell.run("Paint with one file")
-    assert printed.count("evaluation 30 ") == 2
+    assert printed.count("evaluation 10 ") == 2
     result = shell.image("painted.png")
     assert result.shape == shell.image("cup.png").shape
     assert torch.equal(result, shell.image("painted-by-node.png"))
-    config = TransferConfig(iterations=30, device="cpu", precision="fp32")
+    config = TransferConfig(iterations=10, device="cpu", precision="fp32")
     expected = stylize(shell.folder / "cup.png", shell.folder / "night.png", config)
     assert abs(result - torch.from_numpy(expected.pixels)).mean() < 2 / 255
 
@@ -287,8 +287,8 @@ def test_cpp_with_onnx_runtime(shell: Shell, expected: Statistics) -> None:
         pytest.skip("needs the headers of ONNX Runtime: set ONNXRUNTIME to the folder of a release")
     printed = shell.run("C++ with ONNX Runtime")
     assert_close(parse_statistics(printed), expected)
-    assert "evaluation 30\n" in printed
-    assert abs(shell.image("painted.ppm") * 255 - torch.from_numpy(painted(shell, 30)).permute(2, 0, 1)).mean() < 2
+    assert "evaluation 10\n" in printed
+    assert abs(shell.image("painted.ppm") * 255 - torch.from_numpy(painted(shell, 10)).permute(2, 0, 1)).mean() < 2
 
 
 def test_triton(shell: Shell) -> None:

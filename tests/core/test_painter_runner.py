@@ -16,6 +16,8 @@ from core.style_transfer import stylize
 from core.styles import Style
 from support.core_commands import batch, transfer
 from support.images import pixels_of
+from support.painters import write_painter
+from support.tiny_vgg import use_tiny_vgg
 
 LAYERS: dict[str, Any] = {"content_layers": "relu1_1", "style_layers": "relu1_1,relu2_1"}
 OPTIONS: dict[str, Any] = {**LAYERS, "iterations": 20, "min_scale_size": 32, "history": 4}
@@ -24,14 +26,10 @@ OPTIONS: dict[str, Any] = {**LAYERS, "iterations": 20, "min_scale_size": 32, "hi
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Painters of a tiny network with `OPTIONS`: painter.onnx takes bytes, float.onnx takes numbers."""
-    from core.network.weights import load_weights
-    from export.painter.export import export_painter
-    from support.tiny_vgg import use_tiny_vgg
-
     folder = tmp_path_factory.mktemp("painters")
+    write_painter(folder / "painter.onnx", TransferConfig(**OPTIONS))
+    write_painter(folder / "float.onnx", TransferConfig(**OPTIONS), "float")
     with use_tiny_vgg():
-        for name, pixels in (("painter", "uint8"), ("float", "float")):
-            export_painter(folder / f"{name}.onnx", load_weights("vgg19"), TransferConfig(**OPTIONS), pixels=pixels)
         yield folder
 
 

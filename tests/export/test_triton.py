@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from core.artifacts.onnx_session import open_session
+from core.config.transfer_config import TransferConfig
 from support.export_command import refused, run
 from support.objectives import exported_objective
+from support.painters import write_painter
 
 Exported = Callable[..., Path]
 
@@ -22,10 +24,9 @@ def objective(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def painter(tmp_path: Path, tiny_vgg: None) -> Path:
+def painter(tmp_path: Path) -> Path:
     path = tmp_path / "painter.onnx"
-    layers = ("--content-layers", "relu1_1", "--style-layers", "relu1_1")
-    assert run("painter", "-o", path, *layers, "--min-scale-size", 64, "--no-sha256").exit_code == 0
+    write_painter(path, TransferConfig(content_layers="relu1_1", style_layers="relu1_1"))
     return path
 
 

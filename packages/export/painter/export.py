@@ -49,7 +49,7 @@ def export_painter(
     module = EvaluationModule(weights, config.content_layers, config.style_layers, config.pooling)
     objective = GraphObjective(module, palette=options.palette)
     model = build_painter(objective, config, weights.preprocessing.activation_scale, pixels, options)
-    manifest = _manifest(module, config, weights, pixels, options, palette=objective.palette)
+    manifest = painter_manifest(objective, config, weights, pixels, options)
 
     def verify(written: Path) -> ParityReport:
         check_onnx(written)
@@ -91,15 +91,11 @@ def check_supported(config: TransferConfig) -> None:
             )
 
 
-def _manifest(
-    module: EvaluationModule,
-    config: TransferConfig,
-    weights: Weights,
-    pixels: Pixels,
-    options: ExportOptions,
-    *,
-    palette: bool,
+def painter_manifest(
+    objective: GraphObjective, config: TransferConfig, weights: Weights, pixels: Pixels, options: ExportOptions
 ) -> Manifest:
+    """Return the manifest of a painter, without errors."""
+    module = objective.module
     taps = {*module.content_taps, *module.style_taps}
     values = config.to_dict()
     return new_manifest(
@@ -113,7 +109,7 @@ def _manifest(
         pooling=config.pooling,
         precision="fp32",
         options=options,
-        palette=palette,
+        palette=objective.palette,
         inputs=painter_inputs(config, pixels),
         outputs=painter_outputs(pixels),
         settings={name: values[name] for name in PAINTER_OPTIONS},

@@ -53,6 +53,7 @@ class GraphObjective:
     """The objective as a function of values of a graph.
 
     Attributes:
+        module: The module.
         content_layers: The layers of the content loss.
         style_layers: The layers of the style loss.
         palette: Whether weights are stored as indices into a palette.
@@ -63,6 +64,7 @@ class GraphObjective:
 
         `palette`: Whether to store weights as indices into a palette; None to do so where the weights allow it.
         """
+        self.module = module
         self.content_layers = tuple(_layer(module, tap) for tap in module.content_taps)
         self.style_layers = tuple(_layer(module, tap) for tap in module.style_taps)
         self._model = _traced(module, palette)

@@ -1,31 +1,27 @@
 """Painters that ONNX Runtime runs: steps, continued runs, and refusals in one sentence."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.artifacts.painter import OnnxPainter, Status
+from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
+from support.painters import write_painter
 
 CONTENT = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
 STYLE = np.random.default_rng(1).integers(0, 256, (40, 40, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A painter of a tiny network."""
-    from core.config.transfer_config import TransferConfig
-    from core.network.weights import load_weights
-    from export.painter.export import export_painter
-    from support.tiny_vgg import use_tiny_vgg
-
     path = tmp_path_factory.mktemp("painter") / "painter.onnx"
-    config = TransferConfig(content_layers="relu1_1", style_layers="relu1_1", iterations=8, min_scale_size=30)
-    with use_tiny_vgg():
-        export_painter(path, load_weights("vgg19"), config)
-        yield path
+    write_painter(
+        path, TransferConfig(content_layers="relu1_1", style_layers="relu1_1", iterations=8, min_scale_size=30)
+    )
+    return path
 
 
 def test_a_run_ends_with_its_evaluations(path: Path) -> None:

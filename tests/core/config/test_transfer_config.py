@@ -60,12 +60,12 @@ def test_from_options_restores_to_dict() -> None:
         ),
         (
             {"precision": "fp16", "objective": "a.onnx", "runtime": "openvino"},
-            "--precision is fp16, but artifacts compute in fp32: remove --precision, or --extractor and --objective",
+            "--precision is fp16, but artifacts compute in fp32: remove --precision, or remove --objective",
         ),
         (
             {"precision": "bf16", "objective": "a.onnx"},
-            "--precision is bf16, but artifacts compute in fp32: remove --precision, or --extractor and --objective, "
-            "or add --runtime openvino",
+            "--precision is bf16, but artifacts compute in fp32: remove --precision, or remove --objective, or add "
+            "--runtime openvino",
         ),
         (
             {"runtime": "openvino"},

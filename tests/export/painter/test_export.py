@@ -10,9 +10,11 @@ from core.artifacts.painter import OUTPUTS, PAINTER_OPTIONS
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.network.weights import load_weights
+from export.painter import export
 from export.painter.export import export_painter
 from export.verify import painter as verification
 from support.export_command import refused, run
+from support.painters import objective_of
 
 LAYERS = ("--content-layers", "relu2_1", "--style-layers", "relu1_1,relu2_1")
 
@@ -73,6 +75,7 @@ def test_a_painter_that_differs_is_not_written(
         return type(run)(**{**vars(run), attribute: getattr(run, attribute) * 1.05})
 
     monkeypatch.setattr(verification, "_paint", wrong)
+    monkeypatch.setattr(export, "GraphObjective", lambda module, palette: objective_of(("relu1_1",), ("relu1_1",)))
     path = tmp_path / "painter.onnx"
     path.write_bytes(b"earlier")
     config = TransferConfig(content_layers="relu1_1", style_layers="relu1_1", min_scale_size=64)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,10 @@ from numpy.typing import NDArray
 from core.artifacts.painter import OUTPUTS, Status
 from core.config.transfer_config import TransferConfig
 from core.image.resize import fit_size
-from core.network.architecture import Pooling
 from core.network.weights import load_weights
 from core.style_transfer import stylize
 from export.painter.export import build_painter
-from export.painter.network import EvaluationModule, GraphObjective
+from support.painters import objective_of
 
 GENERATOR = np.random.default_rng(0)
 CONTENT = GENERATOR.integers(0, 256, (40, 70, 3), np.uint8)
@@ -36,16 +34,10 @@ OPTIONS: dict[str, Any] = {**LAYERS, "iterations": 12, "min_scale_size": 35, "hi
 Call = Callable[..., dict[str, Any]]
 
 
-@cache
-def objective_of(content_layers: tuple[str, ...], style_layers: tuple[str, ...], pooling: Pooling) -> GraphObjective:
-    """Return the traced objective of the tiny network."""
-    return GraphObjective(EvaluationModule(load_weights("vgg19"), content_layers, style_layers, pooling))
-
-
 def session_of(pixels: str = "uint8", **options: Any) -> Call:
     """Return a function that calls a painter with these options; inputs that are not given are empty."""
     config = TransferConfig(**OPTIONS | options)
-    objective = objective_of(config.content_layers, config.style_layers, config.pooling)
+    objective = objective_of(config.content_layers, config.style_layers)
     model = build_painter(objective, config, load_weights(config.arch).preprocessing.activation_scale, pixels)
     onnx.checker.check_model(model, full_check=True)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
@@ -87,7 +79,7 @@ def finished(call: Call, **given: Any) -> tuple[NDArray[Any], list[float]]:
         {"content_weight": 2.0, "tv_weight": 3.0, "init": "content"},
         {"strength": 0.2, "padding": 0, "scales": 1},
         {"strength": 1.0, "style_scale": 0.8},
-        {"pooling": "average", "style_weight": (3.0, 20.0, 40.0)},
+        {"style_weight": (3.0, 20.0, 40.0), "scale_factor": 1.5},
         {"image_size_side": "short", "image_size": 36},
     ],
     ids=str,
@@ -228,7 +220,7 @@ def test_a_damaged_state_is_refused(call: Call, damage: str) -> None:
 
 def test_the_graph_has_standard_operators_in_float32(tiny_vgg: None) -> None:
     config = TransferConfig(**OPTIONS)
-    objective = objective_of(config.content_layers, config.style_layers, config.pooling)
+    objective = objective_of(config.content_layers, config.style_layers)
     model = build_painter(objective, config, 1.0)
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
     assert model.ir_version == 8

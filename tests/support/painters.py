@@ -1,0 +1,32 @@
+"""Painters of the tiny network, written without the verification, which has tests of its own."""
+
+from functools import cache
+from pathlib import Path
+
+from core.artifacts.manifest import Manifest
+from core.artifacts.painter import Pixels
+from core.config.transfer_config import TransferConfig
+from core.network.weights import load_weights
+from export.formats.onnx_graph import write_model
+from export.options import ExportOptions
+from export.painter.export import build_painter, painter_manifest
+from export.painter.network import EvaluationModule, GraphObjective
+from support.tiny_vgg import use_tiny_vgg
+
+
+@cache
+def objective_of(content_layers: tuple[str, ...], style_layers: tuple[str, ...]) -> GraphObjective:
+    """The traced objective of the tiny network."""
+    with use_tiny_vgg():
+        return GraphObjective(EvaluationModule(load_weights("vgg19"), content_layers, style_layers, "max"))
+
+
+def write_painter(path: Path, config: TransferConfig, pixels: Pixels = "uint8") -> Manifest:
+    """Write a painter with the options of `config`, max pooling and the tiny network."""
+    with use_tiny_vgg():
+        weights = load_weights("vgg19")
+        objective = objective_of(config.content_layers, config.style_layers)
+        model = build_painter(objective, config, weights.preprocessing.activation_scale, pixels)
+        manifest = painter_manifest(objective, config, weights, pixels, ExportOptions())
+        write_model(model, manifest, path)
+    return manifest
