@@ -42,6 +42,7 @@ FIXED_OPTIONS = (
     "style_loss",
     "extractor",
     "objective",
+    "painter",
     "max_memory",
     "tile_size",
 )

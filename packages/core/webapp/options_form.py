@@ -29,7 +29,7 @@ EFFORT_OPTIONS = frozenset(name for options in EFFORTS.values() for name in opti
 POLL_INTERVAL = 1.0
 """Seconds between two looks for the speed of this machine while it is measured."""
 
-SERVER_OPTIONS = ("save_every", "extractor", "objective", "runtime", "max_memory")
+SERVER_OPTIONS = ("save_every", "extractor", "objective", "painter", "runtime", "max_memory")
 """Options that the page omits because they use files or the memory of the server."""
 MAIN_OPTIONS = ("image_size", "strength", "preserve_color")
 """Options outside the expert section."""

@@ -37,6 +37,13 @@ def test_form_returns_every_option_at_its_default(test: Any) -> None:
     assert chosen(test) == TransferConfig(strength=0.5)
 
 
+def test_visitors_choose_no_files_of_the_server() -> None:
+    from core.webapp.options_form import SERVER_OPTIONS
+
+    files = {name for name, option in options_of(TransferConfig).items() if option.kind == "file" and not option.names}
+    assert files <= set(SERVER_OPTIONS)
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_choosing_a_preset_sets_its_options(preset: str, test: Any) -> None:
     test.selectbox[0].set_value(preset).run()
