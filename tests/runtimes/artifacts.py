@@ -61,7 +61,7 @@ class Artifact:
 
     def export_command(self, format: str) -> str:
         """Return the command that writes the artifact in a format, the suffix of the file."""
-        return f"python -m export {self.command} --output {self.command}.{format}"
+        return " ".join(("python -m export", self.command, *self.options, f"--output {self.command}.{format}"))
 
 
 def objective_inputs(extractor: OnnxExtractor, image: np.ndarray) -> Arrays:
@@ -134,7 +134,7 @@ def images() -> dict[tuple[int, int], np.ndarray]:
 
 @torch.no_grad()
 def _differentiable_image(network: VGGFeatures, size: tuple[int, int]) -> torch.Tensor:
-    smooth = synthetic_image((1, 3, *size))
+    smooth = synthetic_image((1, 3, *size), seed=0)
     noise = (torch.rand(smooth.shape, generator=torch.Generator().manual_seed(seed)) for seed in range(CANDIDATES))
     candidates = [0.5 * smooth + 0.5 * one for one in noise]
     return max(candidates, key=lambda image: distance_from_nondifferentiability(network, image))

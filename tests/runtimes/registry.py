@@ -87,12 +87,16 @@ RUNTIMES = (
         "tract",
         "tract_host.py",
         ("tract", "onnx"),
+        limits={"painter": Limit("fails in Concat: dtypes", "No supertype found for [F32, I64]")},
     ),
     Runtime(
         "OpenCV dnn",
         "opencv_host.py",
         ("opencv-python-headless>=5", "numpy"),
-        limits={"objective": Limit("fails: it needs fixed sizes", "Assertion failed")},
+        limits={
+            "objective": Limit("fails: it needs fixed sizes", "Assertion failed"),
+            "painter": Limit("fails in Concat", "concat2_layer.cpp"),
+        },
         remark=ONE_SIZE,
     ),
     Runtime(
@@ -100,7 +104,10 @@ RUNTIMES = (
         "onnx2torch_host.py",
         ("onnx2torch",),
         beside_torch=True,
-        limits={"objective": Limit("fails: it needs weights without a palette", "KeyError: 'extractor.layers")},
+        limits={
+            "objective": Limit("fails: it needs weights without a palette", "KeyError: 'extractor.layers"),
+            "painter": Limit("fails: it lacks GreaterOrEqual", "operation_type='GreaterOrEqual'"),
+        },
     ),
     Runtime("LibTorch (C++)", "libtorch", formats={"extractor": "pt"}),
     Runtime("torch.jit.load", "torchscript_host.py", formats={"extractor": "pt"}),
