@@ -140,22 +140,26 @@ def test_after_a_kill_all_ranks_exit_and_another_number_resumes(
 
 
 def kill_when_saved(command: list[str], path: Path, number: int) -> str:
-    """Start the command, send the signal to its second process when `path` exists, and return stderr."""
+    """Start the command, send the signal to rank 1 when `path` exists, and return stderr."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         while not path.exists():
             assert process.poll() is None, process.communicate()[1]
             time.sleep(0.02)
-        os.kill(children(process.pid)[1], number)
+        os.kill(process_of_rank(1, process.pid), number)
         return process.communicate(timeout=LIMIT)[1]
     finally:
         process.kill()
 
 
-def children(process: int) -> list[int]:
-    """The child processes, oldest first."""
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True, check=True)
-    return sorted(map(int, found.stdout.split()))
+def process_of_rank(rank: int, parent: int) -> int:
+    """The child process with this rank. Process numbers start again at the highest one, so their order says nothing."""
+    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True, check=True)
+    for child in children.stdout.split():
+        environment = Path("/proc", child, "environ").read_bytes().split(b"\0")
+        if f"RANK={rank}".encode() in environment:
+            return int(child)
+    raise AssertionError(f"rank {rank} does not run")
 
 
 def test_an_interrupt_of_one_rank_delivers_the_best_image_so_far(inputs: list[object], tmp_path: Path) -> None:
