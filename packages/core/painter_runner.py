@@ -9,12 +9,11 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.arrays import Pixels
 from core.artifacts.extractors import check_matches_config
 from core.artifacts.manifest import Manifest
-from core.artifacts.painter import INPUT_OPTIONS, PAINTER_OPTIONS, OnnxPainter
+from core.artifacts.painter import INPUT_OPTIONS, PAINTER_OPTIONS, OnnxPainter, as_bytes, as_float
 from core.config.options import flag_of
 from core.config.transfer_config import TransferConfig
 from core.distributed import ProcessGroup
@@ -79,7 +78,7 @@ class PainterRunner:
             UsageError: There are several style images, or one has a mask.
         """
         style = _only_image(exemplars)
-        images = [content.pixels, style] if self._takes_float else [_as_bytes(content.pixels), _as_bytes(style)]
+        images = [content.pixels, style] if self._takes_float else [as_bytes(content.pixels), as_bytes(style)]
         started, best, number = perf_counter(), np.inf, 0
         last_evaluations = [*accumulate(scale.evaluations for scale in schedule)]
         for step in self._painter.paint(
@@ -105,7 +104,7 @@ class PainterRunner:
                 seconds=perf_counter() - started,
                 fraction=fraction_done(schedule, step.evaluations),
                 resumed=False,
-                _get_pixels=partial(_as_float, step.image),
+                _get_pixels=partial(as_float, step.image),
                 _content_alpha=content.alpha,
             )
 
@@ -152,20 +151,6 @@ def _only_image(exemplars: Sequence[StyleExemplar]) -> Pixels:
         )
     image: Pixels = exemplar.images[0]
     return image
-
-
-def _as_bytes(pixels: Pixels) -> NDArray[np.uint8]:
-    """Return an image (1, 3, H, W) in [0, 1] as (H, W, 3)."""
-    levels: NDArray[np.uint8] = np.ascontiguousarray((pixels[0] * 255).round().astype(np.uint8).transpose(1, 2, 0))
-    return levels
-
-
-def _as_float(image: NDArray[Any]) -> Pixels:
-    """Return an image, uint8 (H, W, 3) or already float32, as (1, 3, H, W) float32 in [0, 1]."""
-    if image.dtype == np.float32:
-        return image
-    pixels: Pixels = np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
-    return pixels
 
 
 def _as_text(value: Any) -> str:

@@ -6,12 +6,13 @@ neither PyTorch nor the package onnx, and executes nothing.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from core.archives import read_members
 from core.artifacts.manifest import EXTRA_MEMBER, Manifest
+from core.artifacts.protobuf import fields
 from core.errors import UsageError
 
 _SERIALIZATION_ID = ".data/serialization_id"
@@ -82,55 +83,15 @@ def _archive_hash(path: Path) -> str:
 def _model_hash(path: Path) -> str:
     try:
         return _message_hash(memoryview(path.read_bytes()), _MODEL).hex()
-    except (IndexError, ValueError) as error:
+    except EOFError as error:
         raise UsageError(f"{path} is damaged or not an ONNX model: export it again") from error
 
 
 def _message_hash(message: memoryview, ignored: _Ignored) -> bytes:
     digest = hashlib.sha256()
-    for number, content in _fields(message):
+    for number, _, content in fields(message):
         inner = ignored.get(number, {})
         if inner is not None:
             digest.update(f"{number}\n".encode())
             digest.update(_message_hash(content, inner) if inner else hashlib.sha256(content).digest())
     return digest.digest()
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Yield number and content of the fields of a message in protobuf's wire format.
-
-    Raises:
-        IndexError: The message ends within a number.
-        ValueError: A field has a wire type that ONNX does not use, or exceeds the message.
-    """
-    position = 0
-    while position < len(message):
-        tag, position = _varint(message, position)
-        match tag & 7:
-            case 0:
-                _, end = _varint(message, position)
-            case 1:
-                end = position + 8
-            case 2:
-                length, position = _varint(message, position)
-                end = position + length
-            case 5:
-                end = position + 4
-            case kind:
-                raise ValueError(f"wire type {kind}")
-        if end > len(message):
-            raise ValueError("a field exceeds its message")
-        yield tag >> 3, message[position:end]
-        position = end
-
-
-def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    """Return a number of variable length and the position behind it."""
-    value = 0
-    for shift in range(0, 64, 7):
-        byte = message[position]
-        position += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, position
-    raise ValueError("a number of more than ten bytes")

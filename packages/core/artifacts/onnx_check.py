@@ -2,13 +2,13 @@
 
 ONNX has operators that repeat a part of a graph without end, and functions that are copied wherever they are called, so
 that a few kilobytes can take any time and memory. An extractor or an objective is a straight-line graph of a few
-operators; only a painter has loops and branches. This module accepts nothing else. It reads the encoding of protobuf
-(protobuf.dev/programming-guides/encoding) directly: the package `onnx` is not part of a deployment, and would allocate
-an object for every node before it could be counted.
+operators; only a painter has loops and branches. This module accepts nothing else.
 """
 
 from collections.abc import Iterator, Set
 from typing import Any
+
+from core.artifacts.protobuf import NUMBER, fields
 
 MAX_BYTES = 2**28
 """Limit on the size of a file; the largest artifact, all layers of VGG-19 in float32, has 80 MB."""
@@ -120,37 +120,12 @@ def _text(value: Any) -> str:
 
 
 def _fields(message: Any) -> Iterator[tuple[int, Any]]:
-    """Yield the number and the value of each field of a message: bytes, or an integer where it holds no bytes.
+    """Yield the number and the value of each field of a message, None for a number.
 
     Raises:
-        EOFError: The message is truncated, or has an encoding that no present writer uses.
+        EOFError: The message is none, or is damaged.
     """
     if not isinstance(message, memoryview):
         raise EOFError
-    at = 0
-    while at < len(message):
-        key, at = _read_integer(message, at)
-        kind = key & 7
-        value: int | memoryview | None = None
-        if kind == 0:
-            value, at = _read_integer(message, at)
-        elif kind in (1, 2, 5):
-            length, at = _read_integer(message, at) if kind == 2 else (8 if kind == 1 else 4, at)
-            value = message[at : at + length]
-            at += length
-        if value is None or at > len(message):
-            raise EOFError
-        yield key >> 3, value
-
-
-def _read_integer(message: memoryview, at: int) -> tuple[int, int]:
-    """Return a number of up to 64 bits, seven in each byte and the lowest first, and the position after it."""
-    number = 0
-    for shift in range(0, 70, 7):
-        if at >= len(message):
-            break
-        number |= (message[at] & 0x7F) << shift
-        at += 1
-        if message[at - 1] < 0x80:
-            return number, at
-    raise EOFError
+    for number, kind, value in fields(message):
+        yield number, None if kind == NUMBER else value

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from core.arrays import Pixels as PixelArray
 from core.artifacts.manifest import Manifest, read_manifest
 from core.artifacts.onnx_session import open_session, provider_of, run_session
 from core.errors import StyleTransferError
@@ -141,6 +142,20 @@ class OnnxPainter:
                 raise StyleTransferError(f"the painter refuses its inputs: {status.meaning}")
             current, finished = found["next_state"], status == Status.FINISHED
             yield PainterStep(found["image"], current, found["losses"], int(found["evaluations_made"]), finished)
+
+
+def as_bytes(pixels: PixelArray) -> NDArray[np.uint8]:
+    """Return an image (1, 3, H, W) in [0, 1] as (H, W, 3)."""
+    levels: NDArray[np.uint8] = np.ascontiguousarray((pixels[0] * 255).round().astype(np.uint8).transpose(1, 2, 0))
+    return levels
+
+
+def as_float(image: NDArray[Any]) -> PixelArray:
+    """Return an image, uint8 (H, W, 3) or already float32, as (1, 3, H, W) float32 in [0, 1]."""
+    if image.dtype == np.float32:
+        return image
+    pixels: PixelArray = np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+    return pixels
 
 
 def _setting(value: float | None, dtype: Any) -> NDArray[Any]:

@@ -14,7 +14,7 @@ import spox
 from core.artifacts.painter import Pixels, Status
 from core.config.transfer_config import TransferConfig
 from export.painter.evaluation import CONTENT_TARGETS, OPTIMIZATION, Evaluator, State
-from export.painter.inputs import PainterInputs, checksum, painter_outputs, sides_of
+from export.painter.inputs import PainterInputs, checksum, painter_outputs, sides_of, status_value
 from export.painter.network import GraphObjective
 from export.painter.preparation import ScaleImages
 from export.painter.resizing import resize
@@ -81,7 +81,7 @@ class PainterGraph:
             same &= self._layout.scalar(padded, "next") <= self._config.history
         same &= state.is_finite().all()
         accepted = state.size.equals(0) | same
-        return where(accepted, _status(Status.RUNNING), _status(Status.BAD_STATE))
+        return where(accepted, status_value(Status.RUNNING), status_value(Status.BAD_STATE))
 
     def _header(self, inputs: PainterInputs) -> State:
         """Return the numbers that identify a run."""
@@ -128,8 +128,10 @@ class PainterGraph:
         preparing = is_preparing.count()  # evaluations that come before those of the optimiser
         failed = state["failed"] > 0
         is_last = index.equals(schedule.count - 1)
-        status = where(is_last & self._is_over(state, scale), _status(Status.FINISHED), _status(Status.RUNNING))
-        status = where(failed, _status(Status.NOT_FINITE), status)
+        status = where(
+            is_last & self._is_over(state, scale), status_value(Status.FINISHED), status_value(Status.RUNNING)
+        )
+        status = where(failed, status_value(Status.NOT_FINITE), status)
         image = resize(state["image"], schedule.heights.take(0), schedule.widths.take(0))
         delivered = {
             "image": inputs.as_output(image),
@@ -157,7 +159,3 @@ class PainterGraph:
 def _padded_state(state: Value, scalars: int) -> Value:
     """Return the first values of a state, zeros if it is shorter."""
     return concatenated([state, zeros(np.float32, scalars)]).slice(0, scalars)
-
-
-def _status(status: "Status") -> Value:
-    return Value.constant(int(status), np.int64)

@@ -120,12 +120,12 @@ class PainterInputs:
         )
         if self.strength is not None:
             in_range &= (self.strength >= 0) & (self.strength <= 1)
-        status = _constant(Status.RUNNING)
+        status = status_value(Status.RUNNING)
         for image in (self.content, self.style) if self.pixels == "float" else ():
             in_box = (image >= 0) & (image <= 1)  # false for NaN
-            status = where(in_box.all(), status, _constant(Status.BAD_IMAGE))
-        status = where(schedule.is_large_enough, status, _constant(Status.TOO_SMALL))
-        return where(in_range, status, _constant(Status.BAD_SETTING))
+            status = where(in_box.all(), status, status_value(Status.BAD_IMAGE))
+        status = where(schedule.is_large_enough, status, status_value(Status.TOO_SMALL))
+        return where(in_range, status, status_value(Status.BAD_SETTING))
 
     def as_output(self, image: Value) -> Value:
         """Return an image (1, 3, H, W) in [0, 1] in the format of the inputs."""
@@ -157,5 +157,6 @@ def _setting(given: Value, default: Any) -> Value:
     return concatenated([given, Value.constant([default], given.dtype)]).take(0)
 
 
-def _constant(status: Status) -> Value:
+def status_value(status: Status) -> Value:
+    """Return a status as a constant of the graph, int64 ()."""
     return Value.constant(int(status), np.int64)

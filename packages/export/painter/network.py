@@ -34,7 +34,7 @@ class EvaluationModule(ObjectiveModule):
         """
         evaluated = self.evaluate(image, content, style, content_weights, style_weights, tv_weight)
         features = [evaluated.features[tap] for tap in self.content_taps]
-        # Runtimes compute the Gram matrices only once, for the loss and for this output.
+        # The loss contains the same nodes: a runtime that merges equal nodes computes them once.
         grams = [gram(evaluated.features[tap]) for tap in self.style_taps]
         return evaluated.loss, evaluated.gradient, *features, *grams
 

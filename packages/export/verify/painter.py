@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from core.arrays import Pixels
 from core.artifacts.manifest import Manifest
-from core.artifacts.painter import OnnxPainter
+from core.artifacts.painter import OnnxPainter, as_float
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError
 from core.network.vgg import VGGFeatures, load_vgg_features
@@ -77,12 +77,12 @@ def _paint(
     passes: int | None,
 ) -> _Run:
     is_float = painter.manifest.inputs["content"].startswith("float32")
-    images = (_as_float(content), _as_float(style)) if is_float else (content, style)
+    images = (as_float(content), as_float(style)) if is_float else (content, style)
     steps = painter.paint(*images, image_size=config.image_size, evaluations=config.iterations, passes=passes)
     losses: list[float] = []
     for step in steps:
         losses += step.losses.tolist()
-    return _Run(np.array(losses), step.image if is_float else _as_float(step.image))
+    return _Run(np.array(losses), as_float(step.image))
 
 
 def _reference(
@@ -104,8 +104,3 @@ def _compare(case: str, actual: _Run, single: _Run, exact: _Run) -> Iterator[Com
         raise StyleTransferError(f"the painter made {made[0]} evaluations of the optimiser instead of {made[1]}")
     yield Comparison.of("loss", case, *(run.losses for run in runs), limit=tolerances["loss"])
     yield Comparison.of("image", case, *(run.image for run in runs), limit=tolerances["image"])
-
-
-def _as_float(image: NDArray[np.uint8]) -> Pixels:
-    """Return an image (H, W, 3) as (1, 3, H, W) float32."""
-    return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
