@@ -24,6 +24,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-table", action="store_true", help="write the measured rows of docs/runtimes.md")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: for a third of the time tests wait for a program that they started."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that take longest first: several processes share the files, and one would end with a long one."""
     weights = Counter[Path]()

@@ -59,8 +59,7 @@ class ExecutionStrategy:
         The memory of one tile is part of `memory`. Unless all other tiles fit as well, the tiles that are computed
         again need it.
         """
-        columns, rows = self._tiling.grid(self.size)
-        tiles = -(-columns * rows // self.world_size)
+        tiles = -(-self._tiles[0] // self.world_size)
         each = math.ceil(self._saved_memory)
         room = tiles - 1 if available >= (tiles - 1) * each else int(available // each)
         return (tiles if room == tiles - 1 else room), room * each
@@ -71,10 +70,16 @@ class ExecutionStrategy:
         It includes halos and the first passes that are computed again, given that each rank caches `cached` tiles. A
         forward pass takes as much work as a backward pass.
         """
-        tiles = self._tiling.tiles(self.size)
-        recomputed = max(0.0, 1 - cached * self.world_size / len(tiles))
+        tiles, pixels_read = self._tiles
+        recomputed = max(0.0, 1 - cached * self.world_size / tiles)
         recomputed += self.checkpoint_first_block * FIRST_BLOCK_WORK
-        return (1 + recomputed / 2) * sum(tile.pixels_read for tile in tiles) / math.prod(self.size)
+        return (1 + recomputed / 2) * pixels_read / math.prod(self.size)
+
+    @cached_property
+    def _tiles(self) -> tuple[int, int]:
+        """The number of tiles, and the pixels that all of them read, with halos."""
+        tiles = self._tiling.tiles(self.size)
+        return len(tiles), sum(tile.pixels_read for tile in tiles)
 
     @cached_property
     def _saved_memory(self) -> float:

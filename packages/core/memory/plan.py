@@ -142,24 +142,26 @@ def plan_memory(
         world_size: Number of ranks that share the tiles.
     """
     available = memory.host if memory.device is None else memory.device
-    tiles = _tile_choices(size, config, world_size)
     # Only the fused network supports activation checkpointing. bfloat16 implies it; with another precision the network
     # may be an exported module or, on MPS, the eager one.
     checkpointing = (False, True) if precision == "bf16" else (False,)
+    strategies = [
+        ExecutionStrategy(size, config, side, precision, world_size, checkpoint, strips)
+        for (side, strips), checkpoint in product(_tile_choices(size, config, world_size), checkpointing)
+    ]
+    networks = [(strategy, strategy.memory(style_size)) for strategy in strategies]
     for states in _state_choices(config, memory):
         plans: list[Plan] = []
-        for (history, on_host), (side, strips), checkpoint in product(states, tiles, checkpointing):
+        for (history, on_host), (strategy, network) in product(states, networks):
             state = state_memory(size, config, history)
             host = RUNTIME_MEMORY + state if on_host else 0
-            strategy = ExecutionStrategy(size, config, side, precision, world_size, checkpoint, strips)
-            network = strategy.memory(style_size)
             needed = RUNTIME_MEMORY + network + (0 if on_host else state)
             if needed <= available and host <= memory.host:
                 cached, taken = strategy.max_cached_tiles(available - needed)
                 plans.append(
                     Plan(
                         size,
-                        side,
+                        strategy.tile_size,
                         history,
                         needed + taken,
                         host,
@@ -168,8 +170,8 @@ def plan_memory(
                         cached_tiles=cached,
                         work=strategy.work(cached),
                         retain_freed=needed + taken + network + taken <= available,
-                        checkpoint_first_block=checkpoint,
-                        strips=strips,
+                        checkpoint_first_block=strategy.checkpoint_first_block,
+                        strips=strategy.strips,
                     )
                 )
         if plans:
@@ -180,7 +182,7 @@ def plan_memory(
         f"{size[0]}x{size[1]} px{padding} needs at least {format_size(needed)} of memory, but only "
         f"{format_size(limit)} is available"
     )
-    return Plan(size, side, history, needed, host, insufficient, config.tileable, world_size)
+    return Plan(size, strategy.tile_size, history, needed, host, insufficient, config.tileable, world_size)
 
 
 def estimate_memory(size: "Size", config: "TransferConfig") -> int:
