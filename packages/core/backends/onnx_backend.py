@@ -164,7 +164,7 @@ class OnnxObjective:
         return Evaluation(float(values["loss"]) + self._spread, values["gradient"], parts)
 
     def scaled(self, *, content: float = 1.0, style: float = 1.0) -> "OnnxObjective":
-        """Return the objective with the weights of content and style multiplied; the targets stay the same."""
+        """Return the objective with other weights: see `LossWeights.scaled`; the targets stay the same."""
         weights = self._weights.scaled(content=content, style=style)
         return OnnxObjective(self._session, self._manifest, self._targets, weights, self._spreads)
 

@@ -178,7 +178,7 @@ class TorchObjective:
         return Evaluation(total_loss(parts), gradient, parts) if self.deferred else as_evaluation(parts, gradient)
 
     def scaled(self, *, content: float = 1.0, style: float = 1.0) -> "TorchObjective":
-        """Return the objective with the weights of content and style multiplied; the targets stay the same."""
+        """Return the objective with other weights: see `LossWeights.scaled`; the targets stay the same."""
         return replace(self, weights=self.weights.scaled(content=content, style=style))
 
     def at_step(self, step: int) -> "TorchObjective":

@@ -19,6 +19,7 @@ from core.installation import without_artifacts
 from core.network.architecture import MIN_SIDE, WEIGHT_SOURCES, Pooling, canonical_layer_name, channels_of
 
 DEFAULT_STRENGTH = 0.5
+DEFAULT_TV_WEIGHT = 4000.0
 
 RuntimeName = Literal["onnxruntime", "openvino"]
 """Names of the runtimes in `core.artifacts.runtimes`."""
@@ -75,8 +76,12 @@ class TransferConfig:
         "with --style-loss nearest.",
         minimum=0,
     )
-    tv_weight: float = option(
-        20.0, "Objective", "Weight of the total variation loss; higher values give a smoother image.", minimum=0
+    tv_weight: float | None = option(
+        None,
+        "Objective",
+        f"Weight of the total variation loss; higher values give a smoother image. By default {DEFAULT_TV_WEIGHT:g}, "
+        "and 0 with --style-weight.",
+        minimum=0,
     )
     content_layers: tuple[str, ...] = option(
         ("relu3_2", "relu4_2"), "Objective", "Layers of the content loss.", metavar="LAYER"
@@ -228,7 +233,7 @@ class TransferConfig:
                     f"{flag_of(weight)} has {len(weights)} values for {len(names)} layers ({', '.join(names)}): "
                     "give one for all, or one for each"
                 )
-        if not any((*self.content_weights.values(), *self.style_weights.values(), self.tv_weight)):
+        if not any((*self.content_weights.values(), *self.style_weights.values(), self.total_variation_weight)):
             raise UsageError("all loss weights are 0, so there is nothing to optimise: set one to a positive value")
 
     def _check_combinations(self) -> None:
@@ -297,6 +302,13 @@ class TransferConfig:
             return _per_layer(self.style_layers, self.style_weight)
         layer_weight = style_loss_spec(self.style_loss).layer_weight
         return {tap: layer_weight(channels_of(tap, self.arch)) for tap in self.style_layers}
+
+    @property
+    def total_variation_weight(self) -> float:
+        """The weight of the total variation loss. The default is meant for the default style weights."""
+        if self.tv_weight is not None:
+            return self.tv_weight
+        return DEFAULT_TV_WEIGHT if self.style_weight is None else 0.0
 
     @classmethod
     def preset(cls, name: str, **options: Any) -> Self:

@@ -50,10 +50,10 @@ def normalize_strength(
     """Return the objective with the weights of this scale: those of `config`, or those of its strength.
 
     A strength normalises the ratio r of the RMS gradients of style and content at the `comparison_image`: at 0.5 the
-    style weights are multiplied by (`GRADIENT_RATIO_AT_HALF` / r)^½. Without this factor styles of large gradients
-    replace the scene. Its square, which would give all images the same ratio, makes pale styles too strong. The ratio
-    of the weights is 16 times as large at 0.8 and a sixteenth at 0.2. At 0 only the content counts, at 1 only the
-    style. The content weights are also multiplied by `scale.content_weight_scale`.
+    weights of style and total variation are multiplied by (`GRADIENT_RATIO_AT_HALF` / r)^½. Without this factor styles
+    of large gradients replace the scene. Its square, which would give all images the same ratio, makes pale styles too
+    strong. The ratio of the weights is 16 times as large at 0.8 and a sixteenth at 0.2. At 0 only the content counts,
+    at 1 only the style. The content weights are also multiplied by `scale.content_weight_scale`.
     """
     strength = config.normalized_strength
     if strength is None:

@@ -33,14 +33,18 @@ class LossWeights:
         return cls(
             content={tap: weight / content for tap, weight in config.content_weights.items()},
             style={tap: weight / style for tap, weight in config.style_weights.items()},
-            tv=config.tv_weight,
+            tv=config.total_variation_weight,
             style_loss=config.style_loss,
         )
 
     def scaled(self, *, content: float = 1.0, style: float = 1.0) -> Self:
-        """Return a copy with the content weights multiplied by `content` and the style weights by `style`."""
+        """Return a copy with the content weights multiplied by `content`, and the others by `style`.
+
+        Total variation removes the grain that the style loss leaves, so their ratio stays the same.
+        """
         return replace(
             self,
             content={tap: content * weight for tap, weight in self.content.items()},
             style={tap: style * weight for tap, weight in self.style.items()},
+            tv=style * self.tv,
         )

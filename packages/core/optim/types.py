@@ -33,7 +33,7 @@ class WeightedObjective(Objective, Protocol):
     """An objective whose loss weights can be changed without computing its targets again."""
 
     def scaled(self, *, content: float = 1.0, style: float = 1.0) -> "WeightedObjective":
-        """Return the objective with the content and style weights multiplied by the given factors."""
+        """Return the objective with the content weights multiplied by `content`, and the others by `style`."""
         ...
 
 

@@ -171,7 +171,8 @@ def _number_input(
 ) -> float | None:
     kind, step, number_format = (int, 1, "%d") if option.kind == "int" else (float, 0.01, "%g")
     low, high = kind(option.minimum), kind(min(option.maximum, maximum))
-    return st.number_input(label, low, high, value=value, step=step, format=number_format, placeholder="none", **shared)
+    shared = {"step": step, "format": number_format, "placeholder": "default", **shared}
+    return st.number_input(label, low, high, value=value, **shared)
 
 
 def _choice_label(choice: str | None) -> str:

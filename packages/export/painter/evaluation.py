@@ -118,7 +118,7 @@ class Evaluator:
         is_step = phase.equals(OPTIMIZATION)
         content = where(is_step, state["content_factor"], phase.equals(CONTENT_GRADIENT).cast(np.float32))
         style = where(is_step, state["style_factor"], phase.equals(STYLE_GRADIENT).cast(np.float32))
-        return self._content_weights * content, self._style_weights * style, self._tv_weight
+        return self._content_weights * content, self._style_weights * style, self._tv_weight * style
 
     def _prepared(self, state: State, found: NetworkEvaluation, scale: GraphScale, strength: Value | None) -> State:
         """Return what an evaluation before those of the optimiser changes: targets, or factors of the weights."""

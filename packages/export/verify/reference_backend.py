@@ -95,6 +95,6 @@ class ReferenceWeightedObjective:
         return self._objective(image)
 
     def scaled(self, *, content: float = 1.0, style: float = 1.0) -> "ReferenceWeightedObjective":
-        """Return the objective with the weights of content and style multiplied."""
+        """Return the objective with other weights: see `LossWeights.scaled`."""
         weights = self._weights.scaled(content=content, style=style)
         return ReferenceWeightedObjective(self._extractor, self._targets, weights)

@@ -15,6 +15,12 @@ def test_a_weight_replaces_the_default_strength() -> None:
     assert TransferConfig(style_weight=1, strength=0.3).normalized_strength == 0.3
 
 
+def test_the_default_total_variation_belongs_to_the_default_style_weights() -> None:
+    assert TransferConfig().total_variation_weight == TransferConfig(content_weight=2).total_variation_weight == 4000
+    assert TransferConfig(style_weight=1).total_variation_weight == 0
+    assert TransferConfig(style_weight=1, tv_weight=3).total_variation_weight == 3
+
+
 def test_values_are_stored_in_canonical_form() -> None:
     config = TransferConfig(content_layers="conv_4_2, relu3_1", content_weight="1, 2", style_weight=3)
     assert config.content_layers == ("relu4_2", "relu3_1")

@@ -54,11 +54,11 @@ export class ObjectiveSession {
     const inputs = {
       ...(await this.#computeTargets(targets.content, margin.add(content))),
       ...(await this.#computeTargets(targets.style, styleMargin.add(style))),
-      tv_weight: this.#tensor([weights.tv]),
     };
     const weighted = (factors) => ({
       content_weights: this.#tensor(weights.content.map((weight) => weight * factors.content)),
       style_weights: this.#tensor(weights.style.map((weight) => weight * factors.style)),
+      tv_weight: this.#tensor([weights.tv * factors.style]),
     });
     const run = (pixels, weightInputs) => {
       const { width, height, pixels: padded } = margin.add({ ...content, pixels });

@@ -1,0 +1,23 @@
+"""The weights of the terms of the loss."""
+
+import pytest
+
+from core.config.transfer_config import TransferConfig
+from core.objective.weights import LossWeights
+
+
+def test_scaling_keeps_the_ratio_of_style_and_total_variation() -> None:
+    weights = LossWeights.of(TransferConfig(), 2.0)
+    scaled = weights.scaled(content=3, style=0.25)
+    assert scaled.content == pytest.approx({tap: 3 * weight for tap, weight in weights.content.items()})
+    assert scaled.style == pytest.approx({tap: weight / 4 for tap, weight in weights.style.items()})
+    assert scaled.tv == pytest.approx(weights.tv / 4) == 1000
+
+
+@pytest.mark.parametrize(("style_loss", "power"), [("gram", 4), ("wasserstein", 2)])
+def test_weights_are_divided_by_powers_of_the_activation_scale(style_loss: str, power: int) -> None:
+    config = TransferConfig(style_loss=style_loss)
+    one, three = LossWeights.of(config, 1.0), LossWeights.of(config, 3.0)
+    assert three.content == pytest.approx({tap: weight / 9 for tap, weight in one.content.items()})
+    assert three.style == pytest.approx({tap: weight / 3**power for tap, weight in one.style.items()})
+    assert three.tv == one.tv
