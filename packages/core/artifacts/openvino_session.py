@@ -44,7 +44,7 @@ class _Output:
 
 
 def open_openvino_session(
-    path: str | os.PathLike[str], device: str = "auto", precision: str = "fp32"
+    path: str | os.PathLike[str], device: str = "auto", precision: str = "fp32", control_flow: bool = False
 ) -> OpenVinoSession:
     """Return a session for the model at `path`.
 
@@ -52,6 +52,7 @@ def open_openvino_session(
         path: An ONNX model.
         device: "auto" or "cpu".
         precision: "fp32", or "bf16" for convolutions and products in bfloat16; inputs and outputs are float32.
+        control_flow: Whether to accept a graph with loops and branches, which may run without end.
 
     Raises:
         UsageError: The model is damaged, or the device is not the CPU.
@@ -64,9 +65,9 @@ def open_openvino_session(
         raise StyleTransferError(f"this CPU has no {precision} instructions: remove --precision {precision}")
     content = Path(path).read_bytes()
     try:
-        check_onnx_graph(content)
+        check_onnx_graph(content, control_flow=control_flow)
     except (EOFError, ValueError) as error:
-        raise UsageError(f"{os.fspath(path)} {error or 'is damaged'}: export it again") from error
+        raise UsageError(f"{os.fspath(path)} {str(error) or 'is damaged'}: export it again") from error
     try:
         # Given a path, OpenVINO would read other files of the same folder if the model names them.
         model = core.read_model(content)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from core.arrays import Pixels as PixelArray
 from core.artifacts.manifest import Manifest, read_manifest
-from core.artifacts.onnx_session import open_session, provider_of, run_session
+from core.artifacts.onnx_session import provider_of, run_session
+from core.artifacts.runtimes import ONNX_RUNTIME, Execution
 from core.errors import StyleTransferError
 from core.network.architecture import MIN_SIDE
 
@@ -82,20 +83,20 @@ class PainterStep:
 
 
 class OnnxPainter:
-    """A painter that ONNX Runtime runs.
+    """A painter that ONNX Runtime or another runtime runs.
 
-    Attributes: `manifest`; `provider`, the ONNX Runtime execution provider.
+    Attributes: `manifest`; `provider`, the ONNX Runtime execution provider, or the name of the other runtime.
     """
 
-    def __init__(self, path: str | os.PathLike[str], device: str = "auto") -> None:
-        """Open the painter at `path`.
+    def __init__(self, path: str | os.PathLike[str], device: str = "auto", execution: Execution = ONNX_RUNTIME) -> None:
+        """Open the painter at `path`. `execution` is what runs it.
 
         Raises:
             UsageError: The file is missing or damaged, or is another artifact.
-            StyleTransferError: ONNX Runtime is not installed.
+            StyleTransferError: The runtime is not installed, or this machine does not support the precision.
         """
         self.manifest: Manifest = read_manifest(path, kind="painter")
-        self._session = open_session(path, device, control_flow=True)
+        self._session = execution.open(path, device, control_flow=True)
         self.provider = provider_of(self._session)
 
     def paint(
@@ -137,11 +138,11 @@ class OnnxPainter:
         finished = False
         while not finished:
             found = run_session(self._session, OUTPUTS, inputs | {"state": current})
-            status = Status(int(found["status"]))
+            status = Status(found["status"].item())
             if status < 0:
                 raise StyleTransferError(f"the painter refuses its inputs: {status.meaning}")
             current, finished = found["next_state"], status == Status.FINISHED
-            yield PainterStep(found["image"], current, found["losses"], int(found["evaluations_made"]), finished)
+            yield PainterStep(found["image"], current, found["losses"], found["evaluations_made"].item(), finished)
 
 
 def as_bytes(pixels: PixelArray) -> NDArray[np.uint8]:

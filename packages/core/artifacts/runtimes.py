@@ -39,17 +39,19 @@ class Runtime:
     Attributes:
         packages: Names of its distributions, of which one is installed.
         precisions: Precisions in which it computes.
-        open: Returns a session, given a path, a device and one of the precisions.
+        open: Returns a session, given a path, a device, one of the precisions, and whether to accept control flow.
     """
 
     packages: tuple[str, ...]
     precisions: tuple[str, ...]
-    open: Callable[[str | os.PathLike[str], str, str], Session]
+    open: Callable[[str | os.PathLike[str], str, str, bool], Session]
 
 
 RUNTIMES: Mapping[str, Runtime] = {
     "onnxruntime": Runtime(
-        ("onnxruntime-gpu", "onnxruntime"), ("fp32",), lambda path, device, _: open_session(path, device)
+        ("onnxruntime-gpu", "onnxruntime"),
+        ("fp32",),
+        lambda path, device, _, control_flow: open_session(path, device, control_flow=control_flow),
     ),
     "openvino": Runtime(("openvino",), ("fp32", "bf16"), open_openvino_session),
 }
@@ -79,18 +81,19 @@ class Execution:
                 f"remove --precision{''.join(others)}"
             )
 
-    def open(self, path: str | os.PathLike[str], device: str = "auto") -> Session:
+    def open(self, path: str | os.PathLike[str], device: str = "auto", *, control_flow: bool = False) -> Session:
         """Return a session for the ONNX model at `path`.
 
         Args:
             path: An ONNX model.
             device: "auto", "cpu", "cuda" or "cuda:N".
+            control_flow: Whether to accept a graph with loops and branches, which may run without end.
 
         Raises:
             UsageError: The model is damaged, or the runtime does not support the device.
             StyleTransferError: The runtime is not installed, or this machine does not support the precision.
         """
-        return RUNTIMES[self.runtime].open(path, device, self.precision)
+        return RUNTIMES[self.runtime].open(path, device, self.precision, control_flow)
 
     @property
     def version(self) -> str:

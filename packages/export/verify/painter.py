@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from core.arrays import Pixels
 from core.artifacts.manifest import Manifest
 from core.artifacts.painter import OnnxPainter, as_float
+from core.artifacts.runtimes import ONNX_RUNTIME, Execution
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError
 from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import Weights
 from core.style_transfer import stylize
-from export.io_spec import TOLERANCES
+from export.io_spec import tolerances_of
 from export.verify.parity import Comparison, ParityReport, one_thread
 from export.verify.reference_backend import ReferenceBackend
 
@@ -36,13 +37,18 @@ class _Run:
     image: Pixels
 
 
-def verify_painter(path: Path, manifest: Manifest, weights: Weights) -> ParityReport:
+def verify_painter(
+    path: Path, manifest: Manifest, weights: Weights, execution: Execution = ONNX_RUNTIME
+) -> ParityReport:
     """Compare the painter at `path` with whole runs on the CPU, one of a single scale and one of two, if it has two.
+
+    `execution` is what runs the painter.
 
     Raises:
         StyleTransferError: The painter gives another result if its evaluations are divided among several calls.
     """
-    painter = OnnxPainter(path, "cpu")
+    painter = OnnxPainter(path, "cpu", execution)
+    tolerances = tolerances_of(manifest, execution)
     network = {"arch": manifest.arch, "pooling": manifest.pooling}
     extractor = load_vgg_features(weights, manifest.taps, pooling=manifest.pooling)
     rows: list[Comparison] = []
@@ -57,7 +63,7 @@ def verify_painter(path: Path, manifest: Manifest, weights: Weights) -> ParityRe
                 _reference(extractor.to(dtype), content, style, config, manifest.activation_scale)
                 for dtype in (torch.float32, torch.float64)
             )
-            rows += _compare("{} x {}".format(*content.shape[:2]), actual, single, exact)
+            rows += _compare("{} x {}".format(*content.shape[:2]), actual, single, exact, tolerances)
     return ParityReport(tuple(rows))
 
 
@@ -97,8 +103,10 @@ def _reference(
     return _Run(np.array(backend.losses), result.pixels)
 
 
-def _compare(case: str, actual: _Run, single: _Run, exact: _Run) -> Iterator[Comparison]:
-    tolerances, runs = TOLERANCES["painter", "fp32"], (actual, single, exact)
+def _compare(
+    case: str, actual: _Run, single: _Run, exact: _Run, tolerances: Mapping[str, float]
+) -> Iterator[Comparison]:
+    runs = (actual, single, exact)
     made = [len(run.losses) for run in runs]
     if len(set(made)) > 1:
         raise StyleTransferError(f"the painter made {made[0]} evaluations of the optimiser instead of {made[1]}")

@@ -1,5 +1,6 @@
 """`python -m export painter`: verified files with a complete manifest, and refusals."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,12 @@ def test_command_writes_a_verified_file(tmp_path: Path, tiny_vgg: None) -> None:
     assert verified.exit_code == 0, verified.output
     assert verified.stdout.count("ok") == 4
     assert "min_scale_size: 40" in run("inspect", path).stdout
+    assert refused("verify", path, "--runtime", "openvino", "--precision", "bf16") == (
+        "a painter is verified in fp32, because rounding errors grow in a run: remove --precision"
+    )
+    if find_spec("openvino"):
+        verified = run("verify", path, "--runtime", "openvino")
+        assert verified.exit_code == 0, verified.output
 
 
 @pytest.mark.parametrize(
