@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from core.image.embedded_record import read_record
+from support.documented_exports import documented_export
 from support.images import pixels_of
 from support.programs import PROGRAMS
 
@@ -124,6 +125,17 @@ def test_transfer_gives_the_result_of_export_run(light: Light, content_path: Pat
         del record["seconds"]
     assert records[0] == records[1]
     assert records[0]["backend"]["name"] == "onnxruntime"
+
+
+def test_a_painter_is_all_that_a_transfer_needs(
+    light: Light, content_path: Path, style_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = documented_export(tmp_path_factory, "python -m export painter --output painter.onnx").parent
+    images = ("--content", content_path, "--style", style_path, "--image-size", 48, "--iterations", 3)
+    ran = Light(light.folder, folder).run("-m", "core.transfer", *images, "--output", "painted.png")
+    assert (ran.returncode, "3 evaluations" in ran.stdout) == (0, True), ran.stderr
+    assert pixels_of(light.folder / "painted.png").shape == (32, 48, 3)
+    assert json.loads(read_record(light.folder / "painted.png") or "")["backend"]["name"] == "painter"
 
 
 def test_inspect_prints_the_manifest(light: Light) -> None:
