@@ -43,7 +43,7 @@ class Visit:
         return np.asarray(Image.open(BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB"))
 
     def loss(self, part: str = "") -> float:
-        """Return the displayed loss, or its `part` "content" or "style"."""
+        """Return the displayed loss, or its `part` "content", "style" or "tv"."""
         return float(self.page.inner_text(f"#loss-{part}" if part else "#loss").replace(",", ""))
 
 

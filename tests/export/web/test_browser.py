@@ -95,7 +95,8 @@ def expected_evaluation(
         ),
     }
     squares = image.diff(dim=2).square().sum() + image.diff(dim=3).square().sum()
-    loss = losses["content"] + losses["style"] + loss_weights.tv * squares / image.numel()
+    losses["tv"] = style_factor * loss_weights.tv * squares / image.numel()
+    loss = losses["content"] + losses["style"] + losses["tv"]
     (gradient,) = torch.autograd.grad(loss, image)
     return {name: value.detach() for name, value in (losses | {"loss": loss, "gradient": gradient}).items()}
 
@@ -144,7 +145,7 @@ def test_evaluate_returns_loss_and_gradient_of_pytorch(
             "strength": strength,
         },
     )
-    for part in ("loss", "content", "style"):
+    for part in ("loss", "content", "style", "tv"):
         assert actual[part] == pytest.approx(float(expected[part]), rel=1e-5), part
     gradient = expected["gradient"].numpy().ravel()
     assert np.linalg.norm(actual["gradient"] - gradient) < 1e-3 * np.linalg.norm(gradient)
@@ -161,7 +162,7 @@ def test_run_displays_and_saves_the_result(opened: Visit, content_path: Path, st
     first = opened.loss()
     opened.wait_for_status("^Finished after 10 iterations in ")
     assert opened.loss() < 0.5 * first
-    assert opened.loss() == pytest.approx(opened.loss("content") + opened.loss("style"), rel=0.01)
+    assert opened.loss() == pytest.approx(sum(map(opened.loss, ("content", "style", "tv"))), rel=0.01)
     assert len(page.get_attribute("#curve polyline", "points").split()) > 5
     with page.expect_download() as download:
         page.click("#save:enabled")

@@ -40,7 +40,7 @@ export class ObjectiveSession {
 
   /**
    * Return the objective for a content and a style image: an async function from the pixels of an image of the content
-   * image's size to {loss, gradient, content, style}, where `content` and `style` are the weighted losses.
+   * image's size to {loss, gradient, content, style, tv}, where the last three are the weighted terms of the loss.
    *
    * @param options.padding Width in pixels of the margin with which the network reads all images.
    * @param options.contentWeightScale Factor of the content weights.
@@ -63,7 +63,7 @@ export class ObjectiveSession {
     const run = (pixels, weightInputs) => {
       const { width, height, pixels: padded } = margin.add({ ...content, pixels });
       const image = this.#tensor(padded, [1, 3, height, width]);
-      return this.#session.run({ image, ...inputs, ...weightInputs }, ["loss", "gradient", "content", "style"]);
+      return this.#session.run({ image, ...inputs, ...weightInputs }, ["loss", "gradient", "content", "style", "tv"]);
     };
     const factors = { content: 1, style: 1 };
     if (strength !== null) {
@@ -84,6 +84,7 @@ export class ObjectiveSession {
         loss: outputs.loss.data[0],
         content: outputs.content.data[0],
         style: outputs.style.data[0],
+        tv: outputs.tv.data[0],
         gradient: margin.addBackward(outputs.gradient.data, content),
       };
     };

@@ -20,11 +20,12 @@ export class OutputView {
   }
 
   /** Display the losses and append the total loss to the curve. */
-  showLosses({ loss, content, style }) {
+  showLosses({ loss, content, style, tv }) {
     element("losses").hidden = false;
     element("loss").textContent = formatNumber(loss);
     element("loss-content").textContent = formatNumber(content);
     element("loss-style").textContent = formatNumber(style);
+    element("loss-tv").textContent = formatNumber(tv);
     this.#logLosses.push(Math.log(Math.max(loss, 1e-12)));
     this.#drawCurve();
   }

@@ -84,6 +84,6 @@ function mixImages(first, second, share) {
   return { ...first, pixels: first.pixels.map((value, i) => (1 - share) * value + share * second.pixels[i]) };
 }
 
-function lossesOf({ loss, content, style }) {
-  return { loss, content, style };
+function lossesOf({ loss, content, style, tv }) {
+  return { loss, content, style, tv };
 }
