@@ -51,11 +51,11 @@ def test_run_gives_the_image_of_pytorch(
 ) -> None:
     output, record = tmp_path / "result.png", tmp_path / "record.json"
     images = ("--content", content_path, "--style", style_path, "-o", output, "--record", record)
-    length = ("--image-size", 64, "--iterations", 25)
+    length = ("--image-size", 64, "--iterations", 12)
     ran = run_without_torch(objective, exported("onnx"), *images, *length, "--progress", "json")
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert json.loads(ran.stdout.splitlines()[-1])["evaluations"] == 25
-    expected = stylize(content_path, style_path, TransferConfig(**OPTIONS, image_size=64, iterations=25, device="cpu"))
+    assert json.loads(ran.stdout.splitlines()[-1])["evaluations"] == 12
+    expected = stylize(content_path, style_path, TransferConfig(**OPTIONS, image_size=64, iterations=12, device="cpu"))
     written = json.loads(record.read_text())
     assert written["delivered"]["loss"] == pytest.approx(expected.record["delivered"]["loss"], rel=0.01)
     assert written["backend"]["name"] == "onnxruntime"
