@@ -19,7 +19,7 @@ from core.installation import without_artifacts
 from core.network.architecture import MIN_SIDE, WEIGHT_SOURCES, Pooling, canonical_layer_name, channels_of
 
 DEFAULT_STRENGTH = 0.5
-DEFAULT_TV_WEIGHT = 16000.0
+DEFAULT_TV_WEIGHT = 4000.0
 
 RuntimeName = Literal["onnxruntime", "openvino"]
 """Names of the runtimes in `core.artifacts.runtimes`."""

@@ -16,7 +16,7 @@ def test_a_weight_replaces_the_default_strength() -> None:
 
 
 def test_the_default_total_variation_belongs_to_the_default_style_weights() -> None:
-    assert TransferConfig().total_variation_weight == TransferConfig(content_weight=2).total_variation_weight == 16000
+    assert TransferConfig().total_variation_weight == TransferConfig(content_weight=2).total_variation_weight == 4000
     assert TransferConfig(style_weight=1).total_variation_weight == 0
     assert TransferConfig(style_weight=1, tv_weight=3).total_variation_weight == 3
 
