@@ -1,14 +1,17 @@
-"""Check the graph of an ONNX file before ONNX Runtime loads it.
+"""Check the graph of an ONNX file before a runtime loads it.
 
 ONNX has operators that repeat a part of a graph without end, and functions that are copied wherever they are called, so
 that a few kilobytes can take any time and memory. An extractor or an objective is a straight-line graph of a few
 operators; only a painter has loops and branches. This module accepts nothing else.
 """
 
+import os
 from collections.abc import Iterator, Set
+from pathlib import Path
 from typing import Any
 
 from core.artifacts.protobuf import NUMBER, fields
+from core.errors import UsageError
 
 MAX_BYTES = 2**28
 """Limit on the size of a file; the largest artifact, all layers of VGG-19 in float32, has 80 MB."""
@@ -40,6 +43,22 @@ _ATTRIBUTE_KINDS = frozenset((1, 2, 3, 4, 5, 7, 8, 9, 13, 20, 21))
 """Fields of an attribute that hold its name, numbers, texts and tensors, but no graphs, types or sparse tensors."""
 
 _ATTRIBUTE_GRAPH = 6
+
+
+def read_checked(path: str | os.PathLike[str], *, control_flow: bool = False) -> bytes:
+    """Return the content of an ONNX file whose graph has been checked by `check_onnx_graph`.
+
+    Raises:
+        UsageError: Its graph cannot be that of an artifact.
+        EOFError: It is no ONNX file, or a damaged one.
+    """
+    with Path(path).open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    try:
+        check_onnx_graph(content, control_flow=control_flow)
+    except ValueError as error:
+        raise UsageError(f"{os.fspath(path)} {error}: export it again") from error
+    return content
 
 
 def check_onnx_graph(content: bytes, *, control_flow: bool = False) -> None:

@@ -11,10 +11,9 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from core.artifacts.onnx_check import MAX_BYTES, check_onnx_graph
+from core.artifacts.onnx_check import read_checked
 from core.artifacts.openvino_session import OPENVINO
 from core.errors import StyleTransferError, UsageError, first_line
 from core.installation import INSTALL_FULL, INSTALL_LIGHT
@@ -142,15 +141,10 @@ def _read_checked(ort: Any, path: str | os.PathLike[str], *, control_flow: bool)
     Raises:
         UsageError: The file is damaged, or its graph cannot be that of an artifact.
     """
-    with Path(path).open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
     try:
-        check_onnx_graph(content, control_flow=control_flow)
+        return read_checked(path, control_flow=control_flow)
     except EOFError as error:
         raise _load_error(path, error, ort) from error
-    except ValueError as error:
-        raise UsageError(f"{os.fspath(path)} {error}: export it again") from error
-    return content
 
 
 def _create(ort: Any, model: bytes, providers: list[Any], options: Any) -> Any:

@@ -5,10 +5,9 @@ This module does not import PyTorch; it imports OpenVINO on first use.
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from core.artifacts.onnx_check import check_onnx_graph
+from core.artifacts.onnx_check import read_checked
 from core.errors import StyleTransferError, UsageError, first_line
 
 OPENVINO = "OpenVINO"
@@ -63,11 +62,10 @@ def open_openvino_session(
     core = _import_openvino().Core()
     if precision.upper() not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise StyleTransferError(f"this CPU has no {precision} instructions: remove --precision {precision}")
-    content = Path(path).read_bytes()
     try:
-        check_onnx_graph(content, control_flow=control_flow)
-    except (EOFError, ValueError) as error:
-        raise UsageError(f"{os.fspath(path)} {str(error) or 'is damaged'}: export it again") from error
+        content = read_checked(path, control_flow=control_flow)
+    except EOFError as error:
+        raise UsageError(f"{os.fspath(path)} is damaged: export it again") from error
     try:
         # Given a path, OpenVINO would read other files of the same folder if the model names them.
         model = core.read_model(content)
