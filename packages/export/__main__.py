@@ -33,6 +33,7 @@ from export.command_line import (
     OutputPath,
     Outputs,
     Palette,
+    RegionsInput,
     Taps,
     check_outputs,
     export_options,
@@ -113,6 +114,7 @@ def extractor(
 )
 def objective(
     output: OutputPath,
+    regions: RegionsInput = False,
     opset: Opset = None,
     palette: Palette = None,
     size: FixedSize = None,
@@ -143,6 +145,7 @@ def objective(
             *layers,
             pooling=config.pooling,
             style_loss=config.style_loss,
+            regions=regions,
             options=written,
             checksum=sha256,
         )

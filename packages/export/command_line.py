@@ -60,6 +60,10 @@ Batch = Annotated[
         metavar="N|dynamic", help="Number of images at a time.", show_default="dynamic, or 1 if --size is given"
     ),
 ]
+RegionsInput = Annotated[
+    bool,
+    typer.Option("--regions", help="Take masks and a style target for each of any number of regions; slower."),
+]
 Outputs = Annotated[
     OutputType | None,
     typer.Option(
@@ -75,7 +79,7 @@ NETWORK_OPTIONS = ("arch", "weights", "weights_preprocessing", "pooling")
 LOSS_OPTIONS = ("content_layers", "style_layers", "style_loss")
 """The options of `TransferConfig` that determine the losses of the objective."""
 
-_WIDTH_WITHOUT_TERMINAL = 120
+_WIDTH_WITHOUT_TERMINAL = 130
 
 
 def format_of(path: Path) -> Format:

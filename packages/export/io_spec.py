@@ -14,24 +14,22 @@ from torch.export import Dim
 
 from core.artifacts.manifest import Kind, Manifest, Precision
 from core.artifacts.runtimes import ONNX_RUNTIME, Execution
-from core.backends.onnx_backend import CONTENT, STYLE
+from core.backends.onnx_backend import CONTENT, MASK, STYLE
 from core.config.style_losses import style_loss_spec
 from core.errors import UsageError
 from core.network.architecture import MIN_SIDE, Layer, layers
 
-TOLERANCES: Mapping[tuple[Kind, Precision | Literal["aoti", "nearest"]], Mapping[str, float]] = {
+TOLERANCES: Mapping[tuple[Kind, Precision | Literal["aoti"]], Mapping[str, float]] = {
     ("extractor", "fp32"): {"features": 1e-6, "gradient": 1e-3},
     ("extractor", "fp16"): {"features": 2e-3, "gradient": 5e-2},
     ("extractor", "int8"): {"features": 1e-1},
     ("extractor", "aoti"): {"features": 5e-6},
     ("objective", "fp32"): {"loss": 1e-6, "gradient": 1e-6},
-    ("objective", "nearest"): {"loss": 1e-6, "gradient": 5e-6},
     ("painter", "fp32"): {"loss": 1e-2, "image": 1e-2},
 }
 """Allowed relative L2 errors against eager float64; twice the error of eager float32 is allowed where that is larger.
 
-Native code of AOTInductor, in float32, sums in another order than PyTorch: its errors are about 1e-6. So are those of
-the gradient of the style loss "nearest", which is proportional to differences of features, not to their products.
+Native code of AOTInductor, in float32, sums in another order than PyTorch: its errors are about 1e-6.
 
 The tolerance of the gradient of an extractor is larger: where rounding changes the sign of a ReLU input or the argmax
 of a max-pooling window, a whole path of the gradient changes, in eager float32 too. An objective is verified at images
@@ -53,8 +51,6 @@ def tolerances_of(manifest: Manifest, execution: Execution = ONNX_RUNTIME) -> Ma
     """Return the allowed relative L2 errors of an artifact by quantity, in a runtime."""
     if manifest.format == "aoti":
         tolerances = TOLERANCES["extractor", "aoti"]
-    elif manifest.style_loss == "nearest":
-        tolerances = TOLERANCES["objective", "nearest"]
     else:
         tolerances = TOLERANCES[manifest.kind, manifest.precision]
     coarser = RUNTIME_TOLERANCES.get(execution, {})
@@ -67,7 +63,7 @@ class TensorSpec:
 
     Attributes:
         name: Name in the ONNX graph and in the manifest.
-        shape: Length or name of each axis: "batch", "height", "width", or a floor division such as
+        shape: Length or name of each axis: "batch", "regions", "height", "width", or a floor division such as
             "height // 8". The ONNX graph has the same names.
         meaning: Range and meaning, for the manifest.
         min_side: Smallest height and width.
@@ -111,11 +107,11 @@ class TensorSpec:
         return {axis: self._dim(side) for axis, side in enumerate(self.shape) if isinstance(side, str)}
 
     def _example_length(self, side: str) -> int:
-        return int(_length(side, {"batch": 2, "height": 2 * self.min_side, "width": 3 * self.min_side}))
+        return int(_length(side, {"batch": 2, "regions": 2, "height": 2 * self.min_side, "width": 3 * self.min_side}))
 
     def _dim(self, side: str) -> object:
-        if side in ("batch", "height", "width"):
-            return Dim(side, min=1 if side == "batch" else self.min_side)
+        if side in ("batch", "regions", "height", "width"):
+            return Dim(side, min=1 if side in ("batch", "regions") else self.min_side)
         return Dim.AUTO  # follows from height or width
 
 
@@ -167,28 +163,48 @@ def extractor_outputs(arch: str, taps: Sequence[str]) -> list[TensorSpec]:
 
 
 def objective_inputs(
-    network_layers: Sequence[Layer], content_taps: Sequence[str], style_taps: Sequence[str], style_loss: str = "gram"
+    network_layers: Sequence[Layer],
+    content_taps: Sequence[str],
+    style_taps: Sequence[str],
+    style_loss: str = "gram",
+    *,
+    regions: bool = False,
 ) -> Inputs:
     """Return the arguments of `export.objective.module.ObjectiveModule`.
 
-    `network_layers`: The layers of the network up to the deepest tap, in order.
+    Args:
+        network_layers: The layers of the network up to the deepest tap, in order.
+        content_taps: The layers of the content loss.
+        style_taps: The layers of the style loss.
+        style_loss: The style loss.
+        regions: Whether styles apply to regions.
     """
     table = {layer.name: layer for layer in network_layers}
     min_side = max(MIN_SIDE, network_layers[-1].stride)  # gives the deepest layer at least one position
     content_weights = "one weight per layer of content_taps, divided by activation_scale ** 2"
     power = style_loss_spec(style_loss).activation_power
     style_weights = f"one weight per layer of style_taps, divided by activation_scale ** {power}"
-    return {
+    count: int | str = "regions" if regions else 1
+    inputs: dict[str, TensorSpec | Sequence[TensorSpec]] = {
         IMAGE: _image(1, min_side),
         "content": [
             TensorSpec(CONTENT.format(tap), _feature_shape(1, table[tap]), "features of the content image", min_side)
             for tap in content_taps
         ],
-        "style": [_style_target(style_loss, table[tap], min_side) for tap in style_taps],
+        "style": [_style_target(style_loss, table[tap], min_side, count) for tap in style_taps],
         "content_weights": TensorSpec("content_weights", (len(content_taps),), content_weights),
-        "style_weights": TensorSpec("style_weights", (len(style_taps),), style_weights),
+        "style_weights": TensorSpec(
+            "style_weights", (*(("regions",) if regions else ()), len(style_taps)), style_weights
+        ),
         "tv_weight": TensorSpec("tv_weight", (1,), "weight of the total variation"),
     }
+    if regions:
+        meaning = "how much each position counts, with mean 1 in every region"
+        inputs["masks"] = [
+            TensorSpec(MASK.format(tap), ("regions", 1, *_feature_shape(1, table[tap])[2:]), meaning, min_side)
+            for tap in style_taps
+        ]
+    return inputs
 
 
 def objective_outputs() -> list[TensorSpec]:
@@ -214,13 +230,13 @@ def _length(side: int | str, lengths: Mapping[str, int]) -> int | str:
     return lengths[name] // int(divisor or 1) if name in lengths else side
 
 
-def _style_target(style_loss: str, layer: Layer, min_side: int) -> TensorSpec:
+def _style_target(style_loss: str, layer: Layer, min_side: int, count: int | str) -> TensorSpec:
     name, channels = STYLE.format(style_loss, layer.name), layer.out_channels
     if style_loss == "gram":
         meaning = "Gram matrix of the style image: features @ features.T / (height * width)"
-        return TensorSpec(name, (1, channels, channels), meaning)
+        return TensorSpec(name, (count, channels, channels), meaning)
     meaning = "features of the most similar parts of the style image"
-    return TensorSpec(name, _feature_shape(1, layer), meaning, min_side)
+    return TensorSpec(name, _feature_shape(count, layer), meaning, min_side)
 
 
 def _feature_shape(batch: int | str, layer: Layer) -> tuple[int | str, ...]:

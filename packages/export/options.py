@@ -166,7 +166,7 @@ FORMATS = (
         kind="objective",
         format="onnx",
         suffix=".onnx",
-        options=("--content-layers", "--style-layers", "--style-loss", "--opset", "--palette", "--size"),
+        options=("--content-layers", "--style-layers", "--style-loss", "--regions", "--opset", "--palette", "--size"),
         gradients="computed by the graph",
         runtimes="ONNX Runtime (Python, C++, Node, browser), OpenVINO, tract; with --size also TVM, OpenCV",
     ),

@@ -70,8 +70,8 @@ def run(
 ) -> None:
     """Run style transfer with exported artifacts, without PyTorch.
 
-    The artifacts determine the network and the layers, and support styles for the whole image: a --region is an error.
-    Ctrl-C ends the run and writes the best image so far.
+    The artifacts determine the network and the layers; a --region needs an objective exported with --regions. Ctrl-C
+    ends the run and writes the best image so far.
     """
     with report_errors(), allow_large_images():
         manifest = read_manifest(objective, kind="objective")

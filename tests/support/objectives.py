@@ -15,15 +15,15 @@ OPTIONS = {"content_layers": CONTENT_TAPS, "style_layers": STYLE_TAPS}
 """The layers of these artifacts, as options of a run. The extractors of the fixture `exported` have the same layers."""
 
 
-def exported_objective(factory: pytest.TempPathFactory, pooling: str = "max") -> Path:
+def exported_objective(factory: pytest.TempPathFactory, pooling: str = "max", *, regions: bool = False) -> Path:
     """Export the objective of the Oxford network with few layers, once per session: do not change the file."""
     from core.network.weights import load_weights
     from export.objective.graph import export_objective
 
     def write(path: Path) -> None:
-        export_objective(path, load_weights("vgg19"), CONTENT_TAPS, STYLE_TAPS, pooling=pooling)
+        export_objective(path, load_weights("vgg19"), CONTENT_TAPS, STYLE_TAPS, pooling=pooling, regions=regions)
 
-    return shared_file(factory, f"{pooling}.onnx", write)
+    return shared_file(factory, f"{pooling}{'-regions' if regions else ''}.onnx", write)
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -49,7 +49,10 @@ def loss_weights(
 
 
 def reference_and_arguments(module: Any, image: Tensor, *, style: Tensor | None = None) -> tuple[Any, list[Any]]:
-    """The objective by autograd, and the arguments for which `module`, an `ObjectiveModule`, computes the same."""
+    """The objective by autograd, and the arguments for which `module`, an `ObjectiveModule`, computes the same.
+
+    With regions `style` applies to the whole image, and other styles to two masks.
+    """
     from core.objective.reference import ReferenceObjective
     from core.objective.targets import compute_targets
     from core.objective.tiled_extractor import TiledFeatureExtractor
@@ -58,9 +61,27 @@ def reference_and_arguments(module: Any, image: Tensor, *, style: Tensor | None 
     weights = loss_weights(module.content_taps, module.style_taps, style_loss=module.style_loss)
     style = noise(1, 3, 40, 35, seed=9).to(image.dtype) if style is None else style
     extractor = TiledFeatureExtractor.whole(module.extractor, module.extractor.arch, module.extractor.taps)
-    targets = compute_targets(extractor, image.flip(3), [StyleExemplar((style,))], weights)
+    exemplars = [StyleExemplar((style,))]
+    if module.regions:
+        masks = noise(2, 1, *image.shape[2:], seed=8).to(image.dtype)
+        exemplars += [StyleExemplar((style.flip(3) ** power,), power, masks[power - 2, None]) for power in (2, 3)]
+    targets = compute_targets(extractor, image.flip(3), exemplars, weights)
     content = [targets.content[tap] for tap in module.content_taps]
-    styles = [targets.styles[0].statistics[tap] for tap in module.style_taps]
-    numbers = [[*weights.content.values()], [*weights.style.values()], [weights.tv]]
-    arguments = [image, content, styles, *(torch.tensor(values, dtype=image.dtype) for values in numbers)]
+    styles = [torch.cat([style.statistics[tap] for style in targets.styles]) for tap in module.style_taps]
+    style_weights = torch.tensor([*weights.style.values()], dtype=image.dtype)
+    if module.regions:
+        style_weights = torch.tensor([[style.weight] for style in targets.styles], dtype=image.dtype) * style_weights
+    others = [torch.tensor(values, dtype=image.dtype) for values in ([*weights.content.values()], [weights.tv])]
+    arguments = [image, content, styles, others[0], style_weights, others[1]]
+    if module.regions:
+        regions = [targets.regions[style.region] for style in targets.styles]
+        arguments.append([torch.cat([_mask(region, tap, image) for region in regions]) for tap in module.style_taps])
     return ReferenceObjective(module.extractor, targets, weights), arguments
+
+
+def _mask(region: Any, tap: str, image: Tensor) -> Tensor:
+    """The mask of a region at a tap, of ones for the whole of `image`."""
+    from core.network.architecture import stride_of
+
+    mask = region.mask(tap)
+    return image.new_ones(1, 1, *(side // stride_of(tap) for side in image.shape[2:])) if mask is None else mask

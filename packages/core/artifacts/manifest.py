@@ -31,6 +31,9 @@ Side = Annotated[int, Meta(ge=1, le=2**16)]
 KEY = "manifest"
 """Key of the manifest in the metadata of an ONNX model."""
 
+MASK_PREFIX = "mask/"
+"""How the names of the inputs of an objective for the masks of regions start."""
+
 EXTRA_FILE = "manifest.json"
 """Name of the manifest among the extra files of an archive."""
 
@@ -118,6 +121,11 @@ class Manifest:
             raise UsageError(f"unknown layer {unknown[0]!r}")
         if not {"source", "sha256"} <= self.weights.keys():
             raise UsageError("weights lack source or sha256")
+
+    @property
+    def has_regions(self) -> bool:
+        """Whether the styles of an objective apply to regions: it then has an input for the masks of every layer."""
+        return any(name.startswith(MASK_PREFIX) for name in self.inputs)
 
     def to_json(self) -> str:
         """Return the manifest as one line of JSON."""

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.arrays import Array, Pixels, Size
 from core.artifacts.content import content_state
 from core.artifacts.extractors import OnnxExtractor, TorchExtractor, check_matches_config, open_extractor
-from core.artifacts.manifest import Manifest, read_manifest
+from core.artifacts.manifest import MASK_PREFIX, Manifest, read_manifest
 from core.artifacts.onnx_session import CPU, CUDA, provider_of, run_session
 from core.artifacts.runtimes import Execution
-from core.backends.onnx_targets import ExtractFeatures, style_targets
+from core.backends.onnx_targets import ExtractFeatures, LayerFeatures, StyleTargets, style_targets
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.installation import require_full, without_artifacts
@@ -28,6 +27,9 @@ from core.styles import StyleExemplar
 
 CONTENT, STYLE = "content/{}", "{}/{}"
 """The names of the targets of a tap in the graph; that of a style target starts with the style loss."""
+
+MASK = MASK_PREFIX + "{}"
+"""The name of the masks of the regions at a tap in the graph."""
 
 GRAM = STYLE.format("gram", "{}")
 
@@ -84,21 +86,19 @@ class OnnxBackend:
         """Compute the targets and return the objective (see `core.backends.base.Backend`).
 
         Raises:
-            UsageError: A style has a region: the graph has one target per layer, for the whole image.
+            UsageError: A style has a region, and the graph has one target per layer, for the whole image.
         """
-        if any(exemplar.mask is not None for exemplar in exemplars):
+        if any(exemplar.mask is not None for exemplar in exemplars) and not self.manifest.has_regions:
             raise UsageError(
-                "an exported objective supports styles for the whole image only: remove the regions, or "
-                f"{without_artifacts('--objective')}"
+                f"{self._path} supports styles for the whole image only: export an objective with --regions, remove "
+                f"the regions, or {without_artifacts('--objective')}"
             )
         features = self._extract_features(content)
-        targets = {CONTENT.format(tap): features[tap] for tap in self.manifest.content_taps}
+        targets = {tap: features[tap] for tap in self.manifest.content_taps}
         del features
         loss, taps, start = self.manifest.style_loss, self.manifest.style_taps, content if image is None else image
-        found = style_targets(loss, taps, exemplars, self._extract_features, content, start)
-        targets |= {STYLE.format(loss, tap): target for tap, (target, _) in found.items()}
-        spreads = {tap: spread for tap, (_, spread) in found.items()}
-        return OnnxObjective(self._session, self.manifest, targets, self.loss_weights, spreads)
+        styles = style_targets(loss, taps, exemplars, self._extract_features, content, start)
+        return OnnxObjective(self._session, self.manifest, targets, styles, self.loss_weights)
 
     def minimize(
         self,
@@ -130,29 +130,30 @@ class OnnxBackend:
 
 
 class OnnxObjective:
-    """An objective graph with its targets, by the names of its inputs.
+    """An objective graph with its targets.
 
-    Several styles have the same gradient as one with their mean target. The `spreads` of their targets around it, by
-    tap, complete the loss.
+    Several styles of the whole image have the same gradient as one with their mean target. The spread of their targets
+    around it completes the loss.
     """
 
     def __init__(
-        self,
-        session: Any,
-        manifest: Manifest,
-        targets: Mapping[str, NDArray[np.float32]],
-        weights: LossWeights,
-        spreads: Mapping[str, float] | None = None,
+        self, session: Any, manifest: Manifest, content: LayerFeatures, styles: StyleTargets, weights: LossWeights
     ) -> None:
-        self._session, self._manifest, self._targets, self._weights = session, manifest, targets, weights
-        self._spreads = dict(spreads or {})
-        self._spread = sum(weights.style[tap] * spread for tap, spread in self._spreads.items())
+        """`content` are the features (1, C, h, w) of the content image by tap."""
+        self._session, self._manifest, self._weights = session, manifest, weights
+        self._content, self._styles = content, styles
+        self._spread = sum(weights.style[tap] * spread for tap, spread in styles.spreads.items())
+        style_weights = np.array([weights.style[tap] for tap in manifest.style_taps], np.float32)
         self._inputs = {
-            **targets,
+            **{CONTENT.format(tap): target for tap, target in content.items()},
+            **{STYLE.format(manifest.style_loss, tap): target for tap, target in styles.targets.items()},
             "content_weights": np.array([weights.content[tap] for tap in manifest.content_taps], np.float32),
-            "style_weights": np.array([weights.style[tap] for tap in manifest.style_taps], np.float32),
+            "style_weights": style_weights,
             "tv_weight": np.array([weights.tv], np.float32),
         }
+        if manifest.has_regions:
+            self._inputs["style_weights"] = np.outer(styles.weights, style_weights)
+            self._inputs |= {MASK.format(tap): mask for tap, mask in styles.masks.items()}
         self._parts = ("content", "style", "tv") if weights.tv else ("content", "style")
 
     def __call__(self, image: Pixels) -> Evaluation:
@@ -166,7 +167,7 @@ class OnnxObjective:
     def scaled(self, *, content: float = 1.0, style: float = 1.0) -> "OnnxObjective":
         """Return the objective with other weights: see `LossWeights.scaled`; the targets stay the same."""
         weights = self._weights.scaled(content=content, style=style)
-        return OnnxObjective(self._session, self._manifest, self._targets, weights, self._spreads)
+        return OnnxObjective(self._session, self._manifest, self._content, self._styles, weights)
 
 
 def features_for(config: TransferConfig) -> ExtractFeatures:

@@ -1,6 +1,7 @@
 """Style targets of an exported objective, from features that any runtime computes. Gram matrices need no PyTorch."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from core.arrays import Pixels
 from core.config.style_losses import style_loss_spec
 from core.errors import UsageError
+from core.network.architecture import stride_of
 from core.objective.masks import check_not_empty
 from core.styles import StyleExemplar
 
@@ -18,6 +20,23 @@ ExtractFeatures = Callable[[Pixels], Mapping[str, Features]]
 LayerFeatures = Mapping[str, Features]
 
 
+@dataclass(frozen=True)
+class StyleTargets:
+    """One target for each of R regions: the whole image, if a style applies to it, and the mask of each other style.
+
+    Attributes:
+        targets: By tap, (R, ...): Gram matrices (C, C), or features (C, h, w).
+        masks: By tap, (R, 1, h, w), with mean 1 in every region.
+        weights: (R,), which multiply the style weights.
+        spreads: By tap, by how much the losses of the styles of the whole image exceed that of their common target.
+    """
+
+    targets: Mapping[str, Features]
+    masks: Mapping[str, Features]
+    weights: Features
+    spreads: Mapping[str, float]
+
+
 def style_targets(
     style_loss: str,
     taps: Sequence[str],
@@ -25,31 +44,43 @@ def style_targets(
     extract_features: ExtractFeatures,
     content: Pixels,
     image: Pixels,
-) -> dict[str, tuple[Features, float]]:
-    """Return the target of all styles together by tap, and by how much their losses exceed its loss.
+) -> StyleTargets:
+    """Return the targets, with one for all styles of the whole image, which comes first.
 
     Every style loss that is exported is a mean squared difference x - t_s of something and the target of style s. With
     shares w_s of the styles that add up to 1 and the mean target t: Σ w_s |x - t_s|² = |x - t|² + Σ w_s |t - t_s|².
+    The weight of a style with a mask is multiplied by the mean of the mask, as in `core.objective.targets`.
 
     Args:
         style_loss: Name of the style loss.
         taps: Layers of the style loss.
-        exemplars: Styles for the whole image.
+        exemplars: The styles.
         extract_features: Computes features.
         content: The content image (1, 3, H, W), RGB in [0, 1].
         image: The image (1, 3, H, W) that the optimisation starts from.
 
     Raises:
-        UsageError: A style mask is empty, or the style loss needs PyTorch, which is not installed.
+        UsageError: A mask is empty, or the style loss needs PyTorch, which is not installed.
     """
     if style_loss_spec(style_loss).position_targets:
         compared = extract_features(content), extract_features(image)
         styles = [_position_targets(style_loss, taps, one, extract_features, *compared) for one in exemplars]
     else:
         styles = [_mean_grams(taps, exemplar, extract_features) for exemplar in exemplars]
-    total = sum(exemplar.weight for exemplar in exemplars)
-    shares = [exemplar.weight / total for exemplar in exemplars]
-    return {tap: _mean_and_spread([style[tap] for style in styles], shares) for tap in taps}
+    whole = [(one.weight, style) for one, style in zip(exemplars, styles, strict=True) if one.mask is None]
+    targets, spreads = _common_target(taps, whole) if whole else ({}, dict.fromkeys(taps, 0.0))
+    regions, weights, masks = [targets] if whole else [], [1.0] if whole else [], [None] if whole else []
+    for exemplar, style in zip(exemplars, styles, strict=True):
+        if exemplar.mask is not None:
+            regions.append(style)
+            weights.append(exemplar.weight * float(exemplar.mask.mean()))
+            masks.append(exemplar.mask)
+    return StyleTargets(
+        {tap: np.concatenate([region[tap] for region in regions]) for tap in taps},
+        {tap: np.concatenate([_region_mask(mask, content, tap) for mask in masks]) for tap in taps},
+        np.array(weights, np.float32),
+        spreads,
+    )
 
 
 def gram(features: Features, mask: Features | None = None) -> Features:
@@ -63,18 +94,18 @@ def gram(features: Features, mask: Features | None = None) -> Features:
     return product
 
 
-def resized_mask(mask: Features, size: tuple[int, int]) -> Features:
+def resized_mask(mask: Features, size: tuple[int, int], kind: str) -> Features:
     """Return a mask (1, 1, H, W) averaged over areas to the height and width of features, with mean 1.
 
     Raises:
-        UsageError: It is empty at this size.
+        UsageError: It is empty at this size; `kind`, "region" or "style", names the mask in the message.
     """
     for axis, count in zip((2, 3), size, strict=True):
         length, positions = mask.shape[axis], np.arange(count)
         starts, ends = positions * length // count, -(-(positions + 1) * length // count)
         areas = [mask.take(range(*area), axis) for area in zip(starts, ends, strict=True)]
         mask = np.stack([area.mean(axis) for area in areas], axis).astype(np.float32)
-    check_not_empty(float(mask.max()), "style")
+    check_not_empty(float(mask.max()), kind)
     normalized: Features = mask / mask.mean()
     return normalized
 
@@ -87,7 +118,7 @@ def _mean_grams(taps: Sequence[str], exemplar: StyleExemplar, extract_features: 
         features = extract_features(pixels)
         for tap in taps:
             mask = exemplar.style_mask
-            small = None if mask is None else resized_mask(mask, features[tap].shape[2:])
+            small = None if mask is None else resized_mask(mask, features[tap].shape[2:], "style")
             grams[tap] = grams.get(tap, np.float32(0)) + np.float32(area / sum(areas)) * gram(features[tap], small)
     return grams
 
@@ -119,6 +150,24 @@ def _position_targets(
     with torch.no_grad():
         targets = load_style_loss(style_loss).position_targets(styles, tensors(content), tensors(image), mask)
     return {tap: target.numpy() for tap, target in targets.items()}
+
+
+def _common_target(
+    taps: Sequence[str], styles: Sequence[tuple[float, LayerFeatures]]
+) -> tuple[LayerFeatures, dict[str, float]]:
+    """Return the common target of styles with their weights, and the spread of their targets around it, by tap."""
+    total = sum(weight for weight, _ in styles)
+    shares = [weight / total for weight, _ in styles]
+    found = {tap: _mean_and_spread([style[tap] for _, style in styles], shares) for tap in taps}
+    return {tap: mean for tap, (mean, _) in found.items()}, {tap: spread for tap, (_, spread) in found.items()}
+
+
+def _region_mask(mask: Features | None, content: Pixels, tap: str) -> Features:
+    """Return the mask of a region (1, 1, h, w) at a tap, with mean 1: of ones for the whole image."""
+    height, width = (side // stride_of(tap) for side in content.shape[2:])
+    if mask is None:
+        return np.ones((1, 1, height, width), np.float32)
+    return resized_mask(mask, (height, width), "region")
 
 
 def _mean_and_spread(targets: Sequence[Features], shares: Sequence[float]) -> tuple[Features, float]:

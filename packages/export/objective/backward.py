@@ -49,10 +49,16 @@ def mean_square_grad(difference: Tensor) -> Tensor:
     return 2 / difference.numel() * difference
 
 
-def gram_backward(grad: Tensor, features: Tensor) -> Tensor:
-    """Backward of the Gram matrix of `features` divided by the positions, for a symmetric `grad` (N, C, C)."""
+def gram_backward(grad: Tensor, features: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Backward of `core.objective.gram.gram`, for a symmetric `grad` (N, C, C).
+
+    With masks (R, 1, H, W) of R regions `grad` is (R, C, C), and the gradient the sum over all regions.
+    """
     flat = features.flatten(2)
-    return (2 / flat.shape[-1] * grad @ flat).view_as(features)
+    products = 2 / flat.shape[-1] * grad @ flat
+    if mask is not None:
+        products = (products * mask.flatten(2)).sum(0, keepdim=True)
+    return products.view_as(features)
 
 
 def total_variation_grad(image: Tensor) -> Tensor:

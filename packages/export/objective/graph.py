@@ -29,20 +29,22 @@ def export_objective(
     *,
     pooling: Pooling = "max",
     style_loss: str = "gram",
+    regions: bool = False,
     options: ExportOptions | None = None,
     checksum: bool = True,
 ) -> Manifest:
     """Write the objective for these layers to `path` and return its manifest.
 
-    The file is written only if the graph matches PyTorch. Its manifest describes all inputs and outputs. `options` may
-    fix height and width; the batch is 1. Weights are stored as indices into a palette unless `options` says otherwise.
+    The file is written only if the graph matches PyTorch. Its manifest describes all inputs and outputs. With `regions`
+    the graph takes masks, and a target for each region. `options` may fix height and width; the batch is 1. Weights are
+    stored as indices into a palette unless `options` says otherwise.
 
     Raises:
         UsageError: A layer or the pooling does not exist, the weights lack a layer, the style loss cannot be exported,
             or the size is too small for the deepest layer.
         StyleTransferError: The graph exceeds a tolerance or cannot be written; `path` is unchanged.
     """
-    module = ObjectiveModule(weights, content_taps, style_taps, pooling, style_loss)
+    module = ObjectiveModule(weights, content_taps, style_taps, pooling, style_loss, regions=regions)
     options = options or ExportOptions()
     model = trace_objective(module, options)
     manifest = _manifest(module, weights, pooling, options, palette=is_palettized(model))
@@ -61,7 +63,9 @@ def trace_objective(module: ObjectiveModule, options: ExportOptions) -> onnx.Mod
 
 
 def _interface(module: ObjectiveModule, options: ExportOptions) -> tuple[Inputs, list[TensorSpec]]:
-    inputs = objective_inputs(module.network_layers, module.content_taps, module.style_taps, module.style_loss)
+    inputs = objective_inputs(
+        module.network_layers, module.content_taps, module.style_taps, module.style_loss, regions=module.regions
+    )
     return with_lengths(inputs, options.lengths), [spec.with_lengths(options.lengths) for spec in objective_outputs()]
 
 

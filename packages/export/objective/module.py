@@ -54,6 +54,7 @@ class ObjectiveModule(nn.Module):
         content_taps: Layers of the content loss, canonical names in the order of the inputs.
         style_taps: Layers of the style loss, canonical names in the order of the inputs.
         style_loss: Name of the style loss, one of `STYLE_TERMS`.
+        regions: Whether styles apply to regions, with masks as further inputs.
         network_layers: The layers of the network up to the deepest tap.
         extractor: The network, which returns the outputs of all `network_layers`.
     """
@@ -65,13 +66,15 @@ class ObjectiveModule(nn.Module):
         style_taps: Sequence[str],
         pooling: Pooling,
         style_loss: str = "gram",
+        *,
+        regions: bool = False,
     ) -> None:
         super().__init__()
         if style_loss not in STYLE_TERMS:
             raise UsageError(
                 f"an objective with the style loss {style_loss} cannot be exported: use {' or '.join(STYLE_TERMS)}"
             )
-        self.style_loss = style_loss
+        self.style_loss, self.regions = style_loss, regions
         self.content_taps = tuple(canonical_layer_name(tap, weights.arch) for tap in content_taps)
         self.style_taps = tuple(canonical_layer_name(tap, weights.arch) for tap in style_taps)
         self.network_layers = truncated(weights.arch, (*self.content_taps, *self.style_taps))
@@ -87,12 +90,13 @@ class ObjectiveModule(nn.Module):
         content_weights: Tensor,
         style_weights: Tensor,
         tv_weight: Tensor,
+        masks: Sequence[Tensor] = (),
     ) -> tuple[Tensor, ...]:
         """Return the loss, its gradient (1, 3, H, W), and its weighted content, style and total variation terms.
 
         The arguments are those of `evaluate`.
         """
-        found = self.evaluate(image, content, style, content_weights, style_weights, tv_weight)
+        found = self.evaluate(image, content, style, content_weights, style_weights, tv_weight, masks)
         return found.loss, found.gradient, found.content_loss, found.style_loss, found.tv_loss
 
     def evaluate(
@@ -103,8 +107,12 @@ class ObjectiveModule(nn.Module):
         content_weights: Tensor,
         style_weights: Tensor,
         tv_weight: Tensor,
+        masks: Sequence[Tensor] = (),
     ) -> "ObjectiveOutputs":
         """Evaluate the loss and its gradient.
+
+        With R regions the style targets have R elements along their first axis, one for each region, and the style
+        weights and masks too.
 
         Args:
             image: (1, 3, H, W), RGB in [0, 1].
@@ -113,8 +121,9 @@ class ObjectiveModule(nn.Module):
                 (1, C, h, w) of the most similar parts of the style image.
             content_weights: (n,), in the order of the content taps: `core.objective.weights.LossWeights`, which divides
                 the weights of the command line by powers of the scale of the activations.
-            style_weights: (m,), in the order of the style taps.
+            style_weights: (m,), in the order of the style taps; with regions (R, m).
             tv_weight: (1,).
+            masks: With regions, for each style tap the masks (R, 1, h, w), with mean 1 in every region.
         """
         features = self.extractor(image)
         content_terms, style_terms, grads = [], [], dict[str, Tensor]()
@@ -122,8 +131,10 @@ class ObjectiveModule(nn.Module):
             difference = features[tap] - target
             content_terms.append(weight * mean_square(difference))
             grads[tap] = mean_square_grad(difference) * weight
-        for tap, target, weight in zip(self.style_taps, style, style_weights, strict=True):
-            loss, grad = STYLE_TERMS[self.style_loss](features[tap], target, weight)
+        weights = style_weights.unbind(-1)
+        for index, (tap, target, weight) in enumerate(zip(self.style_taps, style, weights, strict=True)):
+            mask = masks[index] if self.regions else None
+            loss, grad = STYLE_TERMS[self.style_loss](features[tap], target, weight, mask)
             style_terms.append(loss)
             grads[tap] = grads[tap] + grad if tap in grads else grad
         gradient = self._network_backward(features, grads) + total_variation_grad(image) * tv_weight

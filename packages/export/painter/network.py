@@ -27,12 +27,13 @@ class EvaluationModule(ObjectiveModule):
         content_weights: Tensor,
         style_weights: Tensor,
         tv_weight: Tensor,
+        masks: Sequence[Tensor] = (),
     ) -> tuple[Tensor, ...]:
         """Return loss, gradient (1, 3, H, W), the features of the content taps, the Gram matrices of the style taps.
 
         The arguments are those of `ObjectiveModule`.
         """
-        evaluated = self.evaluate(image, content, style, content_weights, style_weights, tv_weight)
+        evaluated = self.evaluate(image, content, style, content_weights, style_weights, tv_weight, masks)
         features = [evaluated.features[tap] for tap in self.content_taps]
         # The loss contains the same nodes: a runtime that merges equal nodes computes them once.
         grams = [gram(evaluated.features[tap]) for tap in self.style_taps]

@@ -3,19 +3,19 @@
 import copy
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import unfold
 
 from core.artifacts.manifest import Manifest
 from core.artifacts.runtimes import ONNX_RUNTIME, Execution
-from core.backends.onnx_backend import CONTENT, STYLE, OnnxObjective
-from core.network.architecture import MIN_SIDE, truncated
+from core.backends.onnx_backend import OnnxObjective
+from core.backends.onnx_targets import Features, StyleTargets
+from core.network.architecture import MIN_SIDE, stride_of, truncated
 from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import Weights
 from core.objective.content import content_loss
@@ -24,7 +24,7 @@ from core.objective.style_loss import load_style_loss
 from core.objective.targets import compute_targets
 from core.objective.tiled_extractor import TiledFeatureExtractor
 from core.objective.total_variation import total_variation
-from core.objective.types import Region, StyleTarget, Targets
+from core.objective.types import LayerFeatures, Region, Targets
 from core.objective.weights import LossWeights
 from core.optim.types import Evaluation
 from core.styles import StyleExemplar
@@ -50,22 +50,46 @@ class _Sample:
     terms: LossWeights
 
     def double(self) -> "_Sample":
-        content = {tap: target.double() for tap, target in self.targets.content.items()}
-        style = {tap: target.double() for tap, target in self.style.items()}
-        per_position = self.targets.regions[0].targets is not None
-        regions = (Region(targets=style if per_position else None),)
-        return _Sample(self.image.double(), Targets(content, (StyleTarget(style),), regions), self.terms)
+        content, styles, regions = self.targets.content, self.targets.styles, self.targets.regions
+        targets = Targets(
+            _double(content),
+            tuple(replace(style, statistics=_double(style.statistics)) for style in styles),
+            tuple(
+                Region(region.masks and _double(region.masks), region.targets and _double(region.targets))
+                for region in regions
+            ),
+        )
+        return _Sample(self.image.double(), targets, self.terms)
 
-    @property
-    def style(self) -> Mapping[str, Tensor]:
-        """The style targets by tap."""
-        return self.targets.styles[0].statistics
+    def graph_content(self) -> dict[str, Features]:
+        """Return the content targets of a graph."""
+        return {tap: target.numpy() for tap, target in self.targets.content.items()}
 
-    def graph_targets(self) -> dict[str, NDArray[np.float32]]:
-        """Return the targets by the names of the graph's inputs."""
-        content = {CONTENT.format(tap): target.numpy() for tap, target in self.targets.content.items()}
-        name = self.terms.style_loss
-        return content | {STYLE.format(name, tap): target.numpy() for tap, target in self.style.items()}
+    def graph_styles(self) -> StyleTargets:
+        """Return the style targets of a graph."""
+        taps, styles = list(self.terms.style), self.targets.styles
+        regions = [self.targets.regions[style.region] for style in styles]
+        return StyleTargets(
+            {tap: np.concatenate([style.statistics[tap].numpy() for style in styles]) for tap in taps},
+            {tap: np.concatenate([self._mask(region, tap) for region in regions]) for tap in taps},
+            np.array([style.weight for style in styles], np.float32),
+            {},
+        )
+
+    def loss_at(self, tap: str, features: Tensor) -> float:
+        """Return the style loss at a tap, without its weight, given the features (1, C, h, w) of the image."""
+        loss = load_style_loss(self.terms.style_loss)
+        total = 0.0
+        for style in self.targets.styles:
+            region = self.targets.regions[style.region]
+            statistic = loss.statistic(features, region.mask(tap), region.target(tap))
+            total += style.weight * float(loss.loss(statistic, style.statistics[tap]))
+        return total
+
+    def _mask(self, region: Region, tap: str) -> Features:
+        if (mask := region.mask(tap)) is not None:
+            return mask.numpy()
+        return np.ones((1, 1, *(side // stride_of(tap) for side in self.image.shape[2:])), np.float32)
 
 
 def verify_objective(
@@ -80,7 +104,7 @@ def verify_objective(
     with one_thread():
         for height, width in [manifest.size] if manifest.size else _sizes(max(MIN_SIDE, plan[-1].stride)):
             sample = _sample(eager, manifest, _differentiable_image(eager, height, width))
-            graph = OnnxObjective(session, manifest, sample.graph_targets(), sample.terms)
+            graph = OnnxObjective(session, manifest, sample.graph_content(), sample.graph_styles(), sample.terms)
             single, double = _evaluate(eager, sample), _evaluate(exact, sample.double())
             evaluations = graph(sample.image.numpy()), single, double
             rows += _compare_evaluations(f"{height} x {width}", *evaluations, tolerances)
@@ -125,24 +149,32 @@ def _differentiable_image(eager: VGGFeatures, height: int, width: int) -> Tensor
 
 @torch.no_grad()
 def _sample(eager: VGGFeatures, manifest: Manifest, image: Tensor) -> _Sample:
-    """Return a sample with targets from variations of `image`, and weights that make every loss term 1."""
+    """Return a sample with targets from variations of `image`, and weights that make every loss term 1.
+
+    The style image is much darker than `image`: differences of similar Gram matrices lose digits in every program. With
+    regions a second style applies to a mask.
+    """
     ones = LossWeights(
         dict.fromkeys(manifest.content_taps, 1.0), dict.fromkeys(manifest.style_taps, 1.0), 1.0, manifest.style_loss
     )
     whole = TiledFeatureExtractor.whole(eager, eager.arch, eager.taps)
-    targets = compute_targets(whole, image.flip(3), [StyleExemplar((image.square(),))], ones)
-    features, loss = eager(image), load_style_loss(manifest.style_loss)
-    style = targets.styles[0].statistics
+    styles = [StyleExemplar((image / 4,))]
+    if manifest.has_regions:
+        mask = torch.linspace(0, 1, image.shape[3]).expand(1, 1, *image.shape[2:])
+        styles.append(StyleExemplar((image.flip(2) / 8,), 2.0, mask))
+    sample = _Sample(image, compute_targets(whole, image.flip(3), styles, ones), ones)
+    features, content = eager(image), sample.targets.content
     terms = LossWeights(
-        {tap: 1 / float(content_loss(features[tap], target)) for tap, target in targets.content.items()},
-        {
-            tap: 1 / float(loss.loss(loss.statistic(features[tap], target=target), target))
-            for tap, target in style.items()
-        },
+        {tap: 1 / float(content_loss(features[tap], target)) for tap, target in content.items()},
+        {tap: 1 / sample.loss_at(tap, features[tap]) for tap in manifest.style_taps},
         1 / float(total_variation(image)),
         manifest.style_loss,
     )
-    return _Sample(image, targets, terms)
+    return replace(sample, terms=terms)
+
+
+def _double(values: LayerFeatures) -> dict[str, Tensor]:
+    return {tap: value.double() for tap, value in values.items()}
 
 
 def _evaluate(extractor: VGGFeatures, sample: _Sample) -> Evaluation:

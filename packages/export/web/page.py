@@ -51,6 +51,8 @@ def write_page(
             raise UsageError(
                 f"{artifact} has the style loss {manifest.style_loss}, and a page supports gram only: export another"
             )
+        if manifest.has_regions:
+            raise UsageError(f"{artifact} has inputs for regions, and a page has none: export one without --regions")
         if manifest.size is not None:
             raise UsageError(
                 f"{artifact} accepts only images of {describe_shape(manifest)}, and a page has images of all sizes: "

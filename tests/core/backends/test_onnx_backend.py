@@ -100,13 +100,17 @@ def test_several_styles_have_the_loss_and_gradient_of_pytorch(
     assert np.linalg.norm(onnx.gradient - gradient) < 1e-3 * np.linalg.norm(gradient)
 
 
-def test_nearest_objective_has_the_loss_and_gradient_of_pytorch(tmp_path: Path, tiny_vgg: None) -> None:
+@pytest.mark.parametrize("regions", [False, True])
+def test_nearest_objective_has_the_loss_and_gradient_of_pytorch(tmp_path: Path, tiny_vgg: None, regions: bool) -> None:
     path = tmp_path / "objective.onnx"
     options = OPTIONS | {"style_loss": "nearest", "device": "cpu"}
-    export_objective(path, load_weights("vgg19"), *OPTIONS.values(), style_loss="nearest")
+    export_objective(path, load_weights("vgg19"), *OPTIONS.values(), style_loss="nearest", regions=regions)
     content, start, *styles = (noise(1, 3, 32, 47, seed=seed).float().numpy() for seed in range(4))
-    mask = (noise(1, 1, 32, 47, seed=5) > 0.3).float().numpy()
-    exemplars = [StyleExemplar((styles[0],), 2.0, style_mask=mask), StyleExemplar((styles[1][..., 4:],), 0.5)]
+    mask, region = ((noise(1, 1, 32, 47, seed=seed) > 0.3).float().numpy() for seed in (5, 6))
+    exemplars = [
+        StyleExemplar((styles[0],), 2.0, style_mask=mask),
+        StyleExemplar((styles[1][..., 4:],), 0.5, region if regions else None),
+    ]
     found, expected = (
         backend.objective(content, exemplars, backend.plan((47, 32), (47, 32)), image=start)
         for backend in (
@@ -126,8 +130,33 @@ def test_regions_are_refused(objective: Path, content_path: Path, style_path: Pa
     backend = OnnxBackend(objective, no_features, config_for(objective))
     plan = backend.plan((47, 31), (36, 40))
     exemplars = [StyleExemplar((style,)), StyleExemplar((style,), mask=content[:, :1])]
-    with pytest.raises(UsageError, match="supports styles for the whole image only: remove the regions"):
+    sentence = r"max\.onnx supports styles for the whole image only: export an objective with --regions, remove"
+    with pytest.raises(UsageError, match=sentence):
         backend.objective(content, exemplars, plan)
+
+
+@pytest.mark.parametrize("has_mask", [(False,), (False, True, True, False), (True,)], ids=["none", "some", "all"])
+def test_objective_with_regions_has_the_loss_and_gradient_of_pytorch(
+    tmp_path_factory: pytest.TempPathFactory, has_mask: tuple[bool, ...]
+) -> None:
+    objective = exported_objective(tmp_path_factory, regions=True)
+    content, image, *styles = (noise(1, 3, 32, 47, seed=seed).float().numpy() for seed in range(6))
+    exemplars = [
+        StyleExemplar((style,), 1.0 + number, noise(1, 1, 32, 47, seed=number).float().numpy() if masked else None)
+        for number, (style, masked) in enumerate(zip(styles, has_mask, strict=False))
+    ]
+    found, expected = (
+        backend.objective(content, exemplars, backend.plan((47, 32), (47, 32))).scaled(style=2)
+        for backend in (
+            backend_for(config_for(objective)),
+            TorchBackend(TransferConfig(**OPTIONS, device="cpu")),
+        )
+    )
+    onnx, pytorch = found(image), expected(torch.from_numpy(image))
+    assert onnx.loss == pytest.approx(pytorch.loss, rel=1e-5)
+    assert dict(onnx.parts) == pytest.approx(dict(pytorch.parts), rel=1e-5)
+    gradient = pytorch.gradient.numpy()
+    assert np.linalg.norm(onnx.gradient - gradient) < 1e-3 * np.linalg.norm(gradient)
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])

@@ -30,7 +30,8 @@ def test_several_styles_have_the_mean_target_and_its_spread() -> None:
     """The mean of the squared distances from two matrices, computed directly."""
     first, second, image = random(1, 3, 4, 5), random(1, 3, 6, 4), random(1, 3, 8, 8)
     exemplars = [StyleExemplar((first,), 3.0), StyleExemplar((second,), 1.0)]
-    target, spread = style_targets("gram", ["relu1_1"], exemplars, extract, image, image)["relu1_1"]
+    found = style_targets("gram", ["relu1_1"], exemplars, extract, image, image)
+    target, spread = found.targets["relu1_1"], found.spreads["relu1_1"]
     direct = 0.75 * np.mean((gram(image) - gram(first)) ** 2) + 0.25 * np.mean((gram(image) - gram(second)) ** 2)
     assert np.mean((gram(image) - target) ** 2) + spread == pytest.approx(direct, rel=1e-5)
     assert spread > 0
@@ -38,26 +39,39 @@ def test_several_styles_have_the_mean_target_and_its_spread() -> None:
 
 def test_images_of_one_style_are_weighted_by_their_areas() -> None:
     first, second = random(1, 3, 4, 5), random(1, 3, 6, 10)
-    target, spread = style_targets("gram", ["relu1_1"], [StyleExemplar((first, second))], extract, first, first)[
-        "relu1_1"
-    ]
-    np.testing.assert_allclose(target, 0.25 * gram(first) + 0.75 * gram(second), rtol=1e-6)
-    assert spread == 0
+    found = style_targets("gram", ["relu1_1"], [StyleExemplar((first, second))], extract, first, first)
+    np.testing.assert_allclose(found.targets["relu1_1"], 0.25 * gram(first) + 0.75 * gram(second), rtol=1e-6)
+    assert found.spreads == {"relu1_1": 0}
+
+
+def test_each_mask_is_a_region_after_the_whole_image() -> None:
+    first, second, content = random(1, 3, 4, 5), random(1, 3, 6, 4), random(1, 3, 8, 8)
+    mask = np.zeros((1, 1, 8, 8), np.float32)
+    mask[..., 4:] = 0.5
+    exemplars = [StyleExemplar((first,), 2.0, mask), StyleExemplar((second,), 7.0), StyleExemplar((first,))]
+    found = style_targets("gram", ["relu1_1"], exemplars, extract, content, content)
+    assert found.weights == pytest.approx([1, 2 * 0.25])
+    whole = (7 * gram(second) + gram(first)) / 8
+    np.testing.assert_allclose(found.targets["relu1_1"], np.concatenate([whole, gram(first)]), rtol=1e-6)
+    np.testing.assert_array_equal(found.masks["relu1_1"][0], np.ones((1, 8, 8)))
+    np.testing.assert_array_equal(found.masks["relu1_1"][1], mask[0] / 0.25)
+    assert found.spreads["relu1_1"] > 0
 
 
 @pytest.mark.parametrize("size", [(4, 5), (3, 2), (9, 7), (1, 1)])
 def test_masks_are_averaged_like_those_of_pytorch(size: tuple[int, int]) -> None:
     mask = random(1, 1, 9, 7)
     small = interpolate(torch.from_numpy(mask), size=size, mode="area")
-    np.testing.assert_allclose(resized_mask(mask, size), small / small.mean(), rtol=1e-5)
+    np.testing.assert_allclose(resized_mask(mask, size, "style"), small / small.mean(), rtol=1e-5)
     features = random(1, 4, *size)
     expected = torch_gram(torch.from_numpy(features), small / small.mean())
-    np.testing.assert_allclose(gram(features, resized_mask(mask, size)), expected, rtol=1e-5)
+    np.testing.assert_allclose(gram(features, resized_mask(mask, size, "style")), expected, rtol=1e-5)
 
 
-def test_empty_mask_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"^a style mask is too small or too dark for the deepest layer: enlarge"):
-        resized_mask(np.zeros((1, 1, 8, 8), np.float32), (2, 2))
+@pytest.mark.parametrize("kind", ["style", "region"])
+def test_empty_mask_is_refused(kind: str) -> None:
+    with pytest.raises(UsageError, match=rf"^a {kind} mask is too small or too dark for the deepest layer: enlarge"):
+        resized_mask(np.zeros((1, 1, 8, 8), np.float32), (2, 2), kind)
 
 
 def test_position_targets_need_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:

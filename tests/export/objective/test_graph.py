@@ -11,7 +11,8 @@ from torch import Tensor
 
 from core.artifacts.manifest import read_manifest
 from core.artifacts.onnx_session import open_session
-from core.backends.onnx_backend import CONTENT, GRAM, OnnxObjective
+from core.backends.onnx_backend import OnnxObjective
+from core.backends.onnx_targets import StyleTargets
 from core.errors import StyleTransferError, UsageError
 from core.network.vgg import load_vgg_features
 from core.network.weights import Weights, load_weights
@@ -54,9 +55,12 @@ def test_artifact_equals_autograd(
     differentiable = 0
     for image, style in samples:
         _, (_, content, grams, *_) = reference_and_arguments(module, image, style=style)
-        targets = {CONTENT.format(tap): values.numpy() for tap, values in zip(CONTENT_TAPS, content, strict=True)}
-        targets |= {GRAM.format(tap): values.numpy() for tap, values in zip(STYLE_TAPS, grams, strict=True)}
-        actual = OnnxObjective(session, manifest, targets, weights)(image.numpy())
+        graph_content, graph_styles = (
+            {tap: target.numpy() for tap, target in zip(taps, values, strict=True)}
+            for taps, values in ((CONTENT_TAPS, content), (STYLE_TAPS, grams))
+        )
+        targets = StyleTargets(graph_styles, {}, np.ones(1, np.float32), {})
+        actual = OnnxObjective(session, manifest, graph_content, targets, weights)(image.numpy())
         exact_targets = Targets(
             {tap: values.double() for tap, values in zip(CONTENT_TAPS, content, strict=True)},
             (StyleTarget({tap: values.double() for tap, values in zip(STYLE_TAPS, grams, strict=True)}),),
@@ -134,6 +138,17 @@ def test_nearest_objective_has_features_as_targets(tmp_path: Path, tiny_vgg: Non
         "float32 (1, 8, height // 2, width // 2), features of the most similar parts of the style image"
     )
     assert manifest.inputs["style_weights"].endswith("activation_scale ** 2")
+
+
+def test_objective_with_regions_has_masks_as_inputs(tmp_path_factory: pytest.TempPathFactory) -> None:
+    manifest = read_manifest(exported_objective(tmp_path_factory, regions=True))
+    assert manifest.has_regions
+    assert manifest.parity["gradient"]["relative_l2"] < 1e-6
+    assert manifest.inputs["gram/relu2_1"].startswith("float32 (regions, 128, 128), Gram matrix")
+    assert manifest.inputs["style_weights"].startswith("float32 (regions, 2), one weight per layer")
+    assert manifest.inputs["mask/relu2_1"] == (
+        "float32 (regions, 1, height // 2, width // 2), how much each position counts, with mean 1 in every region"
+    )
 
 
 def test_export_objective_refuses_unknown_layers(tmp_path: Path, vgg19_weights: Weights) -> None:

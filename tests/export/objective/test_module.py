@@ -32,6 +32,19 @@ def test_module_equals_autograd(taps: tuple, pooling: str, source: str, style_lo
         assert [part.item() for part in parts] == pytest.approx(list(expected.parts.values()), rel=1e-14)
 
 
+@pytest.mark.parametrize("style_loss", ["gram", "nearest"])
+def test_regions_equal_autograd(style_loss: str) -> None:
+    module = ObjectiveModule(load_weights("vgg19"), *MIXED, "max", style_loss, regions=True).double()
+    for size in SIZES:
+        reference, arguments = reference_and_arguments(module, noise(1, 3, *size))
+        assert {len(arguments[2][0]), len(arguments[4]), len(arguments[6][0])} == {3}
+        expected = reference(arguments[0])
+        loss, gradient, *parts = module(*arguments)
+        assert relative_difference(gradient, expected.gradient) < 1e-14
+        assert loss.item() == pytest.approx(expected.loss, rel=1e-14)
+        assert [part.item() for part in parts] == pytest.approx(list(expected.parts.values()), rel=1e-14)
+
+
 @pytest.mark.parametrize("pooling", ["max", "average"])
 def test_module_equals_autograd_in_flat_areas(pooling: str) -> None:
     module = ObjectiveModule(load_weights("vgg19"), *DEFAULTS, pooling).double()

@@ -102,6 +102,10 @@ def test_web_command_rejects_a_missing_objective(tmp_path: Path, runtime_stub: P
     ("changed", "sentence"),
     [
         ({"size": (48, 64)}, "accepts only images of 48 x 64 pixels, batch 1, and a page has images of all sizes"),
+        (
+            {"inputs": {"mask/relu1_1": "float32"}},
+            "has inputs for regions, and a page has none: export one without",
+        ),
         ({"style_loss": "nearest"}, "has the style loss nearest, and a page supports gram only: export another"),
     ],
 )
