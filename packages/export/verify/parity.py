@@ -111,8 +111,10 @@ class ParityReport:
 
     def table(self) -> Table:
         """Return the comparisons as a table for the terminal."""
-        columns = ("error", "allowed", "because", "eager float32", "to eager", "max abs", "1 - cosine", "")
-        table = Table("", "", *columns, title="Relative L2 errors against eager PyTorch in float64")
+        columns = ("", "", "error", "allowed", "because", "eager float32", "to eager", "max abs", "1 - cosine", "")
+        table = Table(title="Relative L2 errors against eager PyTorch in float64")
+        for number, column in enumerate(columns):
+            table.add_column(column, no_wrap=number in (1, len(columns) - 1))  # the case, and the result
         for row in self.rows:
             errors = (row.eager_relative_l2, row.relative_l2_to_eager, row.max_abs, 1 - row.cosine)
             table.add_row(
@@ -120,7 +122,7 @@ class ParityReport:
                 row.case,
                 f"{row.relative_l2:.1e}",
                 f"{row.tolerance:.1e}",
-                "limit" if row.tolerance == row.limit else f"{EAGER_FACTOR:g} x eager",
+                "limit" if row.tolerance == row.limit else "eager",
                 *(f"{error:.1e}" for error in errors),
                 "ok" if row.passed else "FAILED",
             )
