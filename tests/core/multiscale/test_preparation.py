@@ -77,13 +77,13 @@ def test_the_default_halves_the_differences_of_the_gradient_ratio(
 
 def test_more_strength_lowers_the_style_loss_and_raises_the_content_loss(content_path: Path, style_path: Path) -> None:
     """All results are evaluated with one objective, that of the default weights."""
-    config = QUICK.with_options(iterations=20, init="content", padding=0)
+    config = QUICK.with_options(iterations=20, init="content", padding=0, tv_weight=0)
     backend = TorchBackend(QUICK)
     content, style = (read_image(path).pixels for path in (content_path, style_path))
     plan = backend.plan((64, 43), (58, 64))
     evaluate = backend.objective(resize(content, (64, 43)), [StyleExemplar((resize(style, (58, 64)),))], plan)
     found = []
-    for strength in (0.0, 0.1, 0.5, 1.0):
+    for strength in (0.0, 0.1, 0.3, 1.0):
         result = stylize(content_path, style_path, config.with_options(strength=strength))
         found.append(evaluate(backend.to_array(result.pixels, plan)).parts)
     assert [parts["content"] for parts in found] == sorted(parts["content"] for parts in found)
