@@ -13,7 +13,9 @@ import numpy as np
 from core.arrays import Pixels
 from core.artifacts.extractors import check_matches_config
 from core.artifacts.manifest import Manifest
+from core.artifacts.onnx_session import CUDA
 from core.artifacts.painter import INPUT_OPTIONS, PAINTER_OPTIONS, OnnxPainter, as_bytes, as_float
+from core.artifacts.runtimes import Execution
 from core.config.options import flag_of
 from core.config.transfer_config import TransferConfig
 from core.distributed import ProcessGroup
@@ -43,19 +45,18 @@ class PainterRunner:
             raise UsageError(f"a painter does not support --checkpoint: remove it, or {without_artifacts('--painter')}")
         assert config.painter
         self._path, self._config = Path(config.painter), config
-        self._painter = OnnxPainter(self._path, "cpu" if config.device == "cpu" else "auto")
+        self._execution = Execution(config.runtime)
+        self._painter = OnnxPainter(self._path, "cpu" if config.device == "cpu" else "auto", self._execution)
         self._manifest = self._painter.manifest
         check_painter(self._path, self._manifest, config)
 
     def describe(self) -> Mapping[str, Any]:
         """Return the painter, its execution provider and its weights for the run record."""
-        import onnxruntime
-
         provider = self._painter.provider
         return {
             "name": "painter",
-            "onnxruntime": onnxruntime.__version__,
-            "device": provider.removesuffix("ExecutionProvider").lower(),
+            self._execution.runtime: self._execution.version,
+            "device": "cuda" if provider == CUDA else "cpu",
             "provider": provider,
             "painter": str(self._path.resolve()),
             "weights": dict(self._manifest.weights),

@@ -54,6 +54,19 @@ def test_the_result_is_that_of_pytorch(name: str, folder: Path, content_path: Pa
     assert steps[-1].fraction == 1
 
 
+def test_openvino_runs_a_painter(folder: Path, content_path: Path, style_path: Path) -> None:
+    """Few evaluations: rounding errors grow, and the network is random."""
+    openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    records = [
+        stylize(content_path, style_path, config_for(folder / "painter.onnx", iterations=4, runtime=runtime)).record
+        for runtime in ("onnxruntime", "openvino")
+    ]
+    losses = [record["delivered"]["loss"] for record in records]
+    assert losses[1] == pytest.approx(losses[0], rel=0.01)
+    assert records[1]["backend"]["device"] == "cpu"
+    assert openvino.__version__.startswith(records[1]["backend"]["openvino"])
+
+
 def test_the_command_takes_the_options_of_the_painter(
     folder: Path, content_path: Path, style_path: Path, tmp_path: Path
 ) -> None:

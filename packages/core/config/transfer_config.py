@@ -138,7 +138,7 @@ class TransferConfig:
     painter: str | None = option(
         None, "Network", "Exported painter that makes the whole run in place of PyTorch.", file_or=()
     )
-    runtime: RuntimeName = option("onnxruntime", "Network", "Program that executes the exported objective.")
+    runtime: RuntimeName = option("onnxruntime", "Network", "Program that executes the painter or the objective.")
 
     optimizer: Literal["lbfgs", "adam"] = option("lbfgs", "Optimiser", "Optimisation algorithm.")
     iterations: int = option(
@@ -266,9 +266,10 @@ class TransferConfig:
                 f"an exported {kind} computes the whole image at once: remove --tile-size and --max-memory, or "
                 f"{without_artifacts(f'--{kind}')}"
             )
-        if self.runtime != "onnxruntime" and not self.objective:
+        if self.runtime != "onnxruntime" and not (self.objective or self.painter):
             raise UsageError(
-                f"--runtime {self.runtime} executes an exported objective, and there is none: add --objective FILE"
+                f"--runtime {self.runtime} executes an exported file, and there is none: add --painter FILE or "
+                "--objective FILE"
             )
         runs_bf16 = self.precision == "bf16" and self.objective
         if artifacts and self.precision not in ("auto", "fp32") and not (runs_bf16 and self.runtime == "openvino"):

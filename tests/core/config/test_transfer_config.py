@@ -75,7 +75,7 @@ def test_from_options_restores_to_dict() -> None:
         ),
         (
             {"runtime": "openvino"},
-            "--runtime openvino executes an exported objective, and there is none: add --objective FILE",
+            "--runtime openvino executes an exported file, and there is none: add --painter FILE or --objective FILE",
         ),
         ({"blend": 2}, "--blend is 2: expected a number from 0 to 1"),
         ({"bit_depth": 12}, "--bit-depth is 12: expected 8 or 16"),
