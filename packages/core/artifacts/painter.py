@@ -22,7 +22,7 @@ from core.network.architecture import MIN_SIDE
 PAINTER_OPTIONS = (
     *("content_layers", "style_layers", "content_weight", "style_weight", "tv_weight", "strength", "style_scale"),
     *("image_size", "image_size_side", "optimizer", "iterations", "learning_rate", "history", "init"),
-    *("scales", "scale_factor", "min_scale_size", "reference_size", "content_scaling", "padding"),
+    *("scales", "scale_factor", "min_scale_size", "reference_size", "content_scaling", "tv_scaling", "padding"),
 )
 """The options of `core.config.transfer_config.TransferConfig` that a painter contains."""
 

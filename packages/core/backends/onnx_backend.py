@@ -164,9 +164,9 @@ class OnnxObjective:
         parts["style"] += self._spread
         return Evaluation(float(values["loss"]) + self._spread, values["gradient"], parts)
 
-    def scaled(self, *, content: float = 1.0, style: float = 1.0) -> "OnnxObjective":
+    def scaled(self, *, content: float = 1.0, style: float = 1.0, tv: float = 1.0) -> "OnnxObjective":
         """Return the objective with other weights: see `LossWeights.scaled`; the targets stay the same."""
-        weights = self._weights.scaled(content=content, style=style)
+        weights = self._weights.scaled(content=content, style=style, tv=tv)
         return OnnxObjective(self._session, self._manifest, self._content, self._styles, weights)
 
 

@@ -67,18 +67,19 @@ def style_targets(
         styles = [_position_targets(style_loss, taps, one, extract_features, *compared) for one in exemplars]
     else:
         styles = [_mean_grams(taps, exemplar, extract_features) for exemplar in exemplars]
-    whole = [(one.weight, style) for one, style in zip(exemplars, styles, strict=True) if one.mask is None]
-    targets, spreads = _common_target(taps, whole) if whole else ({}, dict.fromkeys(taps, 0.0))
-    regions, weights, masks = [targets] if whole else [], [1.0] if whole else [], [None] if whole else []
-    for exemplar, style in zip(exemplars, styles, strict=True):
+    pairs = [*zip(exemplars, styles, strict=True)]
+    regions: list[tuple[LayerFeatures, float, Features | None]] = []
+    spreads: Mapping[str, float] = {}
+    if whole := [(exemplar.weight, style) for exemplar, style in pairs if exemplar.mask is None]:
+        common, spreads = _common_target(taps, whole)
+        regions.append((common, 1.0, None))
+    for exemplar, style in pairs:
         if exemplar.mask is not None:
-            regions.append(style)
-            weights.append(exemplar.weight * float(exemplar.mask.mean()))
-            masks.append(exemplar.mask)
+            regions.append((style, exemplar.weight * float(exemplar.mask.mean()), exemplar.mask))
     return StyleTargets(
-        {tap: np.concatenate([region[tap] for region in regions]) for tap in taps},
-        {tap: np.concatenate([_region_mask(mask, content, tap) for mask in masks]) for tap in taps},
-        np.array(weights, np.float32),
+        {tap: np.concatenate([targets[tap] for targets, _, _ in regions]) for tap in taps},
+        {tap: np.concatenate([_region_mask(mask, content, tap) for _, _, mask in regions]) for tap in taps},
+        np.array([weight for _, weight, _ in regions], np.float32),
         spreads,
     )
 

@@ -177,9 +177,9 @@ class TorchObjective:
         parts, gradient = self.execution.run(evaluate)
         return Evaluation(total_loss(parts), gradient, parts) if self.deferred else as_evaluation(parts, gradient)
 
-    def scaled(self, *, content: float = 1.0, style: float = 1.0) -> "TorchObjective":
+    def scaled(self, *, content: float = 1.0, style: float = 1.0, tv: float = 1.0) -> "TorchObjective":
         """Return the objective with other weights: see `LossWeights.scaled`; the targets stay the same."""
-        return replace(self, weights=self.weights.scaled(content=content, style=style))
+        return replace(self, weights=self.weights.scaled(content=content, style=style, tv=tv))
 
     def at_step(self, step: int) -> "TorchObjective":
         """Return the objective for the evaluation number `step`; it differs only for stochastic style losses."""

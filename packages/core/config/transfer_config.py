@@ -177,8 +177,8 @@ class TransferConfig:
     reference_size: int = option(
         512,
         "Scales",
-        "Long side, in pixels, for which the content weight is meant, for the same character at every size; 0 for the "
-        "final size.",
+        "Long side, in pixels, for which the weights of content and total variation are meant, for the same character "
+        "at every size; 0 for the final size.",
         minimum=0,
     )
     content_scaling: float = option(
@@ -186,6 +186,14 @@ class TransferConfig:
         "Scales",
         "Exponent N of the factor (reference size / long side)^N of the content weight at each scale; higher values "
         "keep more of the scene, 0 gives the same weight at all scales.",
+        minimum=0,
+        maximum=6,
+    )
+    tv_scaling: float = option(
+        1.5,
+        "Scales",
+        "Exponent N of the factor (reference size / long side)^N of the weight of total variation at each scale; 0 "
+        "gives the same weight at all scales.",
         minimum=0,
         maximum=6,
     )

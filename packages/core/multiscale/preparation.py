@@ -53,17 +53,23 @@ def normalize_strength(
     weights of style and total variation are multiplied by (`GRADIENT_RATIO_AT_HALF` / r)^½. Without this factor styles
     of large gradients replace the scene. Its square, which would give all images the same ratio, makes pale styles too
     strong. The ratio of the weights is 16 times as large at 0.8 and a sixteenth at 0.2. At 0 only the content counts,
-    at 1 only the style. The content weights are also multiplied by `scale.content_weight_scale`.
+    at 1 only the style. Total variation removes the grain that the style loss leaves, so their ratio stays the same.
+
+    The weights of content and total variation are also multiplied by the factors of the scale.
     """
     strength = config.normalized_strength
     if strength is None:
-        return objective.scaled(content=scale.content_weight_scale)
+        return objective.scaled(content=scale.content_weight_scale, tv=scale.tv_weight_scale)
     image = to_array(parametrization.to_network_input(comparison_image(parametrization.content, exemplars)))
-    content_rms = root_mean_square(objective.scaled(style=0)(image).gradient)
+    content_rms = root_mean_square(objective.scaled(style=0, tv=0)(image).gradient)
     style_rms = root_mean_square(objective.scaled(content=0)(image).gradient)
     balance = (GRADIENT_RATIO_AT_HALF * content_rms / style_rms) ** 0.5 if content_rms and style_rms else 1.0
     content_factor, style_factor = 4 * (1 - strength) ** 2, 4 * strength**2
-    return objective.scaled(content=content_factor * scale.content_weight_scale, style=style_factor * balance)
+    return objective.scaled(
+        content=content_factor * scale.content_weight_scale,
+        style=style_factor * balance,
+        tv=style_factor * balance * scale.tv_weight_scale,
+    )
 
 
 def comparison_image(content: Pixels, exemplars: Sequence[StyleExemplar]) -> Pixels:

@@ -23,11 +23,15 @@ class Scale:
     factor is 1 at `TransferConfig.reference_size`, so that images of all sizes pass through the same scales and get the
     same character.
 
+    `tv_weight_scale` multiplies the weight of total variation, and falls to the power `TransferConfig.tv_scaling`. At a
+    small size more of the detail is grain, and the other losses, which total variation opposes, are larger.
+
     Attributes:
         size: Width and height of the image.
         style_sizes: Width and height of every style image.
         evaluations: Evaluations of the objective at this scale.
         content_weight_scale: Factor of the content weights.
+        tv_weight_scale: Factor of the weight of total variation.
         padding: Pixels that the network reads beyond every edge of the image and of the style images.
     """
 
@@ -35,6 +39,7 @@ class Scale:
     style_sizes: tuple[Size, ...]
     evaluations: int
     content_weight_scale: float = 1.0
+    tv_weight_scale: float = 1.0
     padding: int = 0
 
     @property
@@ -82,6 +87,7 @@ def build_schedule(
                 scaled_styles,
                 share + (remainder if divisor == 1 else 0),
                 content_weight_scale=(divisor * relative_size) ** config.content_scaling,
+                tv_weight_scale=(divisor * relative_size) ** config.tv_scaling,
                 padding=min(config.padding, min(map(min, (scaled, *scaled_styles))) - 1),
             )
         )

@@ -37,14 +37,11 @@ class LossWeights:
             style_loss=config.style_loss,
         )
 
-    def scaled(self, *, content: float = 1.0, style: float = 1.0) -> Self:
-        """Return a copy with the content weights multiplied by `content`, and the others by `style`.
-
-        Total variation removes the grain that the style loss leaves, so their ratio stays the same.
-        """
+    def scaled(self, *, content: float = 1.0, style: float = 1.0, tv: float = 1.0) -> Self:
+        """Return a copy with the weights of content, style and total variation multiplied by these factors."""
         return replace(
             self,
             content={tap: content * weight for tap, weight in self.content.items()},
             style={tap: style * weight for tap, weight in self.style.items()},
-            tv=style * self.tv,
+            tv=tv * self.tv,
         )

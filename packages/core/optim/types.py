@@ -32,8 +32,8 @@ class Objective(Protocol):
 class WeightedObjective(Objective, Protocol):
     """An objective whose loss weights can be changed without computing its targets again."""
 
-    def scaled(self, *, content: float = 1.0, style: float = 1.0) -> "WeightedObjective":
-        """Return the objective with the content weights multiplied by `content`, and the others by `style`."""
+    def scaled(self, *, content: float = 1.0, style: float = 1.0, tv: float = 1.0) -> "WeightedObjective":
+        """Return the objective with the weights of content, style and total variation multiplied by these factors."""
         ...
 
 

@@ -195,7 +195,8 @@ def upgraded(record: Mapping[str, Any]) -> dict[str, Any]:
     """
     record = dict(record)
     if isinstance(record.get("config"), dict):
-        record["config"] = {"reference_size": 0, "content_scaling": 2.0, "padding": 0, **record["config"]}
+        former = {"reference_size": 0, "content_scaling": 2.0, "tv_scaling": 0.0, "padding": 0}
+        record["config"] = former | record["config"]
     if isinstance(record.get("engine"), dict):
         engine = dict(record.pop("engine"))
         record["backend"] = {"name": engine.pop("engine", None), **engine}

@@ -36,6 +36,7 @@ MAIN_OPTIONS = ("image_size", "strength", "preserve_color")
 LABELS = {
     "iterations": "Evaluations",
     "tv_weight": "Total variation weight",
+    "tv_scaling": "Total variation scaling",
     "arch": "Architecture",
     "optimizer": "Optimiser",
     "init": "Initial image",

@@ -31,7 +31,7 @@ class Evaluator:
     """
 
     counters = ("phase", "used", "failed")
-    numbers = ("content_rms", "content_factor", "style_factor")
+    numbers = ("content_rms", "content_factor", "style_factor", "tv_factor")
 
     def __init__(self, objective: GraphObjective, config: TransferConfig, activation_scale: float) -> None:
         lbfgs = config.optimizer == "lbfgs"
@@ -117,8 +117,9 @@ class Evaluator:
         phase = state["phase"]
         is_step = phase.equals(OPTIMIZATION)
         content = where(is_step, state["content_factor"], phase.equals(CONTENT_GRADIENT).cast(np.float32))
-        style = where(is_step, state["style_factor"], phase.equals(STYLE_GRADIENT).cast(np.float32))
-        return self._content_weights * content, self._style_weights * style, self._tv_weight * style
+        is_style = phase.equals(STYLE_GRADIENT).cast(np.float32)
+        style, tv = (where(is_step, state[name], is_style) for name in ("style_factor", "tv_factor"))
+        return self._content_weights * content, self._style_weights * style, self._tv_weight * tv
 
     def _prepared(self, state: State, found: NetworkEvaluation, scale: GraphScale, strength: Value | None) -> State:
         """Return what an evaluation before those of the optimiser changes: targets, or factors of the weights."""
@@ -137,14 +138,20 @@ class Evaluator:
         """Return the factors of the weights: `core.multiscale.preparation.normalize_strength`."""
         if strength is None:
             one = Value.constant(1, np.float32)
-            return {"content_factor": scale.content_weight_scale, "style_factor": one}
+            return {
+                "content_factor": scale.content_weight_scale,
+                "style_factor": one,
+                "tv_factor": scale.tv_weight_scale,
+            }
         rms = (gradient * gradient).mean().sqrt()
         content_rms = where(state["phase"].equals(CONTENT_GRADIENT), rms, state["content_rms"])
         both = (content_rms > 0) & (rms > 0)
         one = Value.constant(1, np.float32)
         balance = where(both, (GRADIENT_RATIO_AT_HALF * content_rms / where(both, rms, one)).sqrt(), one)
+        style_factor = 4 * strength * strength * balance
         return {
             "content_rms": content_rms,
             "content_factor": 4 * (1 - strength) * (1 - strength) * scale.content_weight_scale,
-            "style_factor": 4 * strength * strength * balance,
+            "style_factor": style_factor,
+            "tv_factor": style_factor * scale.tv_weight_scale,
         }

@@ -17,7 +17,7 @@ MAX_SIDE = 2**20
 
 @dataclass(frozen=True)
 class GraphScale:
-    """One scale; all attributes are int64 () except for the factor of the content weights, float32 ()."""
+    """One scale; all attributes are int64 () except for the factors of weights, float32 ()."""
 
     height: Value
     width: Value
@@ -26,6 +26,7 @@ class GraphScale:
     padding: Value
     last_evaluation: Value
     content_weight_scale: Value
+    tv_weight_scale: Value
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class GraphSchedule:
             padding=minimum(shortest - 1, _int(config.padding)),
             last_evaluation=where(level.equals(0), self.evaluations, share * (index + 1)),
             content_weight_scale=(factors.take(level) * relative) ** config.content_scaling,
+            tv_weight_scale=(factors.take(level) * relative) ** config.tv_scaling,
         )
 
 

@@ -94,7 +94,7 @@ class ReferenceWeightedObjective:
         """Evaluate at `image` (1, 3, H, W), RGB in [0, 1]."""
         return self._objective(image)
 
-    def scaled(self, *, content: float = 1.0, style: float = 1.0) -> "ReferenceWeightedObjective":
+    def scaled(self, *, content: float = 1.0, style: float = 1.0, tv: float = 1.0) -> "ReferenceWeightedObjective":
         """Return the objective with other weights: see `LossWeights.scaled`."""
-        weights = self._weights.scaled(content=content, style=style)
+        weights = self._weights.scaled(content=content, style=style, tv=tv)
         return ReferenceWeightedObjective(self._extractor, self._targets, weights)

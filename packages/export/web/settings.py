@@ -59,6 +59,7 @@ def schedule_settings(config: TransferConfig) -> dict[str, float]:
         "padding": config.padding,
         "reference_size": config.reference_size,
         "content_scaling": config.content_scaling,
+        "tv_scaling": config.tv_scaling,
     }
 
 

@@ -54,7 +54,7 @@ def edge_grain(pixels: np.ndarray) -> float:
 def test_the_default_halves_the_differences_of_the_gradient_ratio(
     content_path: Path, style_path: Path, size: int
 ) -> None:
-    config = TransferConfig(image_size=size, scales=1)
+    config = TransferConfig(image_size=size, scales=1, tv_weight=0)
     backend = TorchBackend(config)
     content, style = read_image(content_path).pixels, StyleExemplar((read_image(style_path).pixels,))
     (scale,) = build_schedule((96, 64), [(72, 80)], config)
@@ -73,6 +73,25 @@ def test_the_default_halves_the_differences_of_the_gradient_ratio(
     relative_size = size / config.reference_size
     expected = (GRADIENT_RATIO_AT_HALF * before) ** 0.5 * relative_size**config.content_scaling
     assert after == pytest.approx(expected, rel=1e-3)
+
+
+@tiny
+@pytest.mark.parametrize("strength", [None, 0.8])
+def test_total_variation_follows_the_style_and_the_scale(strength: float | None) -> None:
+    fixed = {"style_weight": 0.1, "tv_weight": 4.0} if strength is None else {"strength": strength, "tv_weight": 4.0}
+    config = TransferConfig(image_size=32, scales=1, reference_size=128, tv_scaling=1.5, padding=0, **fixed)
+    image, other = np.random.default_rng(0).random((2, 1, 3, 32, 32), np.float32)
+    exemplar = StyleExemplar((other**2,))
+    (scale,) = build_schedule((32, 32), [(32, 32)], config)
+    backend = TorchBackend(config)
+    plan = backend.plan(*scale.network_sizes)
+    to_array = partial(backend.to_array, plan=plan)
+    parametrization, exemplars = prepare(image, [exemplar], scale, config)
+    objective = backend.objective(parametrization.content_image, exemplars, plan)
+    scaled = normalize_strength(objective, parametrization, exemplars, to_array, scale, config)
+    # One image is evaluated with both: the ratio of its terms is that of the weights.
+    before, after = (one(to_array(other)).parts for one in (objective, scaled))
+    assert after["tv"] / before["tv"] == pytest.approx(4**1.5 * after["style"] / before["style"], rel=1e-5)
 
 
 def test_more_strength_lowers_the_style_loss_and_raises_the_content_loss(content_path: Path, style_path: Path) -> None:

@@ -71,6 +71,17 @@ def test_the_content_weight_follows_the_options(options: dict[str, float], expec
     assert [scale.content_weight_scale for scale in schedule] == expected
 
 
+def test_the_weight_of_total_variation_falls_with_the_size() -> None:
+    for image_size, sizes in ((256, (128, 256)), (1024, (128, 256, 512, 1024))):
+        schedule = build_schedule((2048, 2048), [(600, 600)], TransferConfig(image_size=image_size))
+        expected = {size: (512 / size) ** 1.5 for size in sizes}
+        assert {scale.size[0]: scale.tv_weight_scale for scale in schedule} == expected
+    (scale,) = build_schedule((64, 64), [(64, 64)], TransferConfig(scales=1, tv_scaling=2, reference_size=128))
+    assert scale.tv_weight_scale == 4
+    constant = build_schedule((400, 400), [(300, 300)], TransferConfig(tv_scaling=0))
+    assert {scale.tv_weight_scale for scale in constant} == {1}
+
+
 def test_the_padding_is_smaller_than_every_side() -> None:
     (coarse, fine) = build_schedule((600, 150), [(600, 600)], TransferConfig(image_size=128, scales=2, padding=20))
     assert (coarse.padding, fine.padding) == (15, 20)

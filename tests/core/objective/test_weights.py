@@ -6,12 +6,13 @@ from core.config.transfer_config import TransferConfig
 from core.objective.weights import LossWeights
 
 
-def test_scaling_keeps_the_ratio_of_style_and_total_variation() -> None:
-    weights = LossWeights.of(TransferConfig(), 2.0)
-    scaled = weights.scaled(content=3, style=0.25)
+def test_each_factor_multiplies_the_weights_of_its_terms() -> None:
+    weights = LossWeights.of(TransferConfig(tv_weight=4000), 2.0)
+    scaled = weights.scaled(content=3, style=0.25, tv=0.5)
     assert scaled.content == pytest.approx({tap: 3 * weight for tap, weight in weights.content.items()})
     assert scaled.style == pytest.approx({tap: weight / 4 for tap, weight in weights.style.items()})
-    assert scaled.tv == pytest.approx(weights.tv / 4) == 1000
+    assert scaled.tv == pytest.approx(2000)
+    assert weights.scaled() == weights
 
 
 @pytest.mark.parametrize(("style_loss", "power"), [("gram", 4), ("wasserstein", 2)])

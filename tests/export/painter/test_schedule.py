@@ -13,7 +13,7 @@ from support.graphs import computed
 
 NAMES = (
     *("height", "width", "style_height", "style_width"),
-    *("padding", "last_evaluation", "content_weight_scale"),
+    *("padding", "last_evaluation", "content_weight_scale", "tv_weight_scale"),
 )
 
 
@@ -43,7 +43,7 @@ def scale_in_graph(
         ((500, 400), (400, 500), {"scales": 2, "image_size_side": "short", "image_size": 300}),
         ((500, 400), (90, 90), {"scales": 9, "style_scale": 0.7}),
         ((500, 400), (400, 500), {"iterations": 2, "reference_size": 0}),
-        ((64, 48), (32, 32), {"content_scaling": 0.0}),
+        ((64, 48), (32, 32), {"content_scaling": 0.0, "tv_scaling": 2.0}),
     ],
 )
 def test_schedule_equals_that_of_a_run(
@@ -59,4 +59,5 @@ def test_schedule_equals_that_of_a_run(
         assert (found["width"], found["height"]) == scale.size
         assert (found["style_width"], found["style_height"]) == scale.style_size
         assert (found["padding"], found["last_evaluation"]) == (scale.padding, evaluations)
-        assert found["content_weight_scale"] == pytest.approx(scale.content_weight_scale, rel=1e-5)
+        for name in ("content_weight_scale", "tv_weight_scale"):
+            assert found[name] == pytest.approx(getattr(scale, name), rel=1e-5)

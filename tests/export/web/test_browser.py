@@ -76,6 +76,7 @@ def expected_evaluation(
     *,
     content_factor: float = 1,
     style_factor: float = 1,
+    tv_factor: float = 1,
 ) -> dict[str, torch.Tensor]:
     """Return the weighted losses of Gatys et al. and total variation with the default weights, and the gradient."""
     config = TransferConfig()
@@ -95,7 +96,7 @@ def expected_evaluation(
         ),
     }
     squares = image.diff(dim=2).square().sum() + image.diff(dim=3).square().sum()
-    losses["tv"] = style_factor * loss_weights.tv * squares / image.numel()
+    losses["tv"] = tv_factor * loss_weights.tv * squares / image.numel()
     loss = losses["content"] + losses["style"] + losses["tv"]
     (gradient,) = torch.autograd.grad(loss, image)
     return {name: value.detach() for name, value in (losses | {"loss": loss, "gradient": gradient}).items()}
@@ -118,22 +119,25 @@ def test_evaluate_returns_loss_and_gradient_of_pytorch(
         expected_evaluation, vgg19_weights, *(torch.from_numpy(pixels).double() for pixels in images[:2])
     )
     image, comparison = (torch.from_numpy(pixels).double() for pixels in images[2:])
-    factors = {"content_factor": 1.0, "style_factor": 1.0}
+    factors = {}
     if strength is not None:
         content_rms, style_rms = (
-            float(expected_at(comparison, **{other: 0})["gradient"].square().mean().sqrt())
-            for other in ("style_factor", "content_factor")
+            float(expected_at(comparison, **others)["gradient"].square().mean().sqrt())
+            for others in ({"style_factor": 0, "tv_factor": 0}, {"content_factor": 0})
         )
+        style_factor = 4 * strength**2 * (GRADIENT_RATIO_AT_HALF * content_rms / style_rms) ** 0.5
         factors = {
             "content_factor": 8 * 4 * (1 - strength) ** 2,
-            "style_factor": 4 * strength**2 * (GRADIENT_RATIO_AT_HALF * content_rms / style_rms) ** 0.5,
+            "style_factor": style_factor,
+            "tv_factor": 3 * style_factor,
         }
     expected = expected_at(image, **factors)
     actual = opened.page.evaluate(
         """async ({ images, strength }) => {
             const revive = (image) => ({ ...image, pixels: Float32Array.from(image.pixels) });
             const [content, style, image, comparisonImage] = images.map(revive);
-            const options = strength === null ? {} : { strength, comparisonImage, contentWeightScale: 8 };
+            const scales = { contentWeightScale: 8, tvWeightScale: 3 };
+            const options = strength === null ? {} : { strength, comparisonImage, ...scales };
             const result = await styleTransfer.evaluate({ content, style, image, options });
             return { ...result, gradient: [...result.gradient] };
         }""",

@@ -2,6 +2,8 @@
 
 from itertools import product
 
+import pytest
+
 from core.config.transfer_config import TransferConfig
 from core.multiscale.schedule import build_schedule
 from export.web.settings import schedule_settings
@@ -28,7 +30,8 @@ def test_build_schedule_returns_the_scales_of_python(modules: Modules) -> None:
                 "size": {"width": scale.size[0], "height": scale.size[1]},
                 "styleSize": {"width": scale.style_size[0], "height": scale.style_size[1]},
                 "evaluations": scale.evaluations,
-                "contentWeightScale": scale.content_weight_scale,
+                "contentWeightScale": pytest.approx(scale.content_weight_scale),
+                "tvWeightScale": pytest.approx(scale.tv_weight_scale),
                 "padding": scale.padding,
             }
             for scale in expected

@@ -31,6 +31,7 @@ def test_page_settings_are_json_with_the_constants_of_python(shallow_objective: 
         "padding": 16,
         "reference_size": 512,
         "content_scaling": 3,
+        "tv_scaling": 1.5,
     }
     assert settings["gradient_ratio_at_half"] == GRADIENT_RATIO_AT_HALF
     assert settings["color_matching"] == {"min_eigenvalue": 1e-8}

@@ -43,12 +43,12 @@ export class ObjectiveSession {
    * image's size to {loss, gradient, content, style, tv}, where the last three are the weighted terms of the loss.
    *
    * @param options.padding Width in pixels of the margin with which the network reads all images.
-   * @param options.contentWeightScale Factor of the content weights.
+   * @param options.contentWeightScale Factor of the content weights; `tvWeightScale` that of total variation.
    * @param options.strength Style strength in [0, 1], normalised by the gradients at `comparisonImage` (see
    *   core/multiscale/preparation.py); null for the weights as they are.
    */
   async objective(content, style, options = {}) {
-    const { padding = 0, contentWeightScale = 1, strength = null, comparisonImage = null } = options;
+    const { padding = 0, contentWeightScale = 1, tvWeightScale = 1, strength = null, comparisonImage = null } = options;
     const { targets, weights, grey } = this.settings;
     const [margin, styleMargin] = [content, style].map((image) => new Margin(image, padding, grey));
     const inputs = {
@@ -58,25 +58,27 @@ export class ObjectiveSession {
     const weighted = (factors) => ({
       content_weights: this.#tensor(weights.content.map((weight) => weight * factors.content)),
       style_weights: this.#tensor(weights.style.map((weight) => weight * factors.style)),
-      tv_weight: this.#tensor([weights.tv * factors.style]),
+      tv_weight: this.#tensor([weights.tv * factors.tv]),
     });
     const run = (pixels, weightInputs) => {
       const { width, height, pixels: padded } = margin.add({ ...content, pixels });
       const image = this.#tensor(padded, [1, 3, height, width]);
       return this.#session.run({ image, ...inputs, ...weightInputs }, ["loss", "gradient", "content", "style", "tv"]);
     };
-    const factors = { content: 1, style: 1 };
+    const factors = { content: 1, style: 1, tv: 1 };
     if (strength !== null) {
       const gradientSize = async (only) =>
         rootMeanSquare((await run(comparisonImage.pixels, weighted(only))).gradient.data);
-      const contentSize = await gradientSize({ content: 1, style: 0 });
-      const styleSize = await gradientSize({ content: 0, style: 1 });
+      const contentSize = await gradientSize({ content: 1, style: 0, tv: 0 });
+      const styleSize = await gradientSize({ content: 0, style: 1, tv: 1 });
       const ratio = styleSize / contentSize;
       const balance = contentSize && styleSize ? Math.sqrt(this.settings.gradient_ratio_at_half / ratio) : 1;
       factors.content = 4 * (1 - strength) ** 2;
       factors.style = 4 * strength ** 2 * balance;
+      factors.tv = factors.style;
     }
     factors.content *= contentWeightScale;
+    factors.tv *= tvWeightScale;
     const weightInputs = weighted(factors);
     return async (pixels) => {
       const outputs = await run(pixels, weightInputs);

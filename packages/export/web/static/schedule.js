@@ -2,7 +2,7 @@
 // core/multiscale/schedule.py with the default --scales and --style-scale.
 
 /**
- * Return the scales, coarsest first: {size, styleSize, evaluations, contentWeightScale, padding}.
+ * Return the scales, coarsest first: {size, styleSize, evaluations, contentWeightScale, tvWeightScale, padding}.
  *
  * @param content Size {width, height} of the content image at the finest scale; `style` likewise.
  * @param evaluations Evaluations of the whole run; each scale receives an equal share, the finest also the remainder.
@@ -27,6 +27,7 @@ export function buildSchedule(content, style, evaluations, constants) {
       styleSize,
       evaluations: factor === 1 ? evaluations - share * (factors.length - 1) : share,
       contentWeightScale: (factor * relativeSize) ** constants.content_scaling,
+      tvWeightScale: (factor * relativeSize) ** constants.tv_scaling,
       padding: Math.min(constants.padding, size.width - 1, size.height - 1, styleSize.width - 1, styleSize.height - 1),
     };
   });

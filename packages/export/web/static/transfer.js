@@ -34,6 +34,7 @@ export async function transfer(session, { content, style, strength, evaluations 
     objective = await session.objective(scaledContent, scaledStyle, {
       padding: scale.padding,
       contentWeightScale: scale.contentWeightScale,
+      tvWeightScale: scale.tvWeightScale,
       strength,
       comparisonImage: halveContrast(matched),
     });
