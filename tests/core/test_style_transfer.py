@@ -186,9 +186,8 @@ def test_the_record_holds_inputs_versions_and_losses(result: Result) -> None:
     assert record["content"]["size"] == [96, 64]
     assert len(record["content"]["sha256"]) == len(record["backend"]["weights"]["sha256"]) == 64
     assert record["backend"]["torch"] == torch.__version__
-    assert record["delivered"]["loss"] == pytest.approx(
-        record["delivered"]["content"] + record["delivered"]["style"], rel=1e-5
-    )
+    parts = (record["delivered"][part] for part in ("content", "style", "tv"))
+    assert record["delivered"]["loss"] == pytest.approx(sum(parts), rel=1e-5)
     assert record["seconds"] > 0
 
 

@@ -78,7 +78,7 @@ def test_json_progress_is_the_only_output(content_path: Path, style_path: Path, 
     ran = transfer("-c", content_path, "-s", style_path, "-o", tmp_path / "o.png", "--progress", "json", *SMALL)
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
     assert [line["evaluations"] for line in lines][-1] == lines[-1]["total"] == 4
-    assert lines[-1]["loss"] == pytest.approx(lines[-1]["content"] + lines[-1]["style"], rel=1e-5)
+    assert lines[-1]["loss"] == pytest.approx(sum(lines[-1][part] for part in ("content", "style", "tv")), rel=1e-5)
     assert ran.stderr == ""
 
 

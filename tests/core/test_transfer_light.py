@@ -19,7 +19,7 @@ SMALL = ("--image-size", 48, "--iterations", 2)
     ("arguments", "status", "sentence"),
     [
         ("--style-loss wasserstein", 2, "was exported with --style-loss gram, but this run uses wasserstein"),
-        ("--region CONTENT=1", 2, "an exported objective supports styles for the whole image only"),
+        ("--region CONTENT=1", 2, "objective.onnx supports styles for the whole image only"),
         ("--device cuda", 1, "ONNX Runtime finds no cuda device on this machine"),
         ("--precision bf16", 2, "--precision is bf16, but artifacts compute in fp32"),
         ("--tile-size 64", 2, "an exported objective computes the whole image at once"),
