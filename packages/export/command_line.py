@@ -62,7 +62,7 @@ Batch = Annotated[
 ]
 RegionsInput = Annotated[
     bool,
-    typer.Option("--regions", help="Take masks and a style target for each of any number of regions; slower."),
+    typer.Option("--regions", help="Take masks and a style target for each of any number of regions."),
 ]
 Outputs = Annotated[
     OutputType | None,
