@@ -13,7 +13,6 @@ import numpy as np
 from core.arrays import Pixels
 from core.artifacts.extractors import check_matches_config
 from core.artifacts.manifest import Manifest
-from core.artifacts.onnx_session import CUDA
 from core.artifacts.painter import INPUT_OPTIONS, PAINTER_OPTIONS, OnnxPainter, as_bytes, as_float
 from core.artifacts.runtimes import Execution
 from core.config.options import flag_of
@@ -52,12 +51,9 @@ class PainterRunner:
 
     def describe(self) -> Mapping[str, Any]:
         """Return the painter, its execution provider and its weights for the run record."""
-        provider = self._painter.provider
         return {
             "name": "painter",
-            self._execution.runtime: self._execution.version,
-            "device": "cuda" if provider == CUDA else "cpu",
-            "provider": provider,
+            **self._execution.describe(self._painter.provider),
             "painter": str(self._path.resolve()),
             "weights": dict(self._manifest.weights),
         }

@@ -185,6 +185,7 @@ def objective_inputs(
     power = style_loss_spec(style_loss).activation_power
     style_weights = f"one weight per layer of style_taps, divided by activation_scale ** {power}"
     count: int | str = "regions" if regions else 1
+    per_region = ("regions",) if regions else ()
     inputs: dict[str, TensorSpec | Sequence[TensorSpec]] = {
         IMAGE: _image(1, min_side),
         "content": [
@@ -193,9 +194,7 @@ def objective_inputs(
         ],
         "style": [_style_target(style_loss, table[tap], min_side, count) for tap in style_taps],
         "content_weights": TensorSpec("content_weights", (len(content_taps),), content_weights),
-        "style_weights": TensorSpec(
-            "style_weights", (*(("regions",) if regions else ()), len(style_taps)), style_weights
-        ),
+        "style_weights": TensorSpec("style_weights", (*per_region, len(style_taps)), style_weights),
         "tv_weight": TensorSpec("tv_weight", (1,), "weight of the total variation"),
     }
     if regions:

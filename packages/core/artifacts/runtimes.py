@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
-from core.artifacts.onnx_session import open_session
+from core.artifacts.onnx_session import CUDA, open_session
 from core.artifacts.openvino_session import open_openvino_session
 from core.errors import UsageError
 
@@ -102,6 +102,14 @@ class Execution:
             with suppress(PackageNotFoundError):
                 return version(package)
         return ""
+
+    def describe(self, provider: str) -> dict[str, str]:
+        """Return version, device and `provider` of a session for the run record."""
+        return {
+            self.runtime: self.version,
+            "device": "cuda" if provider == CUDA else "cpu",
+            "provider": provider,
+        }
 
 
 ONNX_RUNTIME = Execution()

@@ -13,7 +13,7 @@ from core.arrays import Array, Pixels, Size
 from core.artifacts.content import content_state
 from core.artifacts.extractors import OnnxExtractor, TorchExtractor, check_matches_config, open_extractor
 from core.artifacts.manifest import MASK_PREFIX, Manifest, read_manifest
-from core.artifacts.onnx_session import CPU, CUDA, provider_of, run_session
+from core.artifacts.onnx_session import CPU, provider_of, run_session
 from core.artifacts.runtimes import Execution
 from core.backends.onnx_targets import ExtractFeatures, LayerFeatures, StyleTargets, style_targets
 from core.config.transfer_config import TransferConfig
@@ -119,9 +119,7 @@ class OnnxBackend:
         runs_on = extractor.provider if isinstance(extractor, OnnxExtractor | TorchExtractor) else "PyTorch"
         return {
             "name": self._execution.runtime,
-            self._execution.runtime: self._execution.version,
-            "device": "cuda" if self.provider == CUDA else "cpu",
-            "provider": self.provider,
+            **self._execution.describe(self.provider),
             "precision": self._execution.precision,
             "objective": str(self._path.resolve()),
             "extractor_runs_on": runs_on,

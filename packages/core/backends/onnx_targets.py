@@ -76,9 +76,15 @@ def style_targets(
     for exemplar, style in pairs:
         if exemplar.mask is not None:
             regions.append((style, exemplar.weight * float(exemplar.mask.mean()), exemplar.mask))
+    masks = {}
+    for tap in taps:
+        size = content.shape[2] // stride_of(tap), content.shape[3] // stride_of(tap)
+        masks[tap] = np.concatenate(
+            [whole_mask(size) if mask is None else resized_mask(mask, size, "region") for _, _, mask in regions]
+        )
     return StyleTargets(
         {tap: np.concatenate([targets[tap] for targets, _, _ in regions]) for tap in taps},
-        {tap: np.concatenate([_region_mask(mask, content, tap) for _, _, mask in regions]) for tap in taps},
+        masks,
         np.array([weight for _, weight, _ in regions], np.float32),
         spreads,
     )
@@ -109,6 +115,11 @@ def resized_mask(mask: Features, size: tuple[int, int], kind: str) -> Features:
     check_not_empty(float(mask.max()), kind)
     normalized: Features = mask / mask.mean()
     return normalized
+
+
+def whole_mask(size: tuple[int, int]) -> Features:
+    """Return the mask (1, 1, h, w) of the whole image at the height and width of features."""
+    return np.ones((1, 1, *size), np.float32)
 
 
 def _mean_grams(taps: Sequence[str], exemplar: StyleExemplar, extract_features: ExtractFeatures) -> LayerFeatures:
@@ -161,14 +172,6 @@ def _common_target(
     shares = [weight / total for weight, _ in styles]
     found = {tap: _mean_and_spread([style[tap] for _, style in styles], shares) for tap in taps}
     return {tap: mean for tap, (mean, _) in found.items()}, {tap: spread for tap, (_, spread) in found.items()}
-
-
-def _region_mask(mask: Features | None, content: Pixels, tap: str) -> Features:
-    """Return the mask of a region (1, 1, h, w) at a tap, with mean 1: of ones for the whole image."""
-    height, width = (side // stride_of(tap) for side in content.shape[2:])
-    if mask is None:
-        return np.ones((1, 1, height, width), np.float32)
-    return resized_mask(mask, (height, width), "region")
 
 
 def _mean_and_spread(targets: Sequence[Features], shares: Sequence[float]) -> tuple[Features, float]:

@@ -80,14 +80,15 @@ def build_schedule(
     relative_size = config.reference_size / max(size) if config.reference_size else 1.0
     scales = []
     for divisor in reversed(divisors):
+        reduction = divisor * relative_size
         scaled, scaled_styles = _divided(size, divisor), tuple(_divided(style, divisor) for style in style_sizes)
         scales.append(
             Scale(
                 scaled,
                 scaled_styles,
                 share + (remainder if divisor == 1 else 0),
-                content_weight_scale=(divisor * relative_size) ** config.content_scaling,
-                tv_weight_scale=(divisor * relative_size) ** config.tv_scaling,
+                content_weight_scale=reduction**config.content_scaling,
+                tv_weight_scale=reduction**config.tv_scaling,
                 padding=min(config.padding, min(map(min, (scaled, *scaled_styles))) - 1),
             )
         )

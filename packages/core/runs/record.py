@@ -191,7 +191,8 @@ def differences(
 def upgraded(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return `record` with the present names and options.
 
-    Version 0.1 named the backend "engine" and the images "pictures", and had neither a reference size nor padding.
+    Version 0.1 named the backend "engine" and the images "pictures", and had neither a reference size nor padding. It
+    had one weight of total variation for all scales.
     """
     record = dict(record)
     if isinstance(record.get("config"), dict):

@@ -91,6 +91,7 @@ class GraphSchedule:
         factors = Value.constant(_divisors(config), np.float32)
         longest = maximum(self.heights.take(0), self.widths.take(0)).cast(np.float32)
         relative = config.reference_size / longest if config.reference_size else longest * 0 + 1
+        reduction = factors.take(level) * relative
         return GraphScale(
             height,
             width,
@@ -98,8 +99,8 @@ class GraphSchedule:
             style_width,
             padding=minimum(shortest - 1, _int(config.padding)),
             last_evaluation=where(level.equals(0), self.evaluations, share * (index + 1)),
-            content_weight_scale=(factors.take(level) * relative) ** config.content_scaling,
-            tv_weight_scale=(factors.take(level) * relative) ** config.tv_scaling,
+            content_weight_scale=reduction**config.content_scaling,
+            tv_weight_scale=reduction**config.tv_scaling,
         )
 
 

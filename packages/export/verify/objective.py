@@ -14,13 +14,13 @@ from torch.nn.functional import unfold
 from core.artifacts.manifest import Manifest
 from core.artifacts.runtimes import ONNX_RUNTIME, Execution
 from core.backends.onnx_backend import OnnxObjective
-from core.backends.onnx_targets import Features, StyleTargets
+from core.backends.onnx_targets import Features, StyleTargets, whole_mask
 from core.network.architecture import MIN_SIDE, stride_of, truncated
 from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import Weights
 from core.objective.content import content_loss
+from core.objective.evaluate import LossTerms
 from core.objective.reference import ReferenceObjective
-from core.objective.style_loss import load_style_loss
 from core.objective.targets import compute_targets
 from core.objective.tiled_extractor import TiledFeatureExtractor
 from core.objective.total_variation import total_variation
@@ -76,20 +76,15 @@ class _Sample:
             {},
         )
 
-    def loss_at(self, tap: str, features: Tensor) -> float:
+    def style_loss(self, tap: str, features: LayerFeatures) -> float:
         """Return the style loss at a tap, without its weight, given the features (1, C, h, w) of the image."""
-        loss = load_style_loss(self.terms.style_loss)
-        total = 0.0
-        for style in self.targets.styles:
-            region = self.targets.regions[style.region]
-            statistic = loss.statistic(features, region.mask(tap), region.target(tap))
-            total += style.weight * float(loss.loss(statistic, style.statistics[tap]))
-        return total
+        terms = LossTerms.of(replace(self.terms, content={}, style={tap: 1.0}, tv=0.0))
+        statistics = terms.statistics(features, {}, self.targets.regions)
+        return float(terms.weighted_losses(statistics, self.image, self.targets.styles)["style"])
 
     def _mask(self, region: Region, tap: str) -> Features:
-        if (mask := region.mask(tap)) is not None:
-            return mask.numpy()
-        return np.ones((1, 1, *(side // stride_of(tap) for side in self.image.shape[2:])), np.float32)
+        mask, (height, width) = region.mask(tap), self.image.shape[2:]
+        return whole_mask((height // stride_of(tap), width // stride_of(tap))) if mask is None else mask.numpy()
 
 
 def verify_objective(
@@ -166,7 +161,7 @@ def _sample(eager: VGGFeatures, manifest: Manifest, image: Tensor) -> _Sample:
     features, content = eager(image), sample.targets.content
     terms = LossWeights(
         {tap: 1 / float(content_loss(features[tap], target)) for tap, target in content.items()},
-        {tap: 1 / sample.loss_at(tap, features[tap]) for tap in manifest.style_taps},
+        {tap: 1 / sample.style_loss(tap, features) for tap in manifest.style_taps},
         1 / float(total_variation(image)),
         manifest.style_loss,
     )
