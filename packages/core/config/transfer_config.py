@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path, PurePath
 from typing import Any, Literal, Self
 
+from core.config.combinations import check_combinations
 from core.config.options import flag_of, option, options_of
 from core.config.presets import effort_options, preset_options
-from core.config.style_losses import STYLE_LOSSES, style_loss_help, style_loss_names, style_loss_spec
+from core.config.style_losses import style_loss_help, style_loss_names, style_loss_spec
 from core.errors import UsageError
 from core.files import is_file
-from core.installation import without_artifacts
 from core.network.architecture import MIN_SIDE, WEIGHT_SOURCES, Pooling, canonical_layer_name, channels_of
 
 DEFAULT_STRENGTH = 0.5
@@ -230,62 +230,7 @@ class TransferConfig:
             if len(set(layers)) < len(layers):
                 raise UsageError(f"{flag_of(name)} names a layer twice: {', '.join(layers)}; name each once")
             object.__setattr__(self, name, layers)
-        self._check_weights()
-        self._check_combinations()
-
-    def _check_weights(self) -> None:
-        for weight, layers in (("content_weight", "content_layers"), ("style_weight", "style_layers")):
-            weights, names = getattr(self, weight), getattr(self, layers)
-            if weights is not None and len(weights) not in (1, len(names)):
-                raise UsageError(
-                    f"{flag_of(weight)} has {len(weights)} values for {len(names)} layers ({', '.join(names)}): "
-                    "give one for all, or one for each"
-                )
-        if not any((*self.content_weights.values(), *self.style_weights.values(), self.total_variation_weight)):
-            raise UsageError("all loss weights are 0, so there is nothing to optimise: set one to a positive value")
-
-    def _check_combinations(self) -> None:
-        if self.bit_depth not in (8, 16):
-            raise UsageError(f"--bit-depth is {self.bit_depth}: expected 8 or 16")
-        if self.tile_size and not self.tileable:
-            *others, last = (name for name, spec in STYLE_LOSSES.items() if spec.tileable)
-            raise UsageError(
-                f"--style-loss {self.style_loss} needs the whole image at once: remove --tile-size, or use "
-                f"{', '.join(others)} or {last}"
-            )
-        if 0 < self.tile_size < MIN_SIDE:
-            raise UsageError(f"--tile-size is {self.tile_size}: expected at least {MIN_SIDE}, or 0 for automatic")
-        self._check_artifacts()
-        if style_loss_spec(self.style_loss).stochastic and self.optimizer == "lbfgs":
-            raise UsageError(
-                f"--style-loss {self.style_loss} changes from step to step, which L-BFGS does not support: add "
-                "--optimizer adam"
-            )
-
-    def _check_artifacts(self) -> None:
-        artifacts = [f"--{name}" for name in ("painter", "objective", "extractor") if getattr(self, name)]
-        if self.painter and len(artifacts) > 1:
-            raise UsageError(
-                f"a painter contains all that a run needs: remove {' and '.join(artifacts[1:])}, or --painter"
-            )
-        if (self.objective or self.painter) and (self.tile_size or self.max_memory):
-            kind = "painter" if self.painter else "objective"
-            raise UsageError(
-                f"an exported {kind} computes the whole image at once: remove --tile-size and --max-memory, or "
-                f"{without_artifacts(f'--{kind}')}"
-            )
-        if self.runtime != "onnxruntime" and not (self.objective or self.painter):
-            raise UsageError(
-                f"--runtime {self.runtime} executes an exported file, and there is none: add --painter FILE or "
-                "--objective FILE"
-            )
-        runs_bf16 = self.precision == "bf16" and self.objective
-        if artifacts and self.precision not in ("auto", "fp32") and not (runs_bf16 and self.runtime == "openvino"):
-            alternative = ", or add --runtime openvino" if runs_bf16 else ""
-            raise UsageError(
-                f"--precision is {self.precision}, but artifacts compute in fp32: remove --precision, or "
-                f"{without_artifacts(' and '.join(artifacts))}{alternative}"
-            )
+        check_combinations(self)
 
     @property
     def tileable(self) -> bool:
