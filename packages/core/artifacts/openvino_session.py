@@ -3,6 +3,7 @@
 This module does not import PyTorch; it imports OpenVINO on first use.
 """
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -59,7 +60,7 @@ def open_openvino_session(
     """
     if device not in ("auto", "cpu"):
         raise UsageError(f"--device is {device}, and OpenVINO runs on the CPU here: use --device auto or cpu")
-    core = _import_openvino().Core()
+    core = openvino_core()
     if precision.upper() not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise StyleTransferError(f"this CPU has no {precision} instructions: remove --precision {precision}")
     try:
@@ -76,11 +77,20 @@ def open_openvino_session(
         ) from error
 
 
-def _import_openvino() -> Any:
+@functools.cache
+def openvino_core() -> Any:
+    """Return the `openvino.Core` of this process, for which OpenVINO must be installed.
+
+    There is one only: each core sets a stack for signal handlers, and two that end in the order of their creation leave
+    the stack of the first, already freed, so that the next Ctrl-C would end the process without writing the image.
+
+    Raises:
+        StyleTransferError: OpenVINO is not installed.
+    """
     try:
         import openvino
     except ImportError as error:
         raise StyleTransferError(
             "--runtime openvino needs OpenVINO, which is not installed: pip install openvino"
         ) from error
-    return openvino
+    return openvino.Core()

@@ -1,5 +1,7 @@
 """OpenVINO sessions: the numbers of NumPy, and errors in one sentence."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +43,22 @@ def test_run_returns_the_named_outputs_for_any_size(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found["double"], 2 * x)
     assert provider_of(session) == OPENVINO
     assert [output.name for output in session.get_outputs()] == ["product", "double"]
+
+
+def test_signals_are_handled_after_sessions_ended(tmp_path: Path) -> None:
+    """In a process of its own: several cores of OpenVINO once left a freed stack, on which a handler crashed."""
+    lines = [
+        "import signal, sys",
+        "from core.artifacts.openvino_session import open_openvino_session",
+        "first, second = (open_openvino_session(sys.argv[1]) for _ in range(2))",
+        "del first",
+        "del second",
+        "signal.signal(signal.SIGINT, lambda *_: print('handled'))",
+        "signal.raise_signal(signal.SIGINT)",
+    ]
+    command = [sys.executable, "-c", "\n".join(lines), write_product(tmp_path / "m.onnx")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.stdout, ran.returncode) == ("handled\n", 0)
 
 
 def test_unsuitable_inputs_are_reported(tmp_path: Path) -> None:
