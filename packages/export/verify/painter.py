@@ -71,7 +71,7 @@ def _images(settings: Mapping[str, Any]) -> Iterator[tuple[NDArray[np.uint8], ND
     """Yield content and style images (H, W, 3): small ones, and ones that are large enough for two scales."""
     generator = np.random.default_rng(0)
     side = max(2 * settings["min_scale_size"], 64)
-    for content, style in (((40, 56), (48, 36)), ((64, side), (72, side - 8))):
+    for content, style in (((40, 56), (48, 36)), ((32, side), (36, side - 8))):
         yield tuple(generator.integers(0, 256, (*shape, 3), np.uint8) for shape in (content, style))  # type: ignore[misc]
 
 
