@@ -25,8 +25,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores: for a third of the time tests wait for a program that they started."""
-    return (os.cpu_count() or 1) + 1
+    """Two processes more than there are cores: for a third of the time tests wait for a program or for each other."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -45,9 +45,11 @@ def exit_statuses(errors: str) -> list[int]:
     return [int(status) for status in re.findall(r"^ +exitcode +: (-?\d+)", errors, flags=re.MULTILINE)]
 
 
-def work(task: str, folder: Path) -> list[dict[str, Any]]:
-    """The results of the ranks, in their order."""
-    ran = run(torchrun(2, WORKER, task, folder))
+@pytest.fixture(scope="module")
+def worked(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The results of two ranks of the worker, in their order."""
+    folder = tmp_path_factory.mktemp("worked")
+    ran = run(torchrun(2, WORKER, "all", folder))
     assert ran.returncode == 0, ran.stderr
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
@@ -209,9 +211,9 @@ def test_a_dry_run_reports_the_share_of_each_rank(content_path: Path, style_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_objective_equals_that_of_the_whole_image(tmp_path: Path) -> None:
+def test_the_objective_equals_that_of_the_whole_image(worked: list[dict[str, Any]]) -> None:
     """In float64; the ranks exchange the predicted number of bytes, doubled for float64."""
-    everywhere = work("objectives", tmp_path)
+    everywhere = [results["objectives"] for results in worked]
     for found in everywhere:
         for name, differences in found.items():
             limit = 1e-11 if name == "wasserstein" else 1e-12
@@ -221,8 +223,8 @@ def test_the_objective_equals_that_of_the_whole_image(tmp_path: Path) -> None:
     assert all(found["gram"]["tiles"] > 1 for found in everywhere)
 
 
-def test_collectives_and_checks(tmp_path: Path) -> None:
-    for found in work("agreements", tmp_path):
+def test_collectives_and_checks(worked: list[dict[str, Any]]) -> None:
+    for found in (results["agreements"] for results in worked):
         assert found["min"] == [0, -1]
         assert found["any"] == [True, False]
         assert found["same image"] == found["same start"] == ""

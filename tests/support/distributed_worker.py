@@ -103,8 +103,12 @@ def failing(group: ProcessGroup) -> dict[str, Any]:
     return {}
 
 
+def everything(group: ProcessGroup) -> dict[str, Any]:
+    return {"objectives": objectives(group), "agreements": agreements(group)}
+
+
 def main() -> None:
-    task, folder = {"objectives": objectives, "agreements": agreements, "failing": failing}[sys.argv[1]], sys.argv[2]
+    task, folder = {"all": everything, "failing": failing}[sys.argv[1]], sys.argv[2]
     with use_tiny_vgg(), report_errors(), process_group() as group:
         Path(folder, f"{group.rank}.json").write_text(json.dumps(task(group)))
 

@@ -3,22 +3,23 @@
 import re
 import shlex
 import shutil
-import subprocess
-import sys
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 
+from support.export_command import run
 from support.shared_files import shared_file
 
 DEFAULT_OBJECTIVE = "python -m export objective --output objective.onnx"
 
+_EXPORT = "python -m export "
 _OUTPUT = re.compile(r" (?:-o|--output) (\S+)")
 
 
 def is_export(command: str) -> bool:
     """Return whether a documented command writes an artifact."""
-    return command.startswith(tuple(f"python -m export {kind}" for kind in ("extractor", "objective", "painter")))
+    return command.startswith(tuple(f"{_EXPORT}{kind}" for kind in ("extractor", "objective", "painter")))
 
 
 def documented_export(factory: pytest.TempPathFactory, command: str) -> Path:
@@ -28,9 +29,10 @@ def documented_export(factory: pytest.TempPathFactory, command: str) -> Path:
 
     def write(folder: Path) -> None:
         folder.mkdir()
-        line = [sys.executable, *shlex.split(others)[1:], "--output", output]
-        ran = subprocess.run(line, capture_output=True, text=True, check=False, cwd=folder)
-        assert ran.returncode == 0, ran.stderr
+        arguments = shlex.split(others.removeprefix(_EXPORT))
+        with chdir(folder):
+            ran = run(*arguments, "--output", output)
+        assert ran.exit_code == 0, ran.output
 
     name = re.sub(r"\W+", "-", f"{others} {Path(output).suffix}")
     return shared_file(factory, name, write) / output
