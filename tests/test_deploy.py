@@ -38,14 +38,14 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
 SECTIONS = dict(section.split("\n", 1) for section in PAGE.split("\n## ")[1:])
 EXAMPLES = ROOT / "examples" / "deploy"
-INSTALLED = shutil.ignore_patterns("node_modules", "package-lock.json")
+INSTALLED = shutil.ignore_patterns("node_modules", "package-lock.json", "bin", "obj")
 
 Statistics = Mapping[str, tuple[float, float]]
 """For each layer, the mean of the features and the norm of their Gram matrix."""
 
 pytestmark = pytest.mark.docs
 
-NETWORK_ERROR = re.compile("ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ETIMEDOUT")
+NETWORK_ERROR = re.compile("ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|error NU1301")
 
 
 def block(section: str, language: str) -> str:
@@ -75,8 +75,8 @@ class Shell:
             text=True,
             check=False,
         )
-        if "npm" in commands and NETWORK_ERROR.search(ran.stderr):
-            pytest.skip("no npm registry is reachable")
+        if ran.returncode and NETWORK_ERROR.search(ran.stdout + ran.stderr):
+            pytest.skip("the registry of npm or NuGet is out of reach")
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout
 
@@ -289,6 +289,13 @@ def test_cpp_with_onnx_runtime(shell: Shell, expected: Statistics) -> None:
     assert_close(parse_statistics(printed), expected)
     assert "evaluation 10\n" in printed
     assert abs(shell.image("painted.ppm") * 255 - torch.from_numpy(painted(shell, 10)).permute(2, 0, 1)).mean() < 2
+
+
+@pytest.mark.skipif(not shutil.which("dotnet"), reason="needs the .NET SDK")
+def test_csharp(shell: Shell) -> None:
+    assert "evaluation 10\n" in shell.run("C#")
+    expected = torch.from_numpy(painted(shell, 10)).permute(2, 0, 1)
+    assert abs(shell.image("painted-by-csharp.ppm") * 255 - expected).mean() < 2
 
 
 def test_triton(shell: Shell) -> None:
