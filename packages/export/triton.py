@@ -55,8 +55,10 @@ def model_config(name: str, path: Path) -> str:
 
 
 def _tensor(role: str, value: Any) -> str:
-    """Return the entry of an input or output; -1 is a side of any length, and a scalar is reshaped."""
-    sides = [side.dim_value if side.HasField("dim_value") else -1 for side in value.type.tensor_type.shape.dim]
-    shape = ", ".join(map(str, sides))
-    dims = f"dims: [ {shape} ]" if sides else "dims: [ 1 ] reshape: { shape: [ ] }"
+    """Return the entry of an input or output; -1 is a side of any length.
+
+    Triton has no scalars without a batch (`max_batch_size: 0`); its ONNX Runtime backend exchanges them as one number.
+    """
+    sides = [side.dim_value if side.HasField("dim_value") else -1 for side in value.type.tensor_type.shape.dim] or [1]
+    dims = f"dims: [ {', '.join(map(str, sides))} ]"
     return f'{role} {{ name: "{value.name}" data_type: {_TYPES[value.type.tensor_type.elem_type]} {dims} }}'

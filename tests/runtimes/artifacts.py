@@ -30,10 +30,10 @@ SIZES = ((64, 96), (33, 47), (80, 50))
 """Heights and widths of the images, even and odd."""
 
 CANDIDATES = 20
+"""Number of images of each size from which one is chosen."""
 
 EVALUATIONS = 5
 """Evaluations of a painter."""
-"""Number of images of each size from which one is chosen."""
 
 Arrays = Mapping[str, np.ndarray]
 
