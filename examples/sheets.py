@@ -16,7 +16,7 @@ DOCS = HERE.parent / "docs"
 CONTENTS = ("coffee", "cat", "rocket")
 STYLES = ("van-gogh-church", "van-gogh-harvest", "night", "glass")
 FIRST = TransferConfig.effort("draft")
-SMALL = TransferConfig.effort("draft", image_size=384, tv_weight=16000, tv_scaling=0)
+SMALL = TransferConfig.effort("draft", image_size=384)
 
 
 def main() -> None:
