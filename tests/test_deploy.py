@@ -62,7 +62,14 @@ class Shell:
         for images in ("content", "style"):
             shutil.copytree(ROOT / "examples" / images, folder / "examples" / images)
         shutil.copytree(EXAMPLES, folder / "examples" / "deploy", ignore=INSTALLED)
-        self.environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        # Without a network npm would wait for many minutes.
+        self.environment = {
+            **os.environ,
+            "PATH": path,
+            "npm_config_fetch_retries": "0",
+            "npm_config_fetch_timeout": "60000",
+        }
 
     def run(self, section: str) -> str:
         """Run the commands of `section`, style transfer at a small size, and return their output."""
