@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 README, USAGE = ROOT / "README.md", ROOT / "docs" / "usage.md"
 ALL_PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
-TESTED_ELSEWHERE = ("python -m core.app", "python -m export web", "python -m export serve")
+TESTED_ELSEWHERE = ("python -m core.app", "python -m export web", "python -m export serve", "python -m export verify")
 SMALL = ["--image-size", "48", "--iterations", "2"]
 INLINE_CODE = re.compile(r"`([^`\n]+)`")
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
