@@ -97,6 +97,7 @@ def agreements(group: ProcessGroup) -> dict[str, Any]:
 
 
 def failing(group: ProcessGroup) -> dict[str, Any]:
+    group.any_rank(False)  # all ranks are connected
     if group.rank == 1:
         raise StyleTransferError("the disk of this machine is full")
     group.any_rank(False)
