@@ -43,7 +43,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def serving(package: Path, repository: Path, folder: Path) -> Iterator[str]:
-    """Run the server, with ONNX Runtime for Python in place of Triton's own backend, until all models are loaded."""
+    """Run the server, with ONNX Runtime for Python in place of Triton's own backend; all models are loaded."""
     triton = package / "pytriton" / "tritonserver"
     backends, port = folder / "backends", free_port()
     shutil.copytree(triton / "backends", backends)

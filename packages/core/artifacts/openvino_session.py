@@ -3,9 +3,9 @@
 This module does not import PyTorch; it imports OpenVINO on first use.
 """
 
-import functools
 import os
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from core.artifacts.onnx_check import read_checked
@@ -77,7 +77,7 @@ def open_openvino_session(
         ) from error
 
 
-@functools.cache
+@cache
 def openvino_core() -> Any:
     """Return the `openvino.Core` of this process, for which OpenVINO must be installed.
 
