@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -12,12 +11,13 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
 
+from core.webapp.server import LOOPBACK
 from support.export_command import run
+from support.servers import free_port, is_ready
 
 pytestmark = [pytest.mark.runtimes, pytest.mark.slow]
 
@@ -61,9 +61,9 @@ def serving(package: Path, repository: Path, folder: Path) -> Iterator[str]:
         "LD_LIBRARY_PATH": os.pathsep.join(libraries),
         "PACKAGES": sysconfig.get_path("purelib"),
     }
-    options = ["--http-port", str(port), "--http-address", "127.0.0.1", "--allow-grpc=false", "--allow-metrics=false"]
+    options = ["--http-port", str(port), "--http-address", LOOPBACK, "--allow-grpc=false", "--allow-metrics=false"]
     command = [server, "--model-repository", repository, "--backend-directory", backends, *options]
-    address = f"http://127.0.0.1:{port}/v2"
+    address = f"http://{LOOPBACK}:{port}/v2"
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
@@ -74,21 +74,6 @@ def serving(package: Path, repository: Path, folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-def is_ready(address: str) -> bool:
-    try:
-        with urlopen(address, timeout=60) as answer:
-            return bool(answer.status == 200)
-    except (URLError, OSError):
-        return False
 
 
 def test_the_server_loads_every_model(package: Path, exported_file: Callable[..., Path], tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
-from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -26,6 +25,7 @@ from core.webapp.server import LOOPBACK
 from core.webapp.theme import DARK, LIGHT
 from core.webapp.uploads import safe_name
 from support.images import CHROMIUM, pixels_of
+from support.servers import free_port, is_ready
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
@@ -43,15 +43,13 @@ COMPARISON = "Content image on the left, result on the right"
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a running page; fails at the end if the server logged a traceback."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     log = tmp_path_factory.mktemp("page") / "log"
     with log.open("w") as lines:
         process = subprocess.Popen([sys.executable, "-m", "core.app", "--port", str(port)], stdout=lines, stderr=lines)
     url = f"http://{LOOPBACK}:{port}/"
     try:
-        while not is_healthy(url):
+        while not is_ready(url + "_stcore/health"):
             assert process.poll() is None, log.read_text()
             time.sleep(0.1)
         yield url
@@ -59,14 +57,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.terminate()
         process.wait()
     assert "Traceback" not in log.read_text()
-
-
-def is_healthy(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url + "_stcore/health", timeout=60) as answer:
-            return bool(answer.status == 200)
-    except (URLError, OSError):
-        return False
 
 
 class Visitor:
