@@ -135,7 +135,7 @@ def objective(
         written = export_options("objective", "onnx", opset=opset, palette=palette, size=size)
         check_outputs(output, config)
         from core.network.weights import load_weights
-        from export.objective.graph import export_objective
+        from export.objective.export import export_objective
 
         weights = load_weights(config.arch, config.weights, config.weights_preprocessing, progress=True)
         layers = (config.content_layers, config.style_layers)

@@ -18,11 +18,13 @@ from export.formats import Writer
 from export.formats.aoti import check_compiler, compile_program
 from export.formats.half import HalfExtractor
 from export.formats.int8 import quantize
-from export.formats.onnx_graph import finish, trace, write_model
+from export.formats.onnx_graph import finish, write_model
 from export.formats.palette import is_palettized
 from export.formats.pt2 import trace_program, write_program
 from export.formats.torchscript import script
 from export.formats.tuple_outputs import TupleExtractor
+from export.graph.model import InputValues, build_model
+from export.graph.network import GraphNetwork
 from export.io_spec import Inputs, TensorSpec, extractor_inputs, extractor_outputs, flatten, with_lengths
 from export.manifests import new_manifest
 from export.options import ExportOptions, format_spec
@@ -61,14 +63,14 @@ def export_extractor(
     eager = load_vgg_features(weights, taps, pooling=pooling)
     inputs = with_lengths(extractor_inputs(), options.lengths)
     outputs = [spec.with_lengths(options.lengths) for spec in extractor_outputs(eager.arch, eager.taps)]
-    module = _module(eager, weights, format, precision, options)
     write: Writer
     palette = False
     if format == "onnx":
-        model = _onnx_model(module, inputs, outputs, precision, options)
+        model = _onnx_model(eager, weights, inputs, outputs, precision, options)
         palette, write = is_palettized(model), partial(write_model, model)
     else:
-        write = _convert(module, format, inputs)
+        (image,) = flatten(inputs)
+        write = _convert(_module(eager, weights, precision, options), format, image)
     manifest = new_manifest(
         weights,
         kind="extractor",
@@ -88,34 +90,39 @@ def export_extractor(
     return write_verified(path, manifest, write, verify, checksum=checksum)
 
 
-def _module(
-    eager: VGGFeatures, weights: Weights, format: Format, precision: Precision, options: ExportOptions
-) -> nn.Module:
+def _module(eager: VGGFeatures, weights: Weights, precision: Precision, options: ExportOptions) -> nn.Module:
     """Return the module to convert."""
     module: nn.Module = eager
     if precision == "fp16":
-        # Other runtimes compute in float16 on every device.
-        module = HalfExtractor(eager, weights.preprocessing.activation_scale, always=format == "onnx")
+        module = HalfExtractor(eager, weights.preprocessing.activation_scale)
     return TupleExtractor(module) if options.outputs == "tuple" else module
 
 
-def _convert(module: nn.Module, format: Format, inputs: Inputs) -> Writer:
+def _convert(module: nn.Module, format: Format, image: TensorSpec) -> Writer:
     if format == "torchscript":
         return script(module)
     if format == "aoti":
         check_compiler()
-    program = trace_program(module, inputs)
+    program = trace_program(module, image)
     return write_program(program) if format == "pt2" else compile_program(program)
 
 
 def _onnx_model(
-    module: nn.Module, inputs: Inputs, outputs: Sequence[TensorSpec], precision: Precision, options: ExportOptions
+    eager: VGGFeatures,
+    weights: Weights,
+    inputs: Inputs,
+    outputs: Sequence[TensorSpec],
+    precision: Precision,
+    options: ExportOptions,
 ) -> onnx.ModelProto:
     if precision == "int8" and options.palette:
         raise UsageError(
             "--palette is given with --precision int8, whose weights are bytes already: remove one of them"
         )
-    model = trace(module, inputs, outputs)
+    network = GraphNetwork(eager, half_scale=weights.preprocessing.activation_scale if precision == "fp16" else None)
+    values = InputValues(inputs)
+    features = network.features(**values.arguments)
+    model = build_model(values.by_name, {tap: features[tap] for tap in eager.taps}, network.initializers)
     if precision == "int8":
         model = quantize(model, _calibration_images(options.lengths))
     return finish(model, inputs, outputs, options, palette=False)

@@ -1,12 +1,12 @@
 """Inputs and outputs of exported modules.
 
-One `TensorSpec` per input or output gives its description in the manifest, its dynamic shape and example value for the
-tracers, and its axis names in the ONNX graph. `TOLERANCES` holds the allowed differences from float64.
+One `TensorSpec` per input or output gives its description in the manifest, its axis names in the ONNX graph, and its
+dynamic shape and an example for the tracers of extractors. `TOLERANCES` holds the allowed differences from float64.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -95,49 +95,30 @@ class TensorSpec:
         return replace(self, shape=tuple(_length(side, lengths) for side in self.shape))
 
     def example(self) -> Tensor:
-        """Return zeros to trace with.
+        """Return zeros to trace an extractor with.
 
         Tracers specialise axes of length 1, so the example height is twice and the width three times `min_side`, and no
         axis of a feature map has length 1.
         """
-        return torch.zeros([side if isinstance(side, int) else self._example_length(side) for side in self.shape])
+        lengths = {"batch": 2, "height": 2 * self.min_side, "width": 3 * self.min_side}
+        return torch.zeros([lengths[side] if isinstance(side, str) else side for side in self.shape])
 
     def dynamic_shape(self) -> dict[int, object]:
         """Return the axes that may vary, as torch.export expects them."""
-        return {axis: self._dim(side) for axis, side in enumerate(self.shape) if isinstance(side, str)}
-
-    def _example_length(self, side: str) -> int:
-        return int(_length(side, {"batch": 2, "regions": 2, "height": 2 * self.min_side, "width": 3 * self.min_side}))
-
-    def _dim(self, side: str) -> object:
-        if side in ("batch", "regions", "height", "width"):
-            return Dim(side, min=1 if side in ("batch", "regions") else self.min_side)
-        return Dim.AUTO  # follows from height or width
+        return {
+            axis: Dim(side, min=1 if side == "batch" else self.min_side)
+            for axis, side in enumerate(self.shape)
+            if isinstance(side, str)
+        }
 
 
 Inputs = Mapping[str, TensorSpec | Sequence[TensorSpec]]
-"""The arguments of a module's forward method, tensors or lists of tensors, by parameter name."""
+"""The arguments of what is exported, tensors or lists of tensors, by parameter name."""
 
 
 def flatten(inputs: Inputs) -> list[TensorSpec]:
     """Return all tensors of the arguments, in order."""
     return [spec for value in inputs.values() for spec in ([value] if isinstance(value, TensorSpec) else value)]
-
-
-def examples(inputs: Inputs) -> tuple[Tensor | list[Tensor], ...]:
-    """Return example arguments to trace with, in order."""
-    return tuple(
-        value.example() if isinstance(value, TensorSpec) else [spec.example() for spec in value]
-        for value in inputs.values()
-    )
-
-
-def dynamic_shapes(inputs: Inputs) -> dict[str, Any]:
-    """Return the axes of the arguments that may vary, as torch.export expects them."""
-    return {
-        name: value.dynamic_shape() if isinstance(value, TensorSpec) else [spec.dynamic_shape() for spec in value]
-        for name, value in inputs.items()
-    }
 
 
 def with_lengths(inputs: Inputs, lengths: Mapping[str, int]) -> Inputs:
@@ -170,7 +151,7 @@ def objective_inputs(
     *,
     regions: bool = False,
 ) -> Inputs:
-    """Return the arguments of `export.objective.module.ObjectiveModule`.
+    """Return the arguments of `export.objective.graph.ObjectiveGraph.evaluate`.
 
     Args:
         network_layers: The layers of the network up to the deepest tap, in order.
@@ -207,7 +188,7 @@ def objective_inputs(
 
 
 def objective_outputs() -> list[TensorSpec]:
-    """Return the outputs of `export.objective.module.ObjectiveModule`, in order."""
+    """Return the outputs of an objective, in order."""
     return [
         TensorSpec("loss", (), "the sum of the weighted losses"),
         TensorSpec("gradient", (1, 3, "height", "width"), "gradient of the loss with respect to the image"),

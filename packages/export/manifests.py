@@ -63,7 +63,7 @@ def new_manifest(
         inputs={spec.name: spec.describe() for spec in inputs},
         outputs={spec.name: spec.describe() for spec in outputs},
         settings=settings or {},
-        versions=_versions("torch", *(("onnx", "onnxscript", "onnxruntime") if onnx else ())),
+        versions=_versions("torch", *(("onnx", "spox", "onnxruntime") if onnx else ())),
     )
 
 

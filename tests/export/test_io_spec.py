@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import get_args
 
 import pytest
-import torch
 
 from core.artifacts.manifest import Precision
 from core.artifacts.runtimes import ONNX_RUNTIME, Execution
@@ -15,8 +14,6 @@ from core.network.weights import load_weights
 from export.io_spec import (
     RUNTIME_TOLERANCES,
     TOLERANCES,
-    dynamic_shapes,
-    examples,
     extractor_inputs,
     extractor_outputs,
     flatten,
@@ -25,7 +22,6 @@ from export.io_spec import (
     tolerances_of,
     with_lengths,
 )
-from export.objective.module import ObjectiveModule
 from support.manifests import MANIFEST
 
 
@@ -54,20 +50,13 @@ def test_smallest_side_gives_the_deepest_layer_one_position(deepest: str, least:
     assert image.describe().endswith(f"height and width at least {least}")
 
 
-@pytest.mark.parametrize("deepest", ["relu3_1", "pool5"])
-def test_examples_are_valid_arguments_without_axes_of_length_1(deepest: str, tiny_vgg: None) -> None:
-    module = ObjectiveModule(load_weights("vgg19"), [deepest], ["relu1_1", deepest], "max")
-    inputs = objective_inputs(module.network_layers, module.content_taps, module.style_taps)
-    image, content, *_ = arguments = examples(inputs)
-    assert min(*image.shape[2:], *content[0].shape[2:]) > 1
-    outputs = module(*arguments)
-    shapes = [tuple(output.shape) for output in outputs]
-    assert shapes == [(), tuple(image.shape), (), (), ()]
-    assert len(shapes) == len(objective_outputs())
+def test_example_has_no_axis_of_length_1() -> None:
+    (image,) = flatten(extractor_inputs())
+    assert tuple(image.example().shape) == (2, 3, 32, 48)
 
 
 def test_extractor_outputs_have_the_shapes_of_the_network(tiny_vgg: None) -> None:
-    (image,) = examples(extractor_inputs())
+    (image,) = (spec.example() for spec in flatten(extractor_inputs()))
     taps = ["relu1_1", "relu4_2", "pool5"]
     features = load_vgg_features(load_weights("vgg19"), taps)(image)
     sides = dict(zip(("batch", "_", "height", "width"), image.shape, strict=True))
@@ -80,20 +69,15 @@ def test_with_lengths_fixes_every_axis_that_depends_on_them() -> None:
     inputs = objective_inputs(truncated("vgg19", ["relu4_1"]), ["relu4_1"], ["relu1_1"], "nearest")
     fixed = flatten(with_lengths(inputs, {"height": 35, "width": 16}))
     assert [spec.shape for spec in fixed][:3] == [(1, 3, 35, 16), (1, 512, 4, 2), (1, 64, 35, 16)]
-    assert dynamic_shapes(with_lengths(inputs, {"height": 35}))["image"].keys() == {3}
+    assert with_lengths(inputs, {"height": 35})["image"].shape == (1, 3, 35, "width")
     with pytest.raises(UsageError, match=r"^the width is 15 pixels: these layers need at least 16$"):
         with_lengths(inputs, {"height": 16, "width": 15})
 
 
-def test_dynamic_shapes_are_the_named_axes() -> None:
-    inputs = objective_inputs(truncated("vgg19", ["relu2_1"]), ["relu2_1"], ["relu1_1"])
-    shapes = dynamic_shapes(inputs)
-    assert list(shapes) == list(inputs)
-    assert (sorted(shapes["image"]), sorted(shapes["content"][0])) == ([2, 3], [2, 3])
-    assert shapes["style"] == [{}]
-    assert shapes["tv_weight"] == {}
-    assert shapes["content"][0][2] is torch.export.Dim.AUTO
-    assert sorted(dynamic_shapes(extractor_inputs())["image"]) == [0, 2, 3]
+def test_dynamic_shape_has_the_named_axes() -> None:
+    inputs = extractor_inputs()
+    shapes = [spec.dynamic_shape() for spec in flatten(inputs) + flatten(with_lengths(inputs, {"height": 35}))]
+    assert [sorted(shape) for shape in shapes] == [[0, 2, 3], [0, 3]]
 
 
 def test_tolerances_exist_for_each_kind_and_precision() -> None:

@@ -106,7 +106,7 @@ def test_verify_fails_with_the_largest_error(exported: Exported, tmp_path: Path)
 
 def test_verify_detects_modified_weights_without_a_checksum(exported: Exported, tmp_path: Path) -> None:
     model = onnx.load(exported("onnx"))
-    (weight,) = (tensor for tensor in model.graph.initializer if tensor.name == "layers.conv2_1.weight")
+    (weight,) = (tensor for tensor in model.graph.initializer if tensor.name == "conv2_1.weight")
     values = onnx.numpy_helper.to_array(weight).copy()
     values[0] += 0.01
     weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))

@@ -32,5 +32,5 @@ def test_new_manifest_records_origin_and_versions(tiny_vgg: None) -> None:
     assert (list(manifest.inputs), list(manifest.outputs)) == (["image"], ["relu1_1"])
     assert manifest.versions["python"] == platform.python_version()
     assert manifest.versions["torch"] == torch.__version__.partition("+")[0]
-    assert manifest.versions["onnxscript"] == version("onnxscript")
+    assert manifest.versions["spox"] == version("spox")
     assert "not installed" not in manifest.versions.values()

@@ -18,7 +18,7 @@ OPTIONS = {"content_layers": CONTENT_TAPS, "style_layers": STYLE_TAPS}
 def exported_objective(factory: pytest.TempPathFactory, pooling: str = "max", *, regions: bool = False) -> Path:
     """Export the objective of the Oxford network with few layers, once per session: do not change the file."""
     from core.network.weights import load_weights
-    from export.objective.graph import export_objective
+    from export.objective.export import export_objective
 
     def write(path: Path) -> None:
         export_objective(path, load_weights("vgg19"), CONTENT_TAPS, STYLE_TAPS, pooling=pooling, regions=regions)
@@ -48,8 +48,8 @@ def loss_weights(
     return LossWeights(content, style, tv, style_loss)
 
 
-def reference_and_arguments(module: Any, image: Tensor, *, style: Tensor | None = None) -> tuple[Any, list[Any]]:
-    """The objective by autograd, and the arguments for which `module`, an `ObjectiveModule`, computes the same.
+def reference_and_arguments(objective: Any, image: Tensor, *, style: Tensor | None = None) -> tuple[Any, list[Any]]:
+    """The objective by autograd, and the arguments for which `objective`, an `ObjectiveGraph`, computes the same.
 
     With regions `style` applies to the whole image, and other styles to two masks.
     """
@@ -58,25 +58,25 @@ def reference_and_arguments(module: Any, image: Tensor, *, style: Tensor | None 
     from core.objective.tiled_extractor import TiledFeatureExtractor
     from core.styles import StyleExemplar
 
-    weights = loss_weights(module.content_taps, module.style_taps, style_loss=module.style_loss)
+    weights = loss_weights(objective.content_taps, objective.style_taps, style_loss=objective.style_loss)
     style = noise(1, 3, 40, 35, seed=9).to(image.dtype) if style is None else style
-    extractor = TiledFeatureExtractor.whole(module.extractor, module.extractor.arch, module.extractor.taps)
+    extractor = TiledFeatureExtractor.whole(objective.extractor, objective.extractor.arch, objective.extractor.taps)
     exemplars = [StyleExemplar((style,))]
-    if module.regions:
+    if objective.regions:
         masks = noise(2, 1, *image.shape[2:], seed=8).to(image.dtype)
         exemplars += [StyleExemplar((style.flip(3) ** power,), power, masks[power - 2, None]) for power in (2, 3)]
     targets = compute_targets(extractor, image.flip(3), exemplars, weights)
-    content = [targets.content[tap] for tap in module.content_taps]
-    styles = [torch.cat([style.statistics[tap] for style in targets.styles]) for tap in module.style_taps]
+    content = [targets.content[tap] for tap in objective.content_taps]
+    styles = [torch.cat([style.statistics[tap] for style in targets.styles]) for tap in objective.style_taps]
     style_weights = torch.tensor([*weights.style.values()], dtype=image.dtype)
-    if module.regions:
+    if objective.regions:
         style_weights = torch.tensor([[style.weight] for style in targets.styles], dtype=image.dtype) * style_weights
     others = [torch.tensor(values, dtype=image.dtype) for values in ([*weights.content.values()], [weights.tv])]
     arguments = [image, content, styles, others[0], style_weights, others[1]]
-    if module.regions:
+    if objective.regions:
         regions = [targets.regions[style.region] for style in targets.styles]
-        arguments.append([torch.cat([_mask(region, tap, image) for region in regions]) for tap in module.style_taps])
-    return ReferenceObjective(module.extractor, targets, weights), arguments
+        arguments.append([torch.cat([_mask(region, tap, image) for region in regions]) for tap in objective.style_taps])
+    return ReferenceObjective(objective.extractor, targets, weights), arguments
 
 
 def _mask(region: Any, tap: str, image: Tensor) -> Tensor:

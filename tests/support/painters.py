@@ -8,17 +8,18 @@ from core.artifacts.painter import Pixels
 from core.config.transfer_config import TransferConfig
 from core.network.weights import load_weights
 from export.formats.onnx_graph import write_model
+from export.objective.graph import ObjectiveGraph
 from export.options import ExportOptions
 from export.painter.export import build_painter, painter_manifest
-from export.painter.network import EvaluationModule, GraphObjective
+from export.painter.network import GraphObjective
 from support.tiny_vgg import use_tiny_vgg
 
 
 @cache
 def objective_of(content_layers: tuple[str, ...], style_layers: tuple[str, ...]) -> GraphObjective:
-    """The traced objective of the tiny network."""
+    """The objective of the tiny network."""
     with use_tiny_vgg():
-        return GraphObjective(EvaluationModule(load_weights("vgg19"), content_layers, style_layers, "max"))
+        return GraphObjective(ObjectiveGraph(load_weights("vgg19"), content_layers, style_layers, "max"))
 
 
 def write_painter(path: Path, config: TransferConfig, pixels: Pixels = "uint8") -> Manifest:

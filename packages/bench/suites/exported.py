@@ -17,7 +17,7 @@ def exported_artifact(folder: Path, name: str) -> Path:
     if not path.exists():
         # Imported here, because processes that only load an artifact must not count the exporter's memory.
         from export.extractor import export_extractor
-        from export.objective.graph import export_objective
+        from export.objective.export import export_objective
 
         weights = load_weights(CONFIG.arch)
         if name.startswith("objective"):

@@ -30,8 +30,8 @@ class OpenVinoSession:
         return [values[name].copy() for name in outputs]  # the next run overwrites the arrays of OpenVINO
 
     def get_outputs(self) -> list[Any]:
-        """Return the outputs, each with the attribute `name`."""
-        return [_Output(output.any_name) for output in self._model.outputs]
+        """Return the outputs, each with the attribute `name`; one that is a value of the graph too has several."""
+        return [_Output(name) for output in self._model.outputs for name in output.names]
 
     def get_providers(self) -> list[str]:
         """Return the name that stands for an execution provider."""

@@ -22,14 +22,8 @@ class HalfExtractor(nn.Module):
 
     scale: Final[float]
 
-    def __init__(self, extractor: VGGFeatures, scale: float, *, always: bool = False) -> None:
-        """Copy `extractor` with float16 weights.
-
-        Args:
-            extractor: The float32 extractor.
-            scale: Divisor of the activations.
-            always: Compute in float16 on every device, for other runtimes than PyTorch.
-        """
+    def __init__(self, extractor: VGGFeatures, scale: float) -> None:
+        """Copy a float32 `extractor` with float16 weights; `scale` is the divisor of the activations."""
         super().__init__()
         self.scale = scale
         self.extractor = copy.deepcopy(extractor)
@@ -38,7 +32,7 @@ class HalfExtractor(nn.Module):
             name: _HalfConvolution(layer, scale) if isinstance(layer, nn.Conv2d) else layer
             for name, layer in self.extractor.layers.items()
         }
-        self.extractor.layers = nn.ModuleDict({"precision": _InputPrecision(always), **layers})
+        self.extractor.layers = nn.ModuleDict({"precision": _InputPrecision(), **layers})
         self.requires_grad_(False).eval()
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
@@ -50,14 +44,8 @@ class HalfExtractor(nn.Module):
 class _InputPrecision(nn.Module):
     """Cast of the input to the dtype of the computation, which all later layers follow."""
 
-    always: Final[bool]
-
-    def __init__(self, always: bool) -> None:
-        super().__init__()
-        self.always = always
-
     def forward(self, image: Tensor) -> Tensor:
-        return image.half() if self.always or (image.is_cuda and not image.requires_grad) else image
+        return image.half() if image.is_cuda and not image.requires_grad else image
 
 
 class _HalfConvolution(nn.Module):

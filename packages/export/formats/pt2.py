@@ -11,15 +11,15 @@ from torch.export import ExportedProgram
 from core.artifacts.extractors import without_warnings
 from core.artifacts.manifest import EXTRA_FILE, Manifest
 from export.formats import Writer
-from export.io_spec import Inputs, dynamic_shapes, examples
+from export.io_spec import IMAGE, TensorSpec
 
 
-def trace_program(module: nn.Module, inputs: Inputs) -> ExportedProgram:
-    """Trace a module with torch.export and decompose it into the operators that all converters accept."""
-    # Without it the program rejects images whose deepest features have a side of 1. torch.onnx.export sets it too.
+def trace_program(module: nn.Module, image: TensorSpec) -> ExportedProgram:
+    """Trace an extractor with torch.export and decompose it into the operators that all converters accept."""
+    # Without it the program rejects images whose deepest features have a side of 1.
     any_size = torch.fx.experimental._config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
     with without_warnings(), any_size:
-        traced = torch.export.export(module, examples(inputs), dynamic_shapes=dynamic_shapes(inputs))
+        traced = torch.export.export(module, (image.example(),), dynamic_shapes={IMAGE: image.dynamic_shape()})
         program: ExportedProgram = traced.run_decompositions({})
     for node in list(program.graph.nodes):
         node.meta.pop("stack_trace", None)  # contains paths on this machine

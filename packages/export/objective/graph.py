@@ -1,91 +1,119 @@
-"""Export of the objective as one ONNX graph of standard operators."""
+"""The objective in an ONNX graph, forward and backward."""
 
-from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
-import onnx
-
-from core.artifacts.manifest import Manifest
-from core.network.architecture import Pooling
+from core.errors import UsageError
+from core.network.architecture import Pooling, canonical_layer_name, truncated
+from core.network.vgg import load_vgg_features
 from core.network.weights import Weights
-from export.formats.onnx_graph import finish, trace, write_model
-from export.formats.palette import is_palettized
-from export.io_spec import Inputs, TensorSpec, flatten, objective_inputs, objective_outputs, with_lengths
-from export.manifests import new_manifest
-from export.objective.module import ObjectiveModule
-from export.options import ExportOptions
-from export.verify.objective import verify_objective
-from export.verify.onnx_checker import check_onnx
-from export.verify.parity import ParityReport
-from export.verify.writing import write_verified
+from export.graph.network import GraphNetwork
+from export.graph.values import Value
+from export.objective.losses import mean_square, mean_square_grad, total_variation, total_variation_grad
+from export.objective.style_terms import STYLE_TERMS
 
 
-def export_objective(
-    path: Path,
-    weights: Weights,
-    content_taps: Sequence[str],
-    style_taps: Sequence[str],
-    *,
-    pooling: Pooling = "max",
-    style_loss: str = "gram",
-    regions: bool = False,
-    options: ExportOptions | None = None,
-    checksum: bool = True,
-) -> Manifest:
-    """Write the objective for these layers to `path` and return its manifest.
+@dataclass(frozen=True)
+class ObjectiveOutputs:
+    """Everything that one evaluation computes.
 
-    The file is written only if the graph matches PyTorch. Its manifest describes all inputs and outputs. With `regions`
-    the graph takes masks, and a target for each region. `options` may fix height and width; the batch is 1. Weights are
-    stored as indices into a palette unless `options` says otherwise.
-
-    Raises:
-        UsageError: A layer or the pooling does not exist, the weights lack a layer, the style loss cannot be exported,
-            or the size is too small for the deepest layer.
-        StyleTransferError: The graph exceeds a tolerance or cannot be written; `path` is unchanged.
+    Attributes:
+        loss: The sum of the weighted losses.
+        gradient: dL/dimage (1, 3, H, W).
+        content_loss: The weighted content loss.
+        style_loss: The weighted style loss.
+        tv_loss: The weighted total variation.
+        features: The features (1, C, h, w) of the image by layer.
     """
-    module = ObjectiveModule(weights, content_taps, style_taps, pooling, style_loss, regions=regions)
-    options = options or ExportOptions()
-    model = trace_objective(module, options)
-    manifest = _manifest(module, weights, pooling, options, palette=is_palettized(model))
 
-    def verify(written: Path) -> ParityReport:
-        check_onnx(written)
-        return verify_objective(written, manifest, weights)
-
-    return write_verified(path, manifest, partial(write_model, model), verify, checksum=checksum)
+    loss: Value
+    gradient: Value
+    content_loss: Value
+    style_loss: Value
+    tv_loss: Value
+    features: Mapping[str, Value]
 
 
-def trace_objective(module: ObjectiveModule, options: ExportOptions) -> onnx.ModelProto:
-    """Return `module` as an ONNX model."""
-    inputs, outputs = _interface(module, options)
-    return finish(trace(module, inputs, outputs), inputs, outputs, options, palette=True)
+class ObjectiveGraph:
+    """Total loss (content, style, total variation) and its gradient with respect to the image.
 
+    It computes the same as `core.objective.reference.ReferenceObjective`. Targets and loss weights are inputs, so one
+    artifact serves all images.
 
-def _interface(module: ObjectiveModule, options: ExportOptions) -> tuple[Inputs, list[TensorSpec]]:
-    inputs = objective_inputs(
-        module.network_layers, module.content_taps, module.style_taps, module.style_loss, regions=module.regions
-    )
-    return with_lengths(inputs, options.lengths), [spec.with_lengths(options.lengths) for spec in objective_outputs()]
+    Attributes:
+        content_taps: Layers of the content loss, canonical names in the order of the inputs.
+        style_taps: Layers of the style loss, canonical names in the order of the inputs.
+        style_loss: Name of the style loss, one of `STYLE_TERMS`.
+        regions: Whether styles apply to regions, with masks as further inputs.
+        network_layers: The layers of the network up to the deepest tap.
+        extractor: The network in PyTorch, which returns the outputs of all `network_layers`.
+        network: The network in the graph.
+    """
 
+    def __init__(
+        self,
+        weights: Weights,
+        content_taps: Sequence[str],
+        style_taps: Sequence[str],
+        pooling: Pooling,
+        style_loss: str = "gram",
+        *,
+        regions: bool = False,
+    ) -> None:
+        if style_loss not in STYLE_TERMS:
+            raise UsageError(
+                f"an objective with the style loss {style_loss} cannot be exported: use {' or '.join(STYLE_TERMS)}"
+            )
+        self.style_loss, self.regions = style_loss, regions
+        self.content_taps = tuple(canonical_layer_name(tap, weights.arch) for tap in content_taps)
+        self.style_taps = tuple(canonical_layer_name(tap, weights.arch) for tap in style_taps)
+        self.network_layers = truncated(weights.arch, (*self.content_taps, *self.style_taps))
+        # The backward pass needs the input of every pooling and the output of every ReLU.
+        self.extractor = load_vgg_features(weights, [layer.name for layer in self.network_layers], pooling=pooling)
+        self.network = GraphNetwork(self.extractor)
 
-def _manifest(
-    module: ObjectiveModule, weights: Weights, pooling: Pooling, options: ExportOptions, *, palette: bool
-) -> Manifest:
-    inputs, outputs = _interface(module, options)
-    taps = {*module.content_taps, *module.style_taps}
-    return new_manifest(
-        weights,
-        kind="objective",
-        format="onnx",
-        taps=tuple(layer.name for layer in module.network_layers if layer.name in taps),
-        content_taps=module.content_taps,
-        style_taps=module.style_taps,
-        style_loss=module.style_loss,
-        pooling=pooling,
-        precision="fp32",
-        options=options,
-        palette=palette,
-        inputs=flatten(inputs),
-        outputs=outputs,
-    )
+    def evaluate(
+        self,
+        image: Value,
+        content: Sequence[Value],
+        style: Sequence[Value],
+        content_weights: Value,
+        style_weights: Value,
+        tv_weight: Value,
+        masks: Sequence[Value] = (),
+    ) -> ObjectiveOutputs:
+        """Evaluate the loss and its gradient.
+
+        With R regions the style targets have R elements along their first axis, one for each region, and the style
+        weights and masks too.
+
+        Args:
+            image: (1, 3, H, W), RGB in [0, 1].
+            content: For each content tap the target features (1, C, h, w).
+            style: For each style tap the target: the Gram matrix (1, C, C), or for the loss "nearest" the features
+                (1, C, h, w) of the most similar parts of the style image.
+            content_weights: (n,), in the order of the content taps: `core.objective.weights.LossWeights`, which divides
+                the weights of the command line by powers of the scale of the activations.
+            style_weights: (m,), in the order of the style taps; with regions (R, m).
+            tv_weight: (1,).
+            masks: With regions, for each style tap the masks (R, 1, h, w), with mean 1 in every region.
+        """
+        features = self.network.features(image)
+        content_terms, style_terms, grads = [], [], dict[str, Value]()
+        for index, (tap, target) in enumerate(zip(self.content_taps, content, strict=True)):
+            difference, weight = features[tap] - target, content_weights.take(index)
+            content_terms.append(mean_square(difference, 4) * weight)
+            grads[tap] = mean_square_grad(difference) * weight
+        for index, (tap, target) in enumerate(zip(self.style_taps, style, strict=True)):
+            mask = masks[index] if self.regions else None
+            weight = style_weights.take(index, axis=-1)
+            loss, grad = STYLE_TERMS[self.style_loss](features[tap], target, weight, mask)
+            style_terms.append(loss)
+            grads[tap] = grads[tap] + grad if tap in grads else grad
+        gradient = self.network.backward(features, grads) + total_variation_grad(image) * tv_weight
+        content_loss, style_loss = reduce(add, content_terms), reduce(add, style_terms)
+        tv_loss = total_variation(image) * tv_weight.reshape()
+        loss = content_loss + style_loss + tv_loss
+        return ObjectiveOutputs(loss, gradient, content_loss, style_loss, tv_loss, features)

@@ -1,17 +1,14 @@
-"""The style losses that an exported objective can have, as plain tensor operations with their gradients.
+"""The style losses that an exported objective can have, with their gradients, in an ONNX graph.
 
 They compute the same as the classes in `core.objective`, whose backward functions work in place.
 """
 
 from collections.abc import Callable, Mapping
 
-from torch import Tensor
+from export.graph.values import Value
+from export.objective.losses import gram, gram_backward, mean_square, mean_square_grad
 
-from core.objective.gram import gram
-from core.objective.reductions import mean_square
-from export.objective.backward import gram_backward, mean_square_grad
-
-StyleTerm = Callable[[Tensor, Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
+StyleTerm = Callable[[Value, Value, Value, Value | None], tuple[Value, Value]]
 """Returns the weighted loss of a layer and its gradient (1, C, h, w), given features, target, weight and mask.
 
 For R regions the target has R elements along its first axis, the weight is (R,), and the mask, with mean 1 in every
@@ -19,26 +16,28 @@ region, (R, 1, h, w). Without regions R is 1, the weight is (), and the mask Non
 """
 
 
-def _gram_term(features: Tensor, target: Tensor, weight: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    loss, grad = _weighted_mean_square(gram(features, mask) - target, weight)
+def _gram_term(features: Value, target: Value, weight: Value, mask: Value | None) -> tuple[Value, Value]:
+    difference = gram(features, mask) - target
+    if mask is None:
+        loss, grad = mean_square(difference, 3) * weight, mean_square_grad(difference) * weight
+    else:
+        loss, grad = _of_regions(difference, weight, 3)
     return loss, gram_backward(grad, features, mask)
 
 
-def _nearest_term(features: Tensor, target: Tensor, weight: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+def _nearest_term(features: Value, target: Value, weight: Value, mask: Value | None) -> tuple[Value, Value]:
     difference = features - target
     if mask is None:
-        return _weighted_mean_square(difference, weight)
+        return mean_square(difference, 4) * weight, mean_square_grad(difference) * weight
     root = mask.sqrt()
-    loss, grad = _weighted_mean_square(difference * root, weight)
-    return loss, (grad * root).sum(0, keepdim=True)
+    loss, grad = _of_regions(difference * root, weight, 4)
+    return loss, (grad * root).sum(0, keepdims=True)
 
 
-def _weighted_mean_square(difference: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+def _of_regions(difference: Value, weight: Value, rank: int) -> tuple[Value, Value]:
     """Return the weighted sum over all regions of the mean square in each, and its gradient."""
-    if weight.ndim == 0:
-        return weight * mean_square(difference), mean_square_grad(difference) * weight
-    factor = (weight * difference.shape[0]).view(-1, *(1,) * (difference.ndim - 1))
-    return mean_square(difference * factor.sqrt()), mean_square_grad(difference) * factor
+    factor = (weight * weight.size.cast(weight.dtype)).reshape(-1, *(1,) * (rank - 1))
+    return mean_square(difference * factor.sqrt(), rank), mean_square_grad(difference) * factor
 
 
 STYLE_TERMS: Mapping[str, StyleTerm] = {"gram": _gram_term, "nearest": _nearest_term}

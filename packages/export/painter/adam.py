@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.optim.adam import EPSILON, M_DECAY, M_GROWTH, V_DECAY, V_GROWTH
+from export.graph.values import Value, maximum, where, zeros
 from export.painter.lbfgs import LARGEST
 from export.painter.state import Shape
-from export.painter.values import Value, maximum, where, zeros
 
 State = Mapping[str, Value]
 

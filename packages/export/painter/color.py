@@ -3,7 +3,8 @@
 import numpy as np
 
 from core.image.color import MIN_EIGENVALUE
-from export.painter.values import Value, loop, maximum, where
+from export.graph.control_flow import loop
+from export.graph.values import Value, maximum, where
 
 PAIRS = ((0, 1), (0, 2), (1, 2))
 SWEEPS = 6

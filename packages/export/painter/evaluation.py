@@ -5,6 +5,8 @@ import numpy as np
 from core.config.transfer_config import TransferConfig
 from core.multiscale.preparation import GRADIENT_RATIO_AT_HALF
 from core.objective.weights import LossWeights
+from export.graph.control_flow import branch, choose
+from export.graph.values import Value, where, zeros
 from export.painter.adam import GraphAdam
 from export.painter.lbfgs import LARGEST, GraphLBFGS
 from export.painter.margin import Margin
@@ -12,7 +14,6 @@ from export.painter.network import GraphObjective, NetworkEvaluation
 from export.painter.preparation import ScaleImages
 from export.painter.schedule import GraphScale
 from export.painter.state import Shape
-from export.painter.values import Value, branch, choose, where, zeros
 
 CONTENT_TARGETS, STYLE_TARGETS, CONTENT_GRADIENT, STYLE_GRADIENT, OPTIMIZATION = range(5)
 """What an evaluation of the network is for: the values of the counter `phase`."""

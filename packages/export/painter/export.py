@@ -14,10 +14,11 @@ from core.errors import UsageError
 from core.network.weights import Weights
 from export.formats.onnx_graph import finish, write_model
 from export.manifests import new_manifest
+from export.objective.graph import ObjectiveGraph
 from export.options import ExportOptions
 from export.painter.graph import PainterGraph
 from export.painter.inputs import painter_inputs, painter_outputs
-from export.painter.network import EvaluationModule, GraphObjective
+from export.painter.network import GraphObjective
 from export.verify.onnx_checker import check_onnx
 from export.verify.painter import verify_painter
 from export.verify.parity import ParityReport
@@ -46,8 +47,8 @@ def export_painter(
     """
     check_supported(config)
     options = options or ExportOptions()
-    module = EvaluationModule(weights, config.content_layers, config.style_layers, config.pooling)
-    objective = GraphObjective(module, palette=options.palette)
+    network = ObjectiveGraph(weights, config.content_layers, config.style_layers, config.pooling)
+    objective = GraphObjective(network, palette=options.palette)
     model = build_painter(objective, config, weights.preprocessing.activation_scale, pixels, options)
     manifest = painter_manifest(objective, config, weights, pixels, options)
 
@@ -68,8 +69,6 @@ def build_painter(
     """Return the painter as an ONNX model without metadata."""
     model = PainterGraph(objective, config, activation_scale, pixels).build()
     outputs = painter_outputs(pixels)
-    for value, spec in zip(model.graph.output, outputs, strict=True):
-        _set_rank(value, len(spec.shape))
     inputs = {spec.name: spec for spec in painter_inputs(config, pixels)}
     written = replace(options or ExportOptions(), palette=None)  # the weights have been stored as it says
     return finish(model, inputs, outputs, written, palette=False)
@@ -95,16 +94,16 @@ def painter_manifest(
     objective: GraphObjective, config: TransferConfig, weights: Weights, pixels: Pixels, options: ExportOptions
 ) -> Manifest:
     """Return the manifest of a painter, without errors."""
-    module = objective.module
-    taps = {*module.content_taps, *module.style_taps}
+    network = objective.objective
+    taps = {*network.content_taps, *network.style_taps}
     values = config.to_dict()
     return new_manifest(
         weights,
         kind="painter",
         format="onnx",
-        taps=tuple(layer.name for layer in module.network_layers if layer.name in taps),
-        content_taps=module.content_taps,
-        style_taps=module.style_taps,
+        taps=tuple(layer.name for layer in network.network_layers if layer.name in taps),
+        content_taps=network.content_taps,
+        style_taps=network.style_taps,
         style_loss=STYLE_LOSS,
         pooling=config.pooling,
         precision="fp32",
@@ -114,12 +113,3 @@ def painter_manifest(
         outputs=painter_outputs(pixels),
         settings={name: values[name] for name in PAINTER_OPTIONS},
     )
-
-
-def _set_rank(value: onnx.ValueInfoProto, rank: int) -> None:
-    """Give an output axes without lengths: spox knows the rank of some only, and lengths of single branches."""
-    tensor = value.type.tensor_type
-    tensor.ClearField("shape")
-    tensor.shape.SetInParent()
-    for _ in range(rank):
-        tensor.shape.dim.add()

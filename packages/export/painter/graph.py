@@ -9,10 +9,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
-import spox
 
 from core.artifacts.painter import Pixels, Status
 from core.config.transfer_config import TransferConfig
+from export.graph.control_flow import branch, choose, loop
+from export.graph.model import build_model
+from export.graph.values import Value, concatenated, where, zeros
 from export.painter.evaluation import CONTENT_TARGETS, OPTIMIZATION, Evaluator, State
 from export.painter.inputs import PainterInputs, checksum, painter_outputs, sides_of, status_value
 from export.painter.network import GraphObjective
@@ -20,7 +22,6 @@ from export.painter.preparation import ScaleImages
 from export.painter.resizing import resize
 from export.painter.schedule import GraphScale, GraphSchedule
 from export.painter.state import StateLayout
-from export.painter.values import Value, branch, choose, concatenated, loop, where, zeros
 
 STATE_FORMAT = 1
 """Version of the layout of the state."""
@@ -57,10 +58,7 @@ class PainterGraph:
         outputs = branch(
             status.equals(Status.RUNNING), lambda: self._run(inputs, schedule), lambda: self._refused(status)
         )
-        return spox.build(
-            {name: value.var for name, value in inputs.tensors.items()},
-            {name: value.var for name, value in outputs.items()},
-        )
+        return build_model(inputs.tensors, outputs)
 
     def _status_of_state(self, inputs: PainterInputs, schedule: GraphSchedule) -> Value:
         """Return whether the state is empty, or of a run with these inputs."""

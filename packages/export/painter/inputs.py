@@ -9,9 +9,9 @@ import numpy as np
 from core.artifacts.painter import Pixels, Status
 from core.config.transfer_config import TransferConfig
 from core.network.architecture import MIN_SIDE
+from export.graph.values import Value, concatenated, int_vector, where
 from export.io_spec import TensorSpec
 from export.painter.schedule import GraphSchedule
-from export.painter.values import Value, concatenated, int_vector, where
 
 MAX_COUNT = 2**24
 """Integers up to here are exact in float32, in which the state stores them."""

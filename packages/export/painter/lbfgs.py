@@ -7,8 +7,9 @@ import numpy as np
 import spox.opset.ai.onnx.v18 as op
 
 from core.optim.constants import LBFGS
+from export.graph.control_flow import branch, loop
+from export.graph.values import Value, arange, maximum, where, zeros
 from export.painter.state import Shape
-from export.painter.values import Value, arange, branch, loop, maximum, where, zeros
 
 State = Mapping[str, Value]
 

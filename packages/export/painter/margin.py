@@ -7,7 +7,7 @@ import numpy as np
 import spox.opset.ai.onnx.v18 as op
 
 from core.multiscale.padding import NETWORK_GREY
-from export.painter.values import Value, arange, concatenated, int_vector, zeros
+from export.graph.values import Value, arange, concatenated, int_vector, zeros
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.config.transfer_config import TransferConfig
+from export.graph.values import Value, minimum
 from export.painter.color import match_colors
 from export.painter.resizing import resize
 from export.painter.schedule import GraphScale
-from export.painter.values import Value, minimum
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from export.painter.values import Value, arange, maximum, where
+from export.graph.values import Value, arange, maximum, where
 
 LOBES = 3
 """The Lanczos kernel that Pillow uses reaches three pixels to each side."""

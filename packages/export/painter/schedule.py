@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from core.config.transfer_config import TransferConfig
 from core.network.architecture import MIN_SIDE
-from export.painter.values import Value, maximum, minimum, where
+from export.graph.values import Value, maximum, minimum, where
 
 MAX_SIDE = 2**20
 """Longest side of an image."""

@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 
-from export.painter.values import Value, concatenated
+from export.graph.values import Value, concatenated
 
 Shape = tuple[int | Value, ...]
 

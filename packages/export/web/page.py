@@ -73,7 +73,7 @@ def _existing_or_exported(objective: Path | None) -> Iterator[Path]:
         yield objective
         return
     from core.network.weights import load_weights
-    from export.objective.graph import export_objective
+    from export.objective.export import export_objective
 
     config = TransferConfig()
     with tempfile.TemporaryDirectory() as folder:

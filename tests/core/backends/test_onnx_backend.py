@@ -21,7 +21,7 @@ from core.image.resize import resize
 from core.network.weights import load_weights
 from core.style_transfer import stylize
 from core.styles import StyleExemplar
-from export.objective.graph import export_objective
+from export.objective.export import export_objective
 from support.backends import objective_of
 from support.objectives import OPTIONS, exported_objective, noise
 

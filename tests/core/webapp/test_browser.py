@@ -97,11 +97,14 @@ class Visitor:
         self.page.keyboard.press("Enter")
 
     def start(self, *, size: int = 48, evaluations: int = 4) -> None:
+        self.prepare(size=size, evaluations=evaluations)
+        self.start_button.click()
+
+    def prepare(self, *, size: int = 48, evaluations: int = 4) -> None:
         self.set_number("Image size", size)
         self.page.get_by_text("Expert options").click()
         self.set_number("Evaluations", evaluations)
         self.wait_for_text(f"{evaluations / 20:g} epochs of 20")
-        self.start_button.click()
 
     def wait_for_text(self, text: str) -> None:
         self.page.get_by_text(text).first.wait_for()
@@ -223,11 +226,12 @@ def test_two_visitors_share_the_queue_and_get_their_own_results(
     with Image.open(content_path) as content:
         content.resize((48, 96)).save(tall)
     first, second = Visitor(browser, address), Visitor(browser, address)
+    second.choose(tall, style_path)
+    second.prepare()
     first.choose(content_path, style_path)
     first.start(evaluations=1_000_000)
     first.wait_for_text("of 1000000")
-    second.choose(tall, style_path)
-    second.start()
+    second.start_button.click()
     second.wait_for_text("1 transfer is ahead of yours in the queue")
     first.page.get_by_role("button", name="Stop and keep the result").click()
     first.wait_for_text("Stopped after")

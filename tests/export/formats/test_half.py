@@ -10,7 +10,7 @@ import torch
 from core.artifacts.extractors import open_extractor
 from core.network.vgg import load_vgg_features
 from core.network.weights import Weights, load_weights
-from export.formats.half import HalfExtractor
+from export.extractor import export_extractor
 
 Exported = Callable[..., Path]
 TAPS = ("relu1_1", "relu2_1", "relu3_1")
@@ -40,13 +40,13 @@ def test_fp16_onnx_graph_computes_in_fp16(exported: Exported) -> None:
     assert len(casts) == 1 + len(TAPS)  # the image and each tap; none in between
 
 
-def test_half_extractor_represents_activations_above_the_fp16_maximum(tiny_vgg: None) -> None:
+def test_activations_above_the_fp16_maximum_are_represented(tmp_path: Path, tiny_vgg: None) -> None:
     weights = load_weights("vgg19")
     for name in ("conv1_1.weight", "conv1_1.bias"):
         weights.state[name] = weights.state[name] * 100
     image = noise(1, 3, 16, 16)
     exact = load_vgg_features(weights, ["relu2_1"]).double()(image.double())["relu2_1"]
     assert exact.max() > torch.finfo(torch.float16).max
-    half = HalfExtractor(load_vgg_features(weights, ["relu2_1"]), weights.preprocessing.activation_scale, always=True)
-    features = half(image)["relu2_1"]
+    export_extractor(tmp_path / "e.onnx", weights, ["relu2_1"], format="onnx", precision="fp16")
+    features = open_extractor(tmp_path / "e.onnx", "cpu")(image)["relu2_1"]
     assert (features - exact).norm() < 1e-3 * exact.norm()

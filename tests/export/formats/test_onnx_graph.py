@@ -18,7 +18,9 @@ from core.errors import StyleTransferError, UsageError
 from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import Weights, load_weights
 from export.extractor import export_extractor
-from export.formats.onnx_graph import finish, trace
+from export.formats.onnx_graph import finish
+from export.graph.model import InputValues, build_model
+from export.graph.network import GraphNetwork
 from export.io_spec import TensorSpec, extractor_inputs, extractor_outputs
 from export.options import ExportOptions
 from support.tiny_vgg import use_tiny_vgg
@@ -56,24 +58,26 @@ def test_model_runs_in_old_runtimes_and_names_its_nodes(exported: Exported) -> N
 
 
 @pytest.fixture(scope="module")
-def traced() -> tuple[VGGFeatures, onnx.ModelProto]:
+def built() -> tuple[VGGFeatures, onnx.ModelProto]:
     """A small extractor and its model before `finish`, which changes it: copy it."""
     with use_tiny_vgg():
         extractor = load_vgg_features(load_weights("vgg19"), TAPS)
-        return extractor, trace(extractor, extractor_inputs(), extractor_outputs("vgg19", TAPS))
+        network, inputs = GraphNetwork(extractor), InputValues(extractor_inputs())
+        features = network.features(**inputs.arguments)
+        return extractor, build_model(inputs.by_name, {tap: features[tap] for tap in TAPS}, network.initializers)
 
 
-def finished(traced: onnx.ModelProto, **options: Any) -> onnx.ModelProto:
+def finished(built: onnx.ModelProto, **options: Any) -> onnx.ModelProto:
     copied = onnx.ModelProto()
-    copied.CopyFrom(traced)
-    outputs = extractor_outputs("vgg19", TAPS)
+    copied.CopyFrom(built)
     with use_tiny_vgg():
+        outputs = extractor_outputs("vgg19", TAPS)
         return finish(copied, extractor_inputs(), outputs, ExportOptions(**options), palette=False)
 
 
 @pytest.mark.parametrize("opset", [18, 19, 21, 23, 25, onnx.defs.onnx_opset_version()])
-def test_finished_model_has_the_opset_and_computes_the_same(opset: int, traced: Any) -> None:
-    extractor, model = traced
+def test_finished_model_has_the_opset_and_computes_the_same(opset: int, built: Any) -> None:
+    extractor, model = built
     converted = finished(model, opset=opset)
     onnx.checker.check_model(converted, full_check=True)
     assert [(entry.domain, entry.version) for entry in converted.opset_import] == [("", opset)]

@@ -1,156 +1,126 @@
-"""Exported objectives: equal to autograd, standard, small, and only written if verified."""
+"""The objective without autograd against autograd, in float64."""
 
-from pathlib import Path
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-import torch
-from PIL import Image
 from torch import Tensor
 
-from core.artifacts.manifest import read_manifest
-from core.artifacts.onnx_session import open_session
-from core.backends.onnx_backend import OnnxObjective
-from core.backends.onnx_targets import StyleTargets
-from core.errors import StyleTransferError, UsageError
-from core.network.vgg import load_vgg_features
+from core.backends.torch_backend import TorchBackend
+from core.config.style_losses import style_loss_names, style_loss_spec
+from core.config.transfer_config import TransferConfig
+from core.errors import UsageError
 from core.network.weights import Weights, load_weights
-from core.objective.reference import ReferenceObjective
-from core.objective.types import StyleTarget, Targets
-from export.objective import graph
-from export.objective.graph import export_objective
-from export.objective.module import ObjectiveModule
-from export.verify.objective import distance_from_nondifferentiability, verify_objective
-from support.objectives import (
-    CONTENT_TAPS,
-    STYLE_TAPS,
-    exported_objective,
-    loss_weights,
-    noise,
-    reference_and_arguments,
-    relative_difference,
-)
+from core.objective.gram import gram
+from core.objective.weights import LossWeights
+from export.graph.model import InputValues, build_model
+from export.io_spec import flatten, objective_inputs
+from export.objective.graph import ObjectiveGraph
+from export.objective.style_terms import STYLE_TERMS
+from support.backends import objective_of
+from support.graphs import run_exactly
+from support.objectives import noise, reference_and_arguments, relative_difference
 
 SIZES = [(16, 16), (32, 18), (33, 47), (17, 24)]
+DEFAULTS = (("relu3_2", "relu4_2"), ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"))
+MIXED = (("conv2_2", "pool2"), ("conv1_1", "pool1", "conv2_2", "relu3_2", "pool3"))
+
+pytestmark = pytest.mark.usefixtures("tiny_vgg")
 
 
-def read(path: Path) -> Tensor:
-    with Image.open(path) as image:
-        return torch.from_numpy(np.asarray(image, np.float32) / 255).permute(2, 0, 1)[None].contiguous()
+def exact_weights(source: str = "oxford") -> Weights:
+    """The weights of the small network in float64."""
+    weights = load_weights("vgg19", source)
+    return replace(weights, state={name: values.double() for name, values in weights.state.items()})
 
 
-@pytest.mark.slow
+def evaluate(objective: ObjectiveGraph, arguments: list[Any]) -> tuple[float, np.ndarray, list[float]]:
+    """Return the loss, its gradient, and the losses of content, style and total variation."""
+    specs = objective_inputs(
+        objective.network_layers,
+        objective.content_taps,
+        objective.style_taps,
+        objective.style_loss,
+        regions=objective.regions,
+    )
+    inputs = InputValues(specs, np.float64)
+    found = objective.evaluate(**inputs.arguments)
+    names = ("loss", "gradient", "content_loss", "style_loss", "tv_loss")
+    model = build_model(inputs.by_name, {name: getattr(found, name) for name in names}, objective.network.initializers)
+    tensors = [one for value in arguments for one in ([value] if isinstance(value, Tensor) else value)]
+    feeds = {spec.name: tensor.numpy() for spec, tensor in zip(flatten(specs), tensors, strict=True)}
+    loss, gradient, *parts = run_exactly(model, feeds).values()
+    assert gradient.dtype == np.float64
+    return loss.item(), gradient, [part.item() for part in parts]
+
+
+def assert_equals_autograd(objective: ObjectiveGraph, image: Tensor) -> None:
+    reference, arguments = reference_and_arguments(objective, image)
+    expected = reference(image)
+    loss, gradient, parts = evaluate(objective, arguments)
+    assert relative_difference(gradient, expected.gradient) < 1e-14
+    assert loss == pytest.approx(expected.loss, rel=1e-14)
+    assert parts == pytest.approx(list(expected.parts.values()), rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("source", "style_loss"), [("oxford", "gram"), ("torchvision", "gram"), ("torchvision", "nearest")]
+)
 @pytest.mark.parametrize("pooling", ["max", "average"])
-def test_artifact_equals_autograd(
-    tmp_path_factory: pytest.TempPathFactory, content_path: Path, style_path: Path, vgg19_weights: Weights, pooling: str
-) -> None:
-    path = exported_objective(tmp_path_factory, pooling)
-    session, manifest = open_session(path, "cpu"), read_manifest(path, kind="objective")
-    module = ObjectiveModule(vgg19_weights, CONTENT_TAPS, STYLE_TAPS, pooling)
-    exact = ObjectiveModule(vgg19_weights, CONTENT_TAPS, STYLE_TAPS, pooling).double()
-    weights = loss_weights(CONTENT_TAPS, STYLE_TAPS)
-    samples: list[tuple[Tensor, Tensor | None]] = [(noise(1, 3, *size).float(), None) for size in SIZES]
-    samples.append((read(content_path), read(style_path)))
-    differentiable = 0
-    for image, style in samples:
-        _, (_, content, grams, *_) = reference_and_arguments(module, image, style=style)
-        graph_content, graph_styles = (
-            {tap: target.numpy() for tap, target in zip(taps, values, strict=True)}
-            for taps, values in ((CONTENT_TAPS, content), (STYLE_TAPS, grams))
-        )
-        targets = StyleTargets(graph_styles, {}, np.ones(1, np.float32), {})
-        actual = OnnxObjective(session, manifest, graph_content, targets, weights)(image.numpy())
-        exact_targets = Targets(
-            {tap: values.double() for tap, values in zip(CONTENT_TAPS, content, strict=True)},
-            (StyleTarget({tap: values.double() for tap, values in zip(STYLE_TAPS, grams, strict=True)}),),
-        )
-        expected = ReferenceObjective(exact.extractor, exact_targets, weights)(image.double())
-        assert actual.loss == pytest.approx(expected.loss, rel=1e-6)
-        assert actual.parts == pytest.approx(dict(expected.parts), rel=1e-6)
-        is_differentiable = distance_from_nondifferentiability(exact.extractor, image.double()) > 2e-6
-        differentiable += is_differentiable
-        assert relative_difference(actual.gradient, expected.gradient) < (1e-6 if is_differentiable else 1e-3)
-    assert differentiable  # at least one gradient was compared exactly
+@pytest.mark.parametrize("taps", [DEFAULTS, MIXED], ids=["default", "mixed"])
+def test_objective_equals_autograd(taps: tuple, pooling: str, source: str, style_loss: str) -> None:
+    objective = ObjectiveGraph(exact_weights(source), *taps, pooling, style_loss)
+    for size in SIZES:
+        assert_equals_autograd(objective, noise(1, 3, *size))
 
 
-def test_artifact_is_one_small_file_of_standard_operators(
-    tmp_path_factory: pytest.TempPathFactory, vgg19_weights: Weights
-) -> None:
-    path = exported_objective(tmp_path_factory)
-    onnx.checker.check_model(path, full_check=True)
-    model = onnx.load(path)
-    assert {entry.domain for entry in model.opset_import} == {""}
-    assert not model.functions
-    state = load_vgg_features(vgg19_weights, CONTENT_TAPS).state_dict()
-    # About one byte per weight; float32 takes four.
-    assert path.stat().st_size < sum(values.numel() for values in state.values()) * 1.5
+@pytest.mark.parametrize("style_loss", ["gram", "nearest"])
+def test_regions_equal_autograd(style_loss: str) -> None:
+    objective = ObjectiveGraph(exact_weights(), *MIXED, "max", style_loss, regions=True)
+    for size in SIZES:
+        _, arguments = reference_and_arguments(objective, noise(1, 3, *size))
+        assert {len(arguments[2][0]), len(arguments[4]), len(arguments[6][0])} == {3}
+        assert_equals_autograd(objective, noise(1, 3, *size))
 
 
-def test_manifest_describes_the_inputs_and_outputs_of_the_graph(tmp_path_factory: pytest.TempPathFactory) -> None:
-    path = exported_objective(tmp_path_factory)
-    manifest = read_manifest(path, kind="objective")
-    model = onnx.load(path)
-    assert (manifest.content_taps, manifest.style_taps) == (CONTENT_TAPS, STYLE_TAPS)
-    assert manifest.taps == ("relu1_1", "relu2_1", "relu3_1")
-    assert list(manifest.outputs) == [value.name for value in model.graph.output]
-    axes = {
-        value.name: [side.dim_param or side.dim_value for side in value.type.tensor_type.shape.dim]
-        for value in model.graph.input
-    }
-    assert list(manifest.inputs) == list(axes)
-    assert axes["image"] == [1, 3, "height", "width"]
-    assert axes["content/relu3_1"] == [1, 256, "height // 4", "width // 4"]
-    assert axes["gram/relu2_1"] == [1, 128, 128]
-    assert manifest.inputs["content/relu3_1"].startswith("float32 (1, 256, height // 4, width // 4), ")
-    assert manifest.parity["gradient"]["relative_l2"] < 1e-6
-    assert manifest.opset == 18
+@pytest.mark.parametrize("pooling", ["max", "average"])
+def test_objective_equals_autograd_in_flat_areas(pooling: str) -> None:
+    image = noise(1, 3, 33, 40)
+    image[..., 20:] = 1
+    image[..., :16, :] = 0
+    assert_equals_autograd(ObjectiveGraph(exact_weights(), *DEFAULTS, pooling), image)
 
 
-def test_verify_objective_detects_other_weights(tmp_path_factory: pytest.TempPathFactory) -> None:
-    path = exported_objective(tmp_path_factory)
-    weights = load_weights("vgg19")
-    weights.state["conv2_1.weight"] = weights.state["conv2_1.weight"] * 1.001
-    assert not verify_objective(path, read_manifest(path), weights).passed
+@pytest.mark.parametrize("pooling", ["max", "average"])
+def test_objective_equals_the_fused_network_and_losses_of_core(pooling: str) -> None:
+    """The optimisation loop uses the fused backward of `core.network` and `core.objective`."""
+    config = TransferConfig(device="cpu", precision="fp32", pooling=pooling, tv_weight=0.5)
+    content, style, image = noise(1, 3, 48, 41), noise(1, 3, 37, 52, seed=2), noise(1, 3, 48, 41, seed=1)
+    single = [one.float() for one in (content, style, image)]
+    expected = objective_of(TorchBackend(config), single[0].numpy(), single[1].numpy())(single[2])
+    objective = ObjectiveGraph(exact_weights(), config.content_layers, config.style_layers, pooling)
+    content_features, style_features = objective.extractor(content), objective.extractor(style)
+    weights = LossWeights.of(config, load_weights("vgg19").preprocessing.activation_scale)
+    arguments = [
+        image,
+        [content_features[tap] for tap in objective.content_taps],
+        [gram(style_features[tap]) for tap in objective.style_taps],
+        *(Tensor([*values]).double() for values in (weights.content.values(), weights.style.values(), [weights.tv])),
+    ]
+    loss, gradient, _ = evaluate(objective, arguments)
+    assert loss == pytest.approx(expected.loss, rel=1e-5)
+    assert relative_difference(gradient, expected.gradient) < 1e-4
 
 
-def test_export_objective_writes_no_graph_that_exceeds_a_tolerance(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, vgg19_weights: Weights, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = onnx.load(exported_objective(tmp_path_factory))
-    bias = next(stored for stored in model.graph.initializer if stored.dims == [128])
-    bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) * np.float32(1.01), bias.name))
-    monkeypatch.setattr(graph, "trace_objective", lambda module, options: model)
-    with pytest.raises(
-        StyleTransferError, match="differs too much from PyTorch: the relative L2 error of the gradient"
-    ):
-        export_objective(tmp_path / "objective.onnx", vgg19_weights, CONTENT_TAPS, STYLE_TAPS)
-    assert not [*tmp_path.iterdir()]
+def test_every_exportable_style_loss_is_a_term() -> None:
+    assert {name for name in style_loss_names() if style_loss_spec(name).exportable} == STYLE_TERMS.keys()
+    with pytest.raises(UsageError) as caught:
+        ObjectiveGraph(load_weights("vgg19"), *DEFAULTS, "max", "wasserstein")
+    assert str(caught.value) == ("an objective with the style loss wasserstein cannot be exported: use gram or nearest")
 
 
-def test_nearest_objective_has_features_as_targets(tmp_path: Path, tiny_vgg: None) -> None:
-    path = tmp_path / "objective.onnx"
-    manifest = export_objective(path, load_weights("vgg19"), CONTENT_TAPS, STYLE_TAPS, style_loss="nearest")
-    assert read_manifest(path) == manifest
-    assert manifest.style_loss == "nearest"
-    assert manifest.parity["gradient"]["relative_l2"] < 1e-6
-    assert manifest.inputs["nearest/relu2_1"] == (
-        "float32 (1, 8, height // 2, width // 2), features of the most similar parts of the style image"
-    )
-    assert manifest.inputs["style_weights"].endswith("activation_scale ** 2")
-
-
-def test_objective_with_regions_has_masks_as_inputs(tmp_path_factory: pytest.TempPathFactory) -> None:
-    manifest = read_manifest(exported_objective(tmp_path_factory, regions=True))
-    assert manifest.has_regions
-    assert manifest.parity["gradient"]["relative_l2"] < 1e-6
-    assert manifest.inputs["gram/relu2_1"].startswith("float32 (regions, 128, 128), Gram matrix")
-    assert manifest.inputs["style_weights"].startswith("float32 (regions, 2), one weight per layer")
-    assert manifest.inputs["mask/relu2_1"] == (
-        "float32 (regions, 1, height // 2, width // 2), how much each position counts, with mean 1 in every region"
-    )
-
-
-def test_export_objective_refuses_unknown_layers(tmp_path: Path, vgg19_weights: Weights) -> None:
-    with pytest.raises(UsageError, match="did you mean relu4_2"):
-        export_objective(tmp_path / "objective.onnx", vgg19_weights, ["relu4_22"], ["relu1_1"])
+def test_objective_has_canonical_taps() -> None:
+    objective = ObjectiveGraph(load_weights("vgg19"), ["conv_3_1"], ["relu1_1"], "max")
+    assert (objective.content_taps, objective.style_taps) == (("relu3_1",), ("relu1_1",))
+    assert [layer.name for layer in objective.network_layers][-2:] == ["conv3_1", "relu3_1"]

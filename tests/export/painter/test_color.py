@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from core.image.color import match_colors as match_colors_in_numpy
+from export.graph.values import Value
 from export.painter.color import eigenvalues, match_colors
-from export.painter.values import Value
 from support.graphs import computed
 
 GENERATOR = np.random.default_rng(0)

@@ -8,9 +8,10 @@ import pytest
 from core.optim.adam import adam
 from core.optim.lbfgs import lbfgs
 from core.optim.types import Evaluation
+from export.graph.control_flow import loop
+from export.graph.values import Value, where
 from export.painter.adam import GraphAdam
 from export.painter.lbfgs import GraphLBFGS
-from export.painter.values import Value, loop, where
 from support.graphs import computed
 
 SHAPE = (1, 3, 5, 6)

@@ -7,8 +7,8 @@ import pytest
 
 from core.config.transfer_config import TransferConfig
 from core.multiscale.schedule import build_schedule
+from export.graph.values import Value
 from export.painter.schedule import GraphSchedule
-from export.painter.values import Value
 from support.graphs import computed
 
 NAMES = (

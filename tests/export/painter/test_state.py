@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from export.graph.values import Value
 from export.painter.state import StateLayout
-from export.painter.values import Value
 from support.graphs import computed
 
 LAYOUT = StateLayout(("version",), ("count",), ("loss",), ("image", "pairs"))

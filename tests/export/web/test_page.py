@@ -50,7 +50,7 @@ def test_write_page_without_an_objective_exports_the_default_one(
         exported.append((weights.arch, *layers))
         shutil.copy(shallow_objective, path)
 
-    monkeypatch.setattr("export.objective.graph.export_objective", copy_shallow_objective)
+    monkeypatch.setattr("export.objective.export.export_objective", copy_shallow_objective)
     settings = write_page(tmp_path / "page", runtime=runtime_stub)
     config = TransferConfig()
     assert exported == [(config.arch, config.content_layers, config.style_layers)]

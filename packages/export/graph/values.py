@@ -1,10 +1,10 @@
 """Values of an ONNX graph under construction, with Python's operators, on top of spox.
 
-spox checks types as the graph is built and makes the subgraphs of `Loop` and `If`; it has functions, not operators.
+spox checks types as the graph is built; it has functions, not operators.
 """
 
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -19,6 +19,7 @@ class Value:
 
     def __init__(self, var: Var) -> None:
         self.var = var
+        self._sides: dict[int, Value] = {}
 
     @classmethod
     def constant(cls, value: Any, dtype: Any) -> Self:
@@ -156,14 +157,16 @@ class Value:
         """Return the minimum over some axes, by default over all."""
         return Value(op.reduce_min(self.var, _axes(axes), keepdims=False))
 
-    @property
+    @cached_property
     def size(self) -> "Value":
         """The number of elements, int64."""
         return Value(op.size(self.var))
 
     def side(self, axis: int) -> "Value":
         """Return the length of an axis, int64 ()."""
-        return Value(op.gather(op.shape(self.var), op.const(axis)))
+        if axis not in self._sides:
+            self._sides[axis] = Value(op.gather(op.shape(self.var), op.const(axis)))
+        return self._sides[axis]
 
     def reshape(self, *shape: "int | Value") -> "Value":
         """Return the elements in another shape, whose sides are numbers or values; -1 for the rest, () for a scalar."""
@@ -172,6 +175,11 @@ class Value:
     def like(self, other: "Value") -> "Value":
         """Return the elements in the shape of `other`."""
         return Value(op.reshape(self.var, op.shape(other.var)))
+
+    def reversed(self, *axes: int) -> "Value":
+        """Return the elements in reverse order along some axes."""
+        backwards = [[-1] * len(axes), [-(2**31)] * len(axes), list(axes), [-1] * len(axes)]
+        return Value(op.slice(self.var, *(int_vector(*numbers).var for numbers in backwards)))
 
     def transposed(self, *axes: int) -> "Value":
         """Return the elements with the axes in this order, by default in reverse order."""
@@ -235,69 +243,6 @@ def arange(count: Value) -> Value:
 def zeros(dtype: Any, *shape: "int | Value") -> Value:
     """Return zeros."""
     return Value(op.expand(op.const(np.zeros((), dtype)), int_vector(*shape).var))
-
-
-def branch(
-    condition: Value, then: Callable[[], Mapping[str, Value]], otherwise: Callable[[], Mapping[str, Value]]
-) -> dict[str, Value]:
-    """Compute only the values of one branch; both branches return values of the same names and dtypes.
-
-    The shapes may differ, so a value keeps its rank alone.
-    """
-    names: list[str] = []
-
-    def run(values: Callable[[], Mapping[str, Value]]) -> Callable[[], list[Var]]:
-        def variables() -> list[Var]:
-            named = values()
-            names[:] = names or named
-            assert set(names) == set(named), set(names) ^ set(named)
-            # The result of a branch must not be a value from outside it.
-            return [op.identity(named[name].var) for name in names]
-
-        return variables
-
-    found = op.if_(condition.var, then_branch=run(then), else_branch=run(otherwise))
-    return dict(zip(names, as_values(found), strict=True))
-
-
-def choose(condition: Value, then: Callable[[], Value], otherwise: Callable[[], Value]) -> Value:
-    """Compute only one of two values."""
-    return branch(condition, lambda: {"": then()}, lambda: {"": otherwise()})[""]
-
-
-def loop(
-    count: Value,
-    state: Mapping[str, Value],
-    body: Callable[[Value, dict[str, Value]], tuple[Value, Mapping[str, Value], Sequence[Value]]],
-    condition: Value | None = None,
-) -> tuple[dict[str, Value], list[Value]]:
-    """Repeat `body` up to `count` times while a condition holds.
-
-    Args:
-        count: Largest number of iterations, int64 ().
-        state: The values that iterations pass on, by name.
-        body: Takes the number of the iteration and the state; returns whether to continue, the next state, and values
-            to collect.
-        condition: Whether to begin.
-
-    Returns:
-        The last state, and the collected values, each with the iterations as first axis.
-    """
-
-    def iterate(number: Var, _: Var, *variables: Var) -> list[Var]:
-        current = dict(zip(state, as_values(variables), strict=True))
-        carry_on, following, collected = body(Value(number).reshape(), current)
-        values = [carry_on.reshape(1), *(following[name] for name in state), *collected]
-        return [op.identity(value.var) for value in values]
-
-    # spox declares the number of the iteration and the condition as vectors of one element.
-    begin = (condition or Value.constant(True, bool)).reshape(1)
-    with warnings.catch_warnings():
-        # spox warns of values whose sides may differ from one iteration to the next.
-        warnings.filterwarnings("ignore", message="Output type for variable")
-        found = op.loop(count.reshape(1).var, begin.var, [value.var for value in state.values()], body=iterate)
-    values = as_values(found)
-    return dict(zip(state, values, strict=False)), values[len(state) :]
 
 
 def _axes(axes: tuple[int, ...]) -> Var | None:

@@ -1,0 +1,1 @@
+"""ONNX graphs built from values with Python's operators, and the layers of the network in them."""
