@@ -24,7 +24,7 @@ Exported = Callable[..., Path]
 WITHOUT_TORCH = """
 import sys
 
-absent = ("torch", "torchvision", "onnx", "onnxscript", "h5py")
+absent = ("torch", "torchvision", "onnx", "spox", "h5py")
 sys.modules.update(dict.fromkeys(absent))
 import typer
 from export.runtime import run

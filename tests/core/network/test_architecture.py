@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from torch import nn
-from torchvision.models import vgg as torchvision_vgg
 
 import core.network.architecture
 from core.errors import UsageError
@@ -26,6 +25,8 @@ KINDS = {nn.Conv2d: "conv", nn.ReLU: "relu", nn.MaxPool2d: "pool"}
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_layers_equal_those_of_torchvision(arch):
+    from torchvision.models import vgg as torchvision_vgg  # slow, so only in the process that needs it
+
     features = torchvision_vgg.make_layers(torchvision_vgg.cfgs[TORCHVISION_TABLE[arch]])
 
     table = layers(arch)

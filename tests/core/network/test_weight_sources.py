@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from torchvision.models import get_weight
 
 from core.errors import StyleTransferError, UsageError
 from core.network.architecture import WEIGHT_SOURCES, convolutions
@@ -141,6 +140,8 @@ def test_failed_download_names_the_alternatives(published):
 
 
 def test_preprocessing_of_torchvision_weights_equals_that_of_torchvision():
+    from torchvision.models import get_weight  # slow, so only in the process that needs it
+
     for name in TORCHVISION_WEIGHTS.values():
         entry = get_weight(name)
         transforms = entry.transforms()
