@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch._inductor.config
 
 from core.artifacts.content import content_state
 from core.artifacts.extractors import open_extractor
@@ -47,8 +46,10 @@ def test_package_matches_float64_and_runs_only_if_trusted(tmp_path: Path) -> Non
 
 
 def test_missing_compiler_is_named_in_one_sentence(tmp_path: Path) -> None:
+    from torch._inductor import config  # slow, so only in the process that needs it
+
     with (
-        torch._inductor.config.patch({"cpp.cxx": ("no-such-compiler",)}),
+        config.patch({"cpp.cxx": ("no-such-compiler",)}),
         pytest.raises(StyleTransferError, match=r"^AOTInductor needs a C.* compiler, and there is none: install"),
     ):
         export_extractor(tmp_path / "e.aoti.pt2", load_weights("vgg19"), TAPS, format="aoti")
