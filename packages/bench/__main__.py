@@ -124,6 +124,29 @@ def time_to_quality(
 
 
 @app.command()
+def race(
+    content: options.Content,
+    style: options.Style,
+    output: options.RaceFolder,
+    config: options.Config = "default",
+    rival: options.RivalConfigs = None,
+    size: options.RaceSize = 512,
+) -> None:
+    """Measure the time until a picture is as good as the finished pictures of other configurations.
+
+    As good means that content structure and style, both in a network that no run
+    optimises, differ at most as much.
+    """
+    with report_errors(), allow_large_images():
+        require_full("python -m bench race")
+        from bench.time_to_quality.race import RIVALS, run_race
+        from bench.time_to_quality.terminal import print_race, print_race_point
+
+        rivals = rival or RIVALS
+        print_race(run_race(content, style, output, config=config, rivals=rivals, size=size, on_point=print_race_point))
+
+
+@app.command()
 def quality(
     contents: options.Contents,
     styles: options.Styles,

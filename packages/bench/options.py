@@ -8,7 +8,7 @@ import typer
 BaseResults = Annotated[Path, typer.Argument(metavar="BASE", help="Result file of the base.")]
 NewResults = Annotated[Path, typer.Argument(metavar="NEW", help="Result file of the new version.")]
 ReportedResults = Annotated[
-    list[Path], typer.Argument(help="Result files of: python -m bench run, time-to-quality or quality.")
+    list[Path], typer.Argument(help="Result files of: python -m bench run, time-to-quality, quality or race.")
 ]
 ReportFolder = Annotated[Path, typer.Option("--output", "-o", help="Folder of the report.")]
 
@@ -56,6 +56,20 @@ Baselines = Annotated[
     typer.Option("--baseline", "--peer", help="Baseline to run; repeatable. All of them if not given."),
 ]
 ImageFolder = Annotated[Path | None, typer.Option(help="Directory for the final image of each program.")]
+
+# race
+RaceFolder = Annotated[Path, typer.Option("--output", "-o", help="Folder of the results.")]
+Config = Annotated[
+    str,
+    typer.Option(metavar="CONFIG", help="Configuration: 'default', a preset, or a file as for core.transfer --config."),
+]
+RivalConfigs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rival", metavar="CONFIG", help="Configuration to race against; repeatable. johnson and crowson if none."
+    ),
+]
+RaceSize = Annotated[int, typer.Option(help="Long side of the pictures, in pixels.")]
 
 # quality and tally
 Contents = Annotated[Path, typer.Argument(metavar="CONTENTS", help="Folder of content images, or one image.")]

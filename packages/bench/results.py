@@ -213,7 +213,48 @@ class QualityRun(MachineRun, frozen=True, kw_only=True, omit_defaults=True):
     pictures: tuple[Picture, ...]
 
 
-Run = BenchmarkRun | TimeToQualityRun | QualityRun
+class RacePoint(Struct, frozen=True):
+    """Measures of the picture that a configuration delivers after `evaluations` and `seconds` of its own work."""
+
+    evaluations: Count
+    seconds: NonNegative
+    measures: Measures
+
+
+class Racer(Struct, frozen=True, kw_only=True):
+    """One configuration of a race, with all its options; the last point is that of the finished picture."""
+
+    name: str
+    config: Mapping[str, Any]
+    points: Annotated[tuple[RacePoint, ...], Meta(min_length=1)]
+
+
+class Lead(Struct, frozen=True, kw_only=True):
+    """Time at which the first configuration of a race is as good as the finished picture of a rival.
+
+    `rival_seconds` is the time of the rival's whole run. `seconds` is the time of the first picture whose structure and
+    style both differ at most as much as those of the rival's last one, and `ratio` the rival's time over it; None where
+    there is no such picture.
+    """
+
+    rival: str
+    rival_seconds: NonNegative
+    seconds: Positive | None = None
+    ratio: Positive | None = None
+
+
+class RaceRun(MachineRun, frozen=True, kw_only=True, omit_defaults=True):
+    """One run of `python -m bench race`; the first racer is compared with each of the others."""
+
+    kind: Literal["race"]
+    content: str
+    style: str
+    size: tuple[Side, Side]
+    racers: Annotated[tuple[Racer, ...], Meta(min_length=2)]
+    leads: tuple[Lead, ...]
+
+
+Run = BenchmarkRun | TimeToQualityRun | QualityRun | RaceRun
 
 
 def load(path: Path) -> Run:
@@ -236,9 +277,13 @@ def load(path: Path) -> Run:
         return _convert(values, TimeToQualityRun, path)
     if kind == "quality":
         return _convert(values, QualityRun, path)
+    if kind == "race":
+        return _convert(values, RaceRun, path)
     if isinstance(values, dict) and "benchmarks" in values:
         return _convert(values, BenchmarkRun, path)
-    raise UsageError(f"{path} is not a result file: expected one of python -m bench run, time-to-quality or quality")
+    raise UsageError(
+        f"{path} is not a result file: expected one of python -m bench run, time-to-quality, quality or race"
+    )
 
 
 def load_benchmarks(path: Path) -> BenchmarkRun:
@@ -249,8 +294,8 @@ def load_benchmarks(path: Path) -> BenchmarkRun:
     return run
 
 
-def save(run: TimeToQualityRun | QualityRun, path: Path) -> None:
-    """Write a time-to-quality or quality benchmark to `path` as JSON."""
+def save(run: TimeToQualityRun | QualityRun | RaceRun, path: Path) -> None:
+    """Write a benchmark to `path` as JSON."""
     with replacing(path) as temporary:
         temporary.write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
 

@@ -55,8 +55,7 @@ def stylize(
         config: All other options.
         callback: Called with the progress after every step; if it returns True, the run ends early.
         backend: Evaluates the objective; by default PyTorch, or the artifact that `config` names, which may be a whole
-            painter. Where PyTorch is not
-            installed, the default is the artifacts of `core.artifacts.lookup`.
+            painter. Where PyTorch is not installed, the default is the artifacts of `core.artifacts.lookup`.
         checkpoint: Where the state of the run is saved. If it holds the state of the same run, that run is resumed. The
             file remains: remove it when the result is saved.
         group: The ranks that share the run, each with the same call. The run ends early if the callback of any rank

@@ -172,6 +172,7 @@ def test_former_names_of_commands_and_options_are_accepted(command: str, content
         (["run", "--suite", "speed", "-o", "results.json"], "there is no suite 'speed': expected one of"),
         (["compare", "missing.json", "missing.json"], "missing.json"),
         (["report", "missing.json", "-o", "report"], "missing.json"),
+        (["race", "-c", "missing", "-s", "missing", "-o", "out"], "missing"),
         (["quality", "missing", "missing", "-o", "out"], "CONTENTS is missing, which does not exist"),
         (["tally", "missing.tsv", "answers.tsv"], "cannot read the key missing.tsv: No such file or directory"),
     ],
@@ -256,9 +257,13 @@ def documented_folder(results: Path, tmp_path_factory: pytest.TempPathFactory) -
 def test_documented_commands_run(command: str, documented_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(documented_folder)
     # The default takes as many evaluations for a small picture as for a large one.
-    quick = command.replace("--config default", "--config quick.toml").replace("default-vs-", "quick-vs-")
+    quick = (
+        command.replace("--config default", "--config quick.toml")
+        .replace("--rival johnson", "--rival strong.toml")
+        .replace("default-vs-", "quick-vs-")
+    )
     arguments = shlex.split(quick)
     small = {"time-to-quality": ["--size", "40", "--evaluations", "2", "--toolkit-evaluations", "2"]}
-    small |= {"quality": ["--size", "40"]}
+    small |= {"quality": ["--size", "40"], "race": ["--config", "quick.toml", "--size", "40"]}
     outcome = run_in_process(*arguments, *small.get(arguments[0], []))
     assert outcome.exit_code == 0, outcome.stderr

@@ -146,6 +146,38 @@ PICTURES: dict[str, Any] = {
 }
 
 
+def racer(name: str, *points: tuple[float, float, float]) -> dict[str, Any]:
+    """One configuration of a race; a point has seconds and the differences of structure and style."""
+    measured = [
+        {
+            "evaluations": 10 * index,
+            "seconds": seconds,
+            "measures": {"structure": structure, "style": style, "color": 12.0, "dirt": None},
+        }
+        for index, (seconds, structure, style) in enumerate(points)
+    ]
+    return {"name": name, "config": {"seed": 0}, "points": measured}
+
+
+RACE: dict[str, Any] = {
+    "kind": "race",
+    "date": "2026-07-08T09:10:11+00:00",
+    "machine": {"name": "A CPU", "versions": {"torch": "2.15.0"}},
+    "content": "cup.jpg",
+    "style": "night.jpg",
+    "size": [512, 384],
+    "racers": [
+        racer("default", (1.0, 0.02, 0.9), (10.0, 0.2, 0.4), (20.0, 0.25, 0.3)),
+        racer("[johnson]", (1.0, 0.5, 0.5), (90.0, 0.22, 0.45)),
+        racer("crowson", (1.0, 0.02, 0.9), (300.0, 0.1, 0.2)),
+    ],
+    "leads": [
+        {"rival": "[johnson]", "rival_seconds": 90.0, "seconds": 10.0, "ratio": 9.0},
+        {"rival": "crowson", "rival_seconds": 300.0, "seconds": None, "ratio": None},
+    ],
+}
+
+
 def changed(values: dict[str, Any], path: tuple[str | int, ...], value: Any) -> dict[str, Any]:
     """Return a copy in which the value at `path` is replaced, or deleted if `value` is KeyError."""
     copy: dict[str, Any] = json.loads(json.dumps(values))

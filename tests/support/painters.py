@@ -11,15 +11,15 @@ from export.formats.onnx_graph import write_model
 from export.objective.graph import ObjectiveGraph
 from export.options import ExportOptions
 from export.painter.export import build_painter, painter_manifest
-from export.painter.network import GraphObjective
+from export.painter.inlined_objective import InlinedObjective
 from support.tiny_vgg import use_tiny_vgg
 
 
 @cache
-def objective_of(content_layers: tuple[str, ...], style_layers: tuple[str, ...]) -> GraphObjective:
+def objective_of(content_layers: tuple[str, ...], style_layers: tuple[str, ...]) -> InlinedObjective:
     """The objective of the tiny network."""
     with use_tiny_vgg():
-        return GraphObjective(ObjectiveGraph(load_weights("vgg19"), content_layers, style_layers, "max"))
+        return InlinedObjective(ObjectiveGraph(load_weights("vgg19"), content_layers, style_layers, "max"))
 
 
 def write_painter(path: Path, config: TransferConfig, pixels: Pixels = "uint8") -> Manifest:

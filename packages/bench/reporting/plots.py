@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bench.reporting.text import one_line
-from bench.results import Benchmark, BenchmarkRun, QualityRun, Run, TimeToQualityRun
+from bench.results import Benchmark, BenchmarkRun, QualityRun, RaceRun, Run, TimeToQualityRun
 from core.errors import StyleTransferError
 
 if TYPE_CHECKING:
@@ -70,6 +70,15 @@ def plot_quality(run: QualityRun) -> "Figure | None":
     return _plot("quality", points, x_label, y_label, marker="o", joined=False)
 
 
+def plot_race(run: RaceRun) -> "Figure | None":
+    """Draw the way of each racer, by its differences of structure and style; all begin near the content image."""
+    points = {
+        racer.name: [(point.measures.structure, point.measures.style) for point in racer.points] for racer in run.racers
+    }
+    x_label, y_label = "difference of structure from the content", "difference of style from the style image"
+    return _plot("race", points, x_label, y_label, marker=".")
+
+
 _Plot = Callable[[str, Benchmarks], "Figure | None"]
 _DEFAULT_PLOTS: Mapping[str, _Plot] = {
     "throughput": plot_throughput,
@@ -83,7 +92,7 @@ _SUITE_PLOTS: Mapping[str, Mapping[str, _Plot]] = {
 
 
 def plot_run(run: Run) -> "dict[str, dict[str, Figure]]":
-    """Draw all charts of a result file, by suite (or "time-to-quality", "quality") and then by the name of the chart.
+    """Draw all charts of a result file, by suite or kind of file, and then by the name of the chart.
 
     Raises:
         StyleTransferError: Matplotlib is not installed.
@@ -95,6 +104,9 @@ def plot_run(run: Run) -> "dict[str, dict[str, Figure]]":
         if isinstance(run, QualityRun):
             figure = plot_quality(run)
             return {"quality": {"quality": figure}} if figure else {}
+        if isinstance(run, RaceRun):
+            figure = plot_race(run)
+            return {"race": {"race": figure}} if figure else {}
         return _plot_suites(run)
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from bench.reporting.plots import plot_run, save_svg
 from bench.reporting.quality_rows import picture_rows, summary_rows
+from bench.reporting.race_rows import race_rows
 from bench.reporting.text import NO_VALUE, Row, escape_markdown, format_number, markdown_table
-from bench.results import Benchmark, BenchmarkRun, ProgramResult, QualityRun, Run, Speedup, TimeToQualityRun
+from bench.results import Benchmark, BenchmarkRun, ProgramResult, QualityRun, RaceRun, Run, Speedup, TimeToQualityRun
 from core.errors import UsageError
 from core.files import check_distinct, check_writable, replacing
 
@@ -22,7 +23,7 @@ REPORT = "report.md"
 TEXT_COLUMNS = (
     *("file", "measured", "machine", "versions"),
     *("benchmark", "backend", "precision", "device"),
-    *("program", "description", "baseline"),
+    *("program", "description", "baseline", "configuration"),
     *("role", "content", "style image"),
 )
 
@@ -73,6 +74,8 @@ def _run_blocks(run: Run, images: Mapping[str, str]) -> list[str]:
             return _time_to_quality_blocks(run, images)
         case QualityRun():
             return _quality_blocks(run, images)
+        case RaceRun():
+            return _race_blocks(run, images)
 
 
 def _check_replaceable(path: Path) -> None:
@@ -192,6 +195,16 @@ def _quality_blocks(run: QualityRun, images: Mapping[str, str]) -> list[str]:
         *markdown_table(summary, text_columns=TEXT_COLUMNS),
         "Every picture:",
         *markdown_table(pictures, text_columns=TEXT_COLUMNS),
+    ]
+
+
+def _race_blocks(run: RaceRun, images: Mapping[str, str]) -> list[str]:
+    width, height = run.size
+    return [
+        f"## Race in {escape_markdown(Path(run.file).name)}",
+        escape_markdown(f"{run.content} in the style of {run.style}, {width}×{height}; seconds of each run alone:"),
+        *images.values(),
+        *markdown_table([_escaped(row) for row in race_rows(run)], text_columns=TEXT_COLUMNS),
     ]
 
 

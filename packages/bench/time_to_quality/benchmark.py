@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
@@ -9,9 +10,9 @@ from typing import Any, Literal
 
 from bench.machine import describe_machine
 from bench.old_results import OLD_PROGRAM_NAMES
-from bench.results import ProgramResult, TimeToQualityRun
+from bench.results import Point, ProgramResult, TimeToQualityRun
 from bench.suites.cases import Unavailable
-from bench.time_to_quality.evaluator import make_evaluator
+from bench.time_to_quality.evaluator import loss_point, make_evaluator
 from bench.time_to_quality.programs import BASELINES, PROGRAMS, TOOLKIT
 from bench.time_to_quality.speedups import speedup
 from bench.time_to_quality.task import Task
@@ -50,7 +51,7 @@ def run_time_to_quality(
     seed: int = 0,
     baselines: Sequence[str] = BASELINES,
     folder: str | PathLike[str] | None = None,
-    on_point: OnPoint = lambda name, point: None,
+    on_point: OnPoint[Point] = lambda name, point: None,
 ) -> TimeToQualityRun:
     """Run the toolkit and the baselines, and return all measurements.
 
@@ -128,12 +129,12 @@ def _make_task(
     )
 
 
-def _prepare_runs(task: Task, names: Sequence[str]) -> tuple[dict[str, TimedRun], dict[str, str]]:
+def _prepare_runs(task: Task, names: Sequence[str]) -> tuple[dict[str, TimedRun[Point]], dict[str, str]]:
     """Load the networks of all programs; return the runs, and the reasons why other programs are skipped."""
-    evaluator, clock = make_evaluator(task), make_timer(task.device.type)
+    judge, clock = partial(loss_point, make_evaluator(task)), make_timer(task.device.type)
     # Warm up the device, so that its initialisation is not timed.
     task.objective(task.network())(task.tensor(task.content))
-    runs, skipped = {}, {}
+    runs, skipped = dict[str, TimedRun[Point]](), {}
     for name in names:
         if name == TOOLKIT:
             interval = max(1, task.config.iterations // TOOLKIT_POINTS)
@@ -144,11 +145,11 @@ def _prepare_runs(task: Task, names: Sequence[str]) -> tuple[dict[str, TimedRun]
         except Unavailable as reason:
             skipped[name] = str(reason)
             continue
-        runs[name] = TimedRun(name, snapshots, interval=interval, evaluator=evaluator, clock=clock)
+        runs[name] = TimedRun(name, snapshots, interval=interval, judge=judge, clock=clock)
     return runs, skipped
 
 
-def _program_result(name: str, runs: Mapping[str, TimedRun], skipped: Mapping[str, str]) -> ProgramResult:
+def _program_result(name: str, runs: Mapping[str, TimedRun[Point]], skipped: Mapping[str, str]) -> ProgramResult:
     return ProgramResult(
         name=name,
         description=PROGRAMS[name].description,

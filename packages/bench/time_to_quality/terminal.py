@@ -2,7 +2,8 @@
 
 from rich.table import Table
 
-from bench.results import Point, Speedup, TimeToQualityRun
+from bench.reporting.race_rows import RACE_TEXT_COLUMNS, race_rows
+from bench.results import Point, RacePoint, RaceRun, Speedup, TimeToQualityRun
 from core.cli.terminal import cell, print_line, print_table
 
 TABLE_WIDTH = 110
@@ -52,3 +53,21 @@ def _speedup_cells(row: Speedup) -> list[str]:
         for seconds, ratio in pairs
         for cell in (("never", "") if seconds is None or ratio is None else (f"{seconds:.1f}", f"{ratio:.2f}"))
     ]
+
+
+def print_race_point(name: str, point: RacePoint) -> None:
+    """Print a measured picture of a running race to stderr."""
+    measures = f"structure {point.measures.structure:.4f}  style {point.measures.style:.4f}"
+    print_line(f"{name:11} {point.evaluations:4} evaluations {point.seconds:8.1f} s  {measures}", stderr=True)
+
+
+def print_race(run: RaceRun) -> None:
+    """Print a table of the racers, at least `TABLE_WIDTH` characters wide."""
+    width, height = run.size
+    table = Table(title=cell(f"race: {run.content} in {run.style}, {width}x{height}"))
+    rows = race_rows(run)
+    for heading in rows[0]:
+        table.add_column(heading, justify="left" if heading in RACE_TEXT_COLUMNS else "right")
+    for row in rows:
+        table.add_row(*map(cell, row.values()))
+    print_table(table, TABLE_WIDTH)

@@ -1,13 +1,10 @@
 """Interleaved runs of several programs, each with its own timer."""
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from bench.machine import synchronize
-from bench.results import Point
-from bench.time_to_quality.evaluator import Evaluator
 from bench.time_to_quality.task import Snapshot
 from core.errors import StyleTransferError, first_line
 from core.image.writing import quantize
@@ -15,39 +12,45 @@ from core.image.writing import quantize
 if TYPE_CHECKING:
     from core.arrays import Pixels
 
+P = TypeVar("P")
+"""What is known of a program at a moment of its run."""
+
 Clock = Callable[[], float]
 """Returns seconds since a fixed moment."""
 
-OnPoint = Callable[[str, Point], None]
+Judge = Callable[[int, float, "Pixels"], P]
+"""Returns the point for evaluations, seconds, and the image (1, 3, H, W) in steps of 1/255."""
+
+OnPoint = Callable[[str, P], None]
 """Receives the name of a program and each new point of its run."""
 
 
-class TimedRun:
+class TimedRun(Generic[P]):
     """The run of one program.
 
     Attributes:
-        seconds: Time of the program's own work so far; the evaluator's time is not counted.
-        points: Evaluated snapshots so far.
-        image: The last evaluated image, (1, 3, H, W) in steps of 1/255.
+        seconds: Time of the program's own work so far; that of the judge is not counted.
+        points: The points of the judged snapshots so far.
+        image: The last judged image, (1, 3, H, W) in steps of 1/255.
         finished: Whether the program has ended.
     """
 
     def __init__(
-        self, name: str, snapshots: Iterator[Snapshot], *, interval: int, evaluator: Evaluator, clock: Clock
+        self, name: str, snapshots: Iterator[Snapshot], *, interval: int, judge: Judge[P], clock: Clock
     ) -> None:
-        """Prepare a run. The first snapshot, one per `interval` evaluations, and the last one are evaluated."""
+        """Prepare a run. The first snapshot, one per `interval` evaluations, and the last one are judged."""
         self.name, self.seconds, self.finished = name, 0.0, False
-        self.points: list[Point] = []
+        self.points: list[P] = []
         self.image: Pixels | None = None
-        self._snapshots, self._interval, self._evaluator, self._clock = snapshots, interval, evaluator, clock
+        self._snapshots, self._interval, self._judge, self._clock = snapshots, interval, judge, clock
         self._latest: Snapshot | None = None
-        self._latest_evaluated, self._next_evaluation = True, 0
+        self._latest_judged, self._next_evaluation = True, 0
 
-    def advance(self) -> Point | None:
-        """Run the program to its next snapshot, and return the point if the snapshot is evaluated.
+    def advance(self) -> P | None:
+        """Run the program to its next snapshot, and return the point if the snapshot is judged.
 
         Raises:
-            StyleTransferError: The program failed, or its image has no finite loss.
+            StyleTransferError: The program failed, or the judge refuses its image.
         """
         started = self._clock()
         try:
@@ -58,20 +61,19 @@ class TimedRun:
         if snapshot is None:
             # The time since the last snapshot produced no image, so the last point keeps its time.
             self.finished = True
-            return None if self._latest_evaluated or self._latest is None else self._evaluate(self._latest)
+            return None if self._latest_judged or self._latest is None else self._judged(self._latest)
         self.seconds += seconds
-        self._latest, self._latest_evaluated = snapshot, False
-        return self._evaluate(snapshot) if snapshot.evaluations >= self._next_evaluation else None
+        self._latest, self._latest_judged = snapshot, False
+        return self._judged(snapshot) if snapshot.evaluations >= self._next_evaluation else None
 
-    def _evaluate(self, snapshot: Snapshot) -> Point:
+    def _judged(self, snapshot: Snapshot) -> P:
         self.image = quantize(snapshot.deliver())
-        parts = dict(self._evaluator(self.image))
-        loss = math.fsum(parts.values())
-        if not math.isfinite(loss):
-            raise self._failure(f"the loss of its image is {loss}")
-        point = Point(snapshot.evaluations, self.seconds, loss, parts)
+        try:
+            point = self._judge(snapshot.evaluations, self.seconds, self.image)
+        except StyleTransferError as error:
+            raise self._failure(str(error)) from error
         self.points.append(point)
-        self._latest_evaluated = True
+        self._latest_judged = True
         self._next_evaluation = (snapshot.evaluations // self._interval + 1) * self._interval
         return point
 
@@ -82,7 +84,7 @@ class TimedRun:
         )
 
 
-def run_interleaved(runs: Sequence[TimedRun], on_point: OnPoint) -> None:
+def run_interleaved(runs: Sequence[TimedRun[P]], on_point: OnPoint[P]) -> None:
     """Run all programs to their ends, always advancing the one with the least time on its timer.
 
     Any slowdown of the machine thus affects all programs.

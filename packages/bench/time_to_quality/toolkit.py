@@ -6,6 +6,7 @@ from functools import partial
 from bench.time_to_quality.task import Snapshot, Task
 from core.arrays import Pixels, Size, size_of
 from core.backends.base import default_backend
+from core.config.transfer_config import TransferConfig
 from core.image.resize import resize
 from core.multiscale.schedule import build_schedule
 from core.runs.progress import Progress
@@ -15,10 +16,15 @@ from core.styles import StyleExemplar
 
 def prepare_toolkit(task: Task) -> Iterator[Snapshot]:
     """Load the network, and return the run with the options of `task.config`."""
-    backend = default_backend(task.config)
-    schedule = build_schedule(size_of(task.content), [size_of(task.style)], task.config)
+    return prepare_run(task.content, task.style, task.config)
+
+
+def prepare_run(content: Pixels, style: Pixels, config: TransferConfig) -> Iterator[Snapshot]:
+    """Load the network, and return a run for images (1, 3, H, W)."""
+    backend = default_backend(config)
+    schedule = build_schedule(size_of(content), [size_of(style)], config)
     plans = [backend.plan(*scale.network_sizes) for scale in schedule]
-    steps = run_scales(task.content, [StyleExemplar((task.style,))], schedule, plans, backend, task.config)
+    steps = run_scales(content, [StyleExemplar((style,))], schedule, plans, backend, config)
     return (Snapshot(step.evaluations, partial(_upsample, step, schedule[-1].size)) for step in steps)
 
 

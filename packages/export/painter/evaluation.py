@@ -8,9 +8,9 @@ from core.objective.weights import LossWeights
 from export.graph.control_flow import branch, choose
 from export.graph.values import Value, where, zeros
 from export.painter.adam import GraphAdam
+from export.painter.inlined_objective import InlinedObjective, NetworkEvaluation
 from export.painter.lbfgs import LARGEST, GraphLBFGS
 from export.painter.margin import Margin
-from export.painter.network import GraphObjective, NetworkEvaluation
 from export.painter.preparation import ScaleImages
 from export.painter.schedule import GraphScale
 from export.painter.state import Shape
@@ -34,7 +34,7 @@ class Evaluator:
     counters = ("phase", "used", "failed")
     numbers = ("content_rms", "content_factor", "style_factor", "tv_factor")
 
-    def __init__(self, objective: GraphObjective, config: TransferConfig, activation_scale: float) -> None:
+    def __init__(self, objective: InlinedObjective, config: TransferConfig, activation_scale: float) -> None:
         lbfgs = config.optimizer == "lbfgs"
         self.optimizer = GraphLBFGS(config.history) if lbfgs else GraphAdam(config.learning_rate)
         self._objective, self._has_margin = objective, config.padding > 0

@@ -17,8 +17,8 @@ from export.manifests import new_manifest
 from export.objective.graph import ObjectiveGraph
 from export.options import ExportOptions
 from export.painter.graph import PainterGraph
+from export.painter.inlined_objective import InlinedObjective
 from export.painter.inputs import painter_inputs, painter_outputs
-from export.painter.network import GraphObjective
 from export.verify.onnx_checker import check_onnx
 from export.verify.painter import verify_painter
 from export.verify.parity import ParityReport
@@ -48,7 +48,7 @@ def export_painter(
     check_supported(config)
     options = options or ExportOptions()
     network = ObjectiveGraph(weights, config.content_layers, config.style_layers, config.pooling)
-    objective = GraphObjective(network, palette=options.palette)
+    objective = InlinedObjective(network, palette=options.palette)
     model = build_painter(objective, config, weights.preprocessing.activation_scale, pixels, options)
     manifest = painter_manifest(objective, config, weights, pixels, options)
 
@@ -60,7 +60,7 @@ def export_painter(
 
 
 def build_painter(
-    objective: GraphObjective,
+    objective: InlinedObjective,
     config: TransferConfig,
     activation_scale: float,
     pixels: Pixels = "uint8",
@@ -91,7 +91,7 @@ def check_supported(config: TransferConfig) -> None:
 
 
 def painter_manifest(
-    objective: GraphObjective, config: TransferConfig, weights: Weights, pixels: Pixels, options: ExportOptions
+    objective: InlinedObjective, config: TransferConfig, weights: Weights, pixels: Pixels, options: ExportOptions
 ) -> Manifest:
     """Return the manifest of a painter, without errors."""
     network = objective.objective

@@ -16,8 +16,8 @@ from export.graph.control_flow import branch, choose, loop
 from export.graph.model import build_model
 from export.graph.values import Value, concatenated, where, zeros
 from export.painter.evaluation import CONTENT_TARGETS, OPTIMIZATION, Evaluator, State
+from export.painter.inlined_objective import InlinedObjective
 from export.painter.inputs import PainterInputs, checksum, painter_outputs, sides_of, status_value
-from export.painter.network import GraphObjective
 from export.painter.preparation import ScaleImages
 from export.painter.resizing import resize
 from export.painter.schedule import GraphScale, GraphSchedule
@@ -37,7 +37,7 @@ class PainterGraph:
     """Builds the graph for one network and one configuration."""
 
     def __init__(
-        self, objective: GraphObjective, config: TransferConfig, activation_scale: float, pixels: Pixels = "uint8"
+        self, objective: InlinedObjective, config: TransferConfig, activation_scale: float, pixels: Pixels = "uint8"
     ) -> None:
         self._config, self._pixels = config, pixels
         self._evaluator = Evaluator(objective, config, activation_scale)

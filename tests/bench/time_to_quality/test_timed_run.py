@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bench.results import Point
+from bench.time_to_quality.evaluator import loss_point
 from bench.time_to_quality.task import Snapshot
 from bench.time_to_quality.timed_run import TimedRun, run_interleaved
 from core.arrays import Pixels
@@ -34,7 +35,7 @@ def make_run(
     evaluator_cost: float = 0.0,
     turns: list[str] | None = None,
     style_loss: float = 1.0,
-) -> TimedRun:
+) -> TimedRun[Point]:
     """Return a run whose image after n evaluations is n/255 everywhere, with a content loss of n."""
 
     def snapshots() -> Iterator[Snapshot]:
@@ -48,7 +49,7 @@ def make_run(
         clock.now += evaluator_cost
         return {"content": round(float(pixels.mean()) * 255), "style": style_loss}
 
-    return TimedRun(name, snapshots(), interval=interval, evaluator=evaluator, clock=clock)
+    return TimedRun(name, snapshots(), interval=interval, judge=partial(loss_point, evaluator), clock=clock)
 
 
 def ignore(name: str, point: Point) -> None:
@@ -91,7 +92,8 @@ def test_run_interleaved_names_a_program_that_fails() -> None:
         yield Snapshot(0, lambda: np.zeros((1, 3, 2, 2), np.float32))
         raise RuntimeError("no such operator\nand a page of explanation")
 
-    run = TimedRun("adam", snapshots(), interval=1, evaluator=lambda pixels: {"content": 1.0}, clock=FakeClock())
+    judge = partial(loss_point, lambda pixels: {"content": 1.0})
+    run = TimedRun("adam", snapshots(), interval=1, judge=judge, clock=FakeClock())
     with pytest.raises(
         StyleTransferError, match=r"^adam failed after 0 evaluations \(RuntimeError: no such operator\)"
     ):

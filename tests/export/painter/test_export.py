@@ -82,7 +82,7 @@ def test_a_painter_that_differs_is_not_written(
         return type(run)(**{**vars(run), attribute: getattr(run, attribute) * 1.05})
 
     monkeypatch.setattr(verification, "_paint", wrong)
-    monkeypatch.setattr(export, "GraphObjective", lambda module, palette: objective_of(("relu1_1",), ("relu1_1",)))
+    monkeypatch.setattr(export, "InlinedObjective", lambda module, palette: objective_of(("relu1_1",), ("relu1_1",)))
     path = tmp_path / "painter.onnx"
     path.write_bytes(b"earlier")
     config = TransferConfig(content_layers="relu1_1", style_layers="relu1_1", min_scale_size=64)

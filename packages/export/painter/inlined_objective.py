@@ -25,7 +25,7 @@ class NetworkEvaluation:
     grams: list[Value]
 
 
-class GraphObjective:
+class InlinedObjective:
     """The objective as a function of values of a graph.
 
     Attributes:
