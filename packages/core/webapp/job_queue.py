@@ -4,6 +4,7 @@ If the visitor disconnects, a waiting job is cancelled and a running one ends ea
 """
 
 import atexit
+import gc
 import logging
 import math
 import threading
@@ -149,6 +150,7 @@ class JobQueue:
             with self._changed:
                 self._running = None
                 self._changed.notify_all()
+            gc.collect()
 
     def _run(self, job: Job) -> None:
         assert job.task is not None, "only ended jobs have no task"

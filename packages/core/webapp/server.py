@@ -23,6 +23,9 @@ _SETTINGS = {
     "browser.gatherUsageStats": False,
     "client.showErrorDetails": "none",
     "client.toolbarMode": "minimal",
+    # With PyTorch's objects a collection takes a quarter of a second, and a page that shows a run repeats its script
+    # every second. The queue collects after each job.
+    "runner.postScriptGC": False,
 }
 
 

@@ -1,7 +1,9 @@
 """The job queue, with tasks that only report steps."""
 
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -20,6 +22,26 @@ def test_jobs_run_in_the_order_of_submission() -> None:
         queue.run_next()
     assert seen == [(0, 1, "running")] * 10
     assert all(job.state == "finished" and job.result is RESULT and job.task is None for job in (first, third))
+
+
+def test_a_job_leaves_no_garbage() -> None:
+    """Streamlit does not collect any, and a cycle of references could hold large arrays."""
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.itself = self
+
+    def make_garbage(_: int) -> None:
+        made.append(weakref.ref(Cycle()))
+
+    queue, made = JobQueue(), list[weakref.ref[Cycle]]()
+    queue.submit(fake_task(1, make_garbage))
+    gc.disable()
+    try:
+        queue.run_next()
+        assert [one() for one in made] == [None]
+    finally:
+        gc.enable()
 
 
 def test_job_records_losses_and_previews() -> None:

@@ -12,6 +12,10 @@ def test_settings_contain_the_given_address() -> None:
     assert settings("0.0.0.0", 1).items() >= {"server.address": "0.0.0.0", "server.port": 1}.items()
 
 
+def test_streamlit_does_not_collect_garbage_after_every_script() -> None:
+    assert settings(LOOPBACK, 8501)["runner.postScriptGC"] is False
+
+
 def test_settings_are_those_of_streamlit() -> None:
     config = pytest.importorskip("streamlit.config")
     for name, value in settings(LOOPBACK, 8501).items():
