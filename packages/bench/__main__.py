@@ -139,10 +139,10 @@ def race(
     """
     with report_errors(), allow_large_images():
         require_full("python -m bench race")
-        from bench.time_to_quality.race import RIVALS, run_race
+        from bench.time_to_quality.race import run_race
         from bench.time_to_quality.terminal import print_race, print_race_point
 
-        rivals = rival or RIVALS
+        rivals = rival or ()
         print_race(run_race(content, style, output, config=config, rivals=rivals, size=size, on_point=print_race_point))
 
 

@@ -80,7 +80,9 @@ def _read_configuration(value: str, size: int) -> Configuration:
         config = resolve_config(flags, preset=value)[0]
         return Configuration(value, config, (*options, f"--preset={value}"))
     if not is_file(value):
-        raise UsageError(f"--config is {value!r}: expected {DEFAULT}, a preset ({', '.join(PRESETS)}), or a file")
+        raise UsageError(
+            f"there is no configuration {value!r}: expected {DEFAULT}, a preset ({', '.join(PRESETS)}), or a file"
+        )
     config = resolve_config(flags, config_file=Path(value))[0]
     return Configuration(Path(value).stem, config, (*options, f"--config={value}"))
 

@@ -8,7 +8,7 @@ RACE_TEXT_COLUMNS = ("configuration",)
 
 def race_rows(run: RaceRun) -> list[Row]:
     """Return a row for each racer: its finished picture, and when that of the first racer was as good."""
-    first, leads = run.racers[0].name, {lead.rival: lead for lead in run.leads}
+    leads = {lead.rival: lead for lead in run.leads}
     rows: list[Row] = []
     for racer in run.racers:
         end, lead = racer.points[-1], leads.get(racer.name)
@@ -20,7 +20,7 @@ def race_rows(run: RaceRun) -> list[Row]:
                 "seconds": format_number(end.seconds),
                 "structure": format_number(end.measures.structure),
                 "style": format_number(end.measures.style),
-                f"{first} as good after": seconds,
+                "first as good after": seconds,
                 "ratio": format_number(lead.ratio if lead else None),
             }
         )

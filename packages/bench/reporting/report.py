@@ -202,7 +202,9 @@ def _race_blocks(run: RaceRun, images: Mapping[str, str]) -> list[str]:
     width, height = run.size
     return [
         f"## Race in {escape_markdown(Path(run.file).name)}",
-        escape_markdown(f"{run.content} in the style of {run.style}, {width}×{height}; seconds of each run alone:"),
+        escape_markdown(
+            f"{run.content} in the style of {run.style}, {width}×{height}. Seconds are those of a run alone:"
+        ),
         *images.values(),
         *markdown_table([_escaped(row) for row in race_rows(run)], text_columns=TEXT_COLUMNS),
     ]

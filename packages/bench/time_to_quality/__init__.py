@@ -1,1 +1,1 @@
-"""Time-to-quality benchmark against other programs."""
+"""The time until the toolkit is as good as others: by the loss of other programs, or by the picture."""

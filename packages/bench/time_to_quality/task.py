@@ -24,7 +24,7 @@ class Snapshot:
     """State of a program after `evaluations`.
 
     `deliver` returns the image as the program would write it, apart from rounding: (1, 3, H, W) of the final size,
-    RGB, values outside [0, 1] not yet clipped. Call it before the program continues.
+    RGB, values outside [0, 1] not yet clipped. Call it before the program yields its next snapshot.
     """
 
     evaluations: int

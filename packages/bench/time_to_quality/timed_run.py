@@ -80,7 +80,7 @@ class TimedRun(Generic[P]):
     def _failure(self, cause: str) -> StyleTransferError:
         used = self._latest.evaluations if self._latest else 0
         return StyleTransferError(
-            f"{self.name} failed after {used} evaluations ({cause}): select other baselines or images"
+            f"{self.name} failed after {used} evaluations ({cause}): leave it out, or use other images"
         )
 
 

@@ -17,7 +17,7 @@ MIN_IR_VERSION = 8
 def finish(
     model: onnx.ModelProto, inputs: Inputs, outputs: Sequence[TensorSpec], options: ExportOptions, *, palette: bool
 ) -> onnx.ModelProto:
-    """Return a model of opset `MIN_OPSET` as `options` describe it, ready to be written; `model` may be changed.
+    """Bring a model of opset `MIN_OPSET` into the form of an artifact with these `options`; `model` may be changed.
 
     Every artifact has the same form: names for all nodes and all variable axes of inputs and outputs, no shapes of
     intermediate values, and the oldest possible IR version.
@@ -61,10 +61,12 @@ def _set_shapes(values: Sequence[onnx.ValueInfoProto], specs: Sequence[TensorSpe
 def _name_nodes(graph: onnx.GraphProto) -> None:
     """Give each node, also of nested graphs, a unique name: its own, or that of its operator and a number."""
     used: set[str] = set()
-    nodes = (node for nested in _graphs(graph) for node in nested.node)
+    nodes = [node for nested in _graphs(graph) for node in nested.node]
+    taken = {node.name for node in nodes}
     for number, node in enumerate(nodes):
         if not node.name or node.name in used:
-            node.name = f"{node.op_type}_{number}"
+            name = f"{node.op_type}_{number}"
+            node.name = name if name not in taken else f"{name}_{len(nodes)}"
         used.add(node.name)
 
 

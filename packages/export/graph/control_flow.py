@@ -14,7 +14,7 @@ def branch(
 ) -> dict[str, Value]:
     """Compute only the values of one branch; both branches return values of the same names and dtypes.
 
-    The shapes may differ, so a value keeps its rank alone.
+    What differs between the shapes of the two results is unknown in the graph.
     """
     names: list[str] = []
 
@@ -59,11 +59,12 @@ def loop(
     def iterate(number: Var, _: Var, *variables: Var) -> list[Var]:
         current = dict(zip(state, as_values(variables), strict=True))
         carry_on, following, collected = body(Value(number).reshape(), current)
+        assert set(following) == set(state), set(following) ^ set(state)
         values = [carry_on.reshape(1), *(following[name] for name in state), *collected]
         return [op.identity(value.var) for value in values]
 
     # spox declares the number of the iteration and the condition as vectors of one element.
-    begin = (condition or Value.constant(True, bool)).reshape(1)
+    begin = (Value.constant(True, bool) if condition is None else condition).reshape(1)
     with warnings.catch_warnings():
         # spox warns of values whose sides may differ from one iteration to the next.
         warnings.filterwarnings("ignore", message="Output type for variable")

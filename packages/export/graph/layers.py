@@ -1,7 +1,7 @@
 """The layers of a network and their backward functions in an ONNX graph.
 
 The graph needs its own backward functions because it may contain standard operators only, so it can use neither
-autograd nor the in-place kernels of `core.network.fused`; tests/export/graph/test_layers.py compares both.
+autograd nor the in-place kernels of `core.network.fused`. Tests compare it with both.
 
 Each backward function takes dL/doutput (`grad`) and returns dL/dinput. Values are (N, C, H, W), all of one floating
 dtype.

@@ -57,7 +57,7 @@ def build_model(
         {name: value.var for name, value in {**inputs, **stored.values}.items()},
         {name: value.var for name, value in outputs.items()},
     )
-    # It imports the oldest opset that the operators of a graph allow.
+    # spox imports the oldest opset that the operators of a graph allow.
     model.opset_import[0].version = MIN_OPSET
     del model.graph.input[len(inputs) :]
     model.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in stored.arrays.items())

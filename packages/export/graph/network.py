@@ -66,7 +66,7 @@ class GraphNetwork:
     def backward(self, features: Mapping[str, Value], grads: Mapping[str, Value]) -> Value:
         """Return dL/dimage, given the outputs of all layers, and the gradients with respect to some of them.
 
-        The deepest layer has one of these gradients.
+        The deepest layer has one of these gradients. In float16 there is no backward pass: gradients would underflow.
         """
         grad = grads[self.layers[-1].name]
         for position in reversed(range(len(self.layers))):
@@ -79,7 +79,7 @@ class GraphNetwork:
         return grad.reversed(1) if self._extractor.bgr else grad
 
     def _normalized(self, image: Value) -> Value:
-        """Return the input of the first layer: `core.network.vgg.VGGFeatures.normalize`."""
+        """Return the input of the first layer: `core.network.vgg.VGGFeatures.normalize`, divided by `half_scale`."""
         extractor, ordered = self._extractor, image.reversed(1) if self._extractor.bgr else image
         std = extractor.std if self._half_scale is None else extractor.std * self._half_scale
         return (ordered - Value.constant(extractor.mean.numpy(), image.dtype)) / Value.constant(

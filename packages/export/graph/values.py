@@ -19,7 +19,11 @@ class Value:
 
     def __init__(self, var: Var) -> None:
         self.var = var
-        self._sides: dict[int, Value] = {}
+        self._sides: dict[int, Value] = {}  # asked for often, and each would be a node of its own
+
+    def __bool__(self) -> bool:
+        """Raise TypeError: the value is known only when the graph runs."""
+        raise TypeError("a value of a graph is neither true nor false: use branch, choose or where")
 
     @classmethod
     def constant(cls, value: Any, dtype: Any) -> Self:
@@ -134,7 +138,7 @@ class Value:
         return Value(op.reduce_sum(self.var, _axes(axes), keepdims=keepdims))
 
     def count(self) -> "Value":
-        """Return the number of elements that are true, int64 (), also of no elements, which old runtimes cannot sum."""
+        """Return the number of true elements, int64 (); 0 if there are no elements, which old runtimes cannot sum."""
         return concatenated([self.cast(np.int64).reshape(-1), int_vector(0)]).sum()
 
     def mean(self, *axes: int, keepdims: bool = False) -> "Value":
@@ -169,7 +173,7 @@ class Value:
         return self._sides[axis]
 
     def reshape(self, *shape: "int | Value") -> "Value":
-        """Return the elements in another shape, whose sides are numbers or values; -1 for the rest, () for a scalar."""
+        """Return the elements in another shape of numbers and values: 0 keeps a side, -1 is the rest, () a scalar."""
         return Value(op.reshape(self.var, int_vector(*shape).var))
 
     def like(self, other: "Value") -> "Value":
@@ -186,7 +190,7 @@ class Value:
         return Value(op.transpose(self.var, perm=axes or None))
 
     def take(self, index: "Value | int", axis: int = 0) -> "Value":
-        """Return the elements at an index of an axis, which the result lacks."""
+        """Return the elements at an index of an axis; the result lacks the axis if the index is a scalar."""
         return Value(op.gather(self.var, self._index(index), axis=axis))
 
     def slice(self, start: "Value | int", stop: "Value | int", axis: int = 0, step: int = 1) -> "Value":
@@ -198,7 +202,11 @@ class Value:
         return index.var if isinstance(index, Value) else op.const(index)
 
     def _promoted(self, other: Operand) -> Var:
-        return other.var if isinstance(other, Value) else op.const(np.array(other, self.dtype))
+        if isinstance(other, Value):
+            return other.var
+        if isinstance(other, float) and not np.issubdtype(self.dtype, np.floating):
+            raise TypeError(f"{other} beside a value of {self.dtype}: cast the value first")
+        return op.const(np.array(other, self.dtype))
 
 
 def as_values(variables: Sequence[Var]) -> list[Value]:
@@ -225,12 +233,12 @@ def where(condition: Value, positive: Value, negative: Value) -> Value:
 
 
 def minimum(*values: Value) -> Value:
-    """Return the smaller elements."""
+    """Return the smallest elements."""
     return Value(op.min([value.var for value in values]))
 
 
 def maximum(*values: Value) -> Value:
-    """Return the larger elements."""
+    """Return the largest elements."""
     return Value(op.max([value.var for value in values]))
 
 

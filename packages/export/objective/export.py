@@ -15,7 +15,7 @@ from export.graph.model import InputValues, build_model
 from export.io_spec import Inputs, TensorSpec, flatten, objective_inputs, objective_outputs, with_lengths
 from export.manifests import new_manifest
 from export.objective.graph import ObjectiveGraph
-from export.options import ExportOptions
+from export.options import ExportOptions, format_spec
 from export.verify.objective import verify_objective
 from export.verify.onnx_checker import check_onnx
 from export.verify.parity import ParityReport
@@ -47,6 +47,7 @@ def export_objective(
     """
     objective = ObjectiveGraph(weights, content_taps, style_taps, pooling, style_loss, regions=regions)
     options = options or ExportOptions()
+    format_spec("objective", "onnx").check(options)
     model = build_objective(objective, options)
     manifest = _manifest(objective, weights, pooling, options, palette=is_palettized(model))
 
@@ -70,7 +71,7 @@ def build_objective(objective: ObjectiveGraph, options: ExportOptions) -> onnx.M
 
 def _interface(objective: ObjectiveGraph, options: ExportOptions) -> tuple[Inputs, list[TensorSpec]]:
     inputs = objective_inputs(
-        objective.network_layers,
+        objective.network.layers,
         objective.content_taps,
         objective.style_taps,
         objective.style_loss,
@@ -88,7 +89,7 @@ def _manifest(
         weights,
         kind="objective",
         format="onnx",
-        taps=tuple(layer.name for layer in objective.network_layers if layer.name in taps),
+        taps=tuple(layer.name for layer in objective.network.layers if layer.name in taps),
         content_taps=objective.content_taps,
         style_taps=objective.style_taps,
         style_loss=objective.style_loss,

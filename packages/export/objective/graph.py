@@ -6,7 +6,7 @@ from functools import reduce
 from operator import add
 
 from core.errors import UsageError
-from core.network.architecture import Pooling, canonical_layer_name, truncated
+from core.network.architecture import Pooling, canonical_layer_name
 from core.network.vgg import load_vgg_features
 from core.network.weights import Weights
 from export.graph.network import GraphNetwork
@@ -47,8 +47,7 @@ class ObjectiveGraph:
         style_taps: Layers of the style loss, canonical names in the order of the inputs.
         style_loss: Name of the style loss, one of `STYLE_TERMS`.
         regions: Whether styles apply to regions, with masks as further inputs.
-        network_layers: The layers of the network up to the deepest tap.
-        extractor: The network in PyTorch, which returns the outputs of all `network_layers`.
+        extractor: The network in PyTorch, with all taps.
         network: The network in the graph.
     """
 
@@ -69,9 +68,7 @@ class ObjectiveGraph:
         self.style_loss, self.regions = style_loss, regions
         self.content_taps = tuple(canonical_layer_name(tap, weights.arch) for tap in content_taps)
         self.style_taps = tuple(canonical_layer_name(tap, weights.arch) for tap in style_taps)
-        self.network_layers = truncated(weights.arch, (*self.content_taps, *self.style_taps))
-        # The backward pass needs the input of every pooling and the output of every ReLU.
-        self.extractor = load_vgg_features(weights, [layer.name for layer in self.network_layers], pooling=pooling)
+        self.extractor = load_vgg_features(weights, (*self.content_taps, *self.style_taps), pooling=pooling)
         self.network = GraphNetwork(self.extractor)
 
     def evaluate(

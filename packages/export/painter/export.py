@@ -101,7 +101,7 @@ def painter_manifest(
         weights,
         kind="painter",
         format="onnx",
-        taps=tuple(layer.name for layer in network.network_layers if layer.name in taps),
+        taps=tuple(layer.name for layer in network.network.layers if layer.name in taps),
         content_taps=network.content_taps,
         style_taps=network.style_taps,
         style_loss=STYLE_LOSS,

@@ -17,7 +17,7 @@ from export.objective.losses import gram
 
 @dataclass(frozen=True)
 class NetworkEvaluation:
-    """The outputs of one evaluation: loss (), gradient (1, 3, H, W), features by content tap, grams by style tap."""
+    """One evaluation: loss (), gradient (1, 3, H, W), and in the order of the taps features and Gram matrices."""
 
     loss: Value
     gradient: Value
@@ -59,7 +59,7 @@ class InlinedObjective:
 
 def _model(objective: ObjectiveGraph, palette: bool | None) -> onnx.ModelProto:
     """Return a model of the loss, its gradient, and the features and Gram matrices from which targets are made."""
-    inputs = InputValues(objective_inputs(objective.network_layers, objective.content_taps, objective.style_taps))
+    inputs = InputValues(objective_inputs(objective.network.layers, objective.content_taps, objective.style_taps))
     found = objective.evaluate(**inputs.arguments)
     outputs = {"loss": found.loss, "gradient": found.gradient}
     outputs |= {f"features/{tap}": found.features[tap] for tap in objective.content_taps}
@@ -72,4 +72,4 @@ def _model(objective: ObjectiveGraph, palette: bool | None) -> onnx.ModelProto:
 
 
 def _layer(objective: ObjectiveGraph, tap: str) -> Layer:
-    return next(layer for layer in objective.network_layers if layer.name == tap)
+    return next(layer for layer in objective.network.layers if layer.name == tap)

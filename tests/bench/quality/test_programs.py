@@ -51,7 +51,7 @@ def test_options_give_the_configuration(value: str, tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("defualt", r"--config is 'defualt': expected default, a preset \(firekind, .*\), or a file"),
+        ("defualt", r"there is no configuration 'defualt': expected default, a preset \(firekind, .*\), or a file"),
         ("bad.toml", "unknown option 'colour'"),
     ],
 )

@@ -190,15 +190,15 @@ def test_write_report_refuses_no_results_and_a_file_as_folder(tmp_path: Path) ->
 def test_race_section_has_a_row_for_each_configuration_and_a_chart(tmp_path: Path) -> None:
     markdown, charts = make_report([load_values(tmp_path, RACE)])
     assert list(charts) == ["report-1-race.svg"]
-    assert "\ncup.jpg in the style of night.jpg, 512×384; " in markdown
+    assert "\ncup.jpg in the style of night.jpg, 512×384. Seconds" in markdown
     assert cells(markdown, r"\[johnson\]") == {
         "configuration": r"\[johnson\]",
         "evaluations": "10",
         "seconds": "90.0",
         "structure": "0.220",
         "style": "0.450",
-        "default as good after": "10.0",
+        "first as good after": "10.0",
         "ratio": "9.00",
     }
-    assert cells(markdown, "crowson")["default as good after"] == "never"
-    assert cells(markdown, "default")["default as good after"] == "–"
+    assert cells(markdown, "crowson")["first as good after"] == "never"
+    assert cells(markdown, "default")["first as good after"] == "–"

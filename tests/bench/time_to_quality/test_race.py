@@ -9,7 +9,10 @@ from PIL import Image
 
 from bench.results import Measures, RacePoint, RaceRun, load
 from bench.time_to_quality.race import lead, run_race
+from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
+from support.bench_files import QUALITY
+from support.painters import write_painter
 
 NAMES = ("quick", "slow")
 
@@ -71,11 +74,30 @@ def test_race_measures_and_shows_the_pictures(
         assert sheet.width > 4 * 64
 
 
-def test_changes_after_the_run_are_refused(content_path: Path, style_path: Path, tmp_path: Path) -> None:
-    (tmp_path / "kept.toml").write_text('preserve_color = "luminance"\n')
-    with pytest.raises(UsageError, match=r"^kept has --preserve-color luminance: race without this option$"):
-        run_race(content_path, style_path, tmp_path / "race", rivals=[str(tmp_path / "kept.toml")], size=64)
+def test_a_painter_cannot_race(content_path: Path, style_path: Path, tmp_path: Path) -> None:
+    write_painter(tmp_path / "painter.onnx", TransferConfig())
+    (tmp_path / "file.toml").write_text(f"painter = '{tmp_path / 'painter.onnx'}'\n")
+    with pytest.raises(UsageError, match=r"^file has --painter .*painter\.onnx: race without this option$"):
+        run_race(content_path, style_path, tmp_path / "race", rivals=[str(tmp_path / "file.toml")], size=64)
     assert not (tmp_path / "race").exists()
+
+
+def test_only_files_of_an_earlier_race_are_overwritten(content_path: Path, style_path: Path, tmp_path: Path) -> None:
+    picture = tmp_path / f"{content_path.stem}.png"
+    picture.write_bytes(b"a picture")
+    with pytest.raises(UsageError, match=r"which belongs to no race: choose another folder$"):
+        run_race(content_path, style_path, tmp_path, size=64)
+    assert picture.read_bytes() == b"a picture"
+    (tmp_path / "race.json").write_text(json.dumps(QUALITY))
+    with pytest.raises(UsageError, match=r"race\.json is not of a race: choose another folder$"):
+        run_race(content_path, style_path, tmp_path, size=64)
+
+
+def test_a_preset_does_not_race_against_itself(content_path: Path, style_path: Path, tmp_path: Path) -> None:
+    """The names are checked before the folder, in which nothing may be overwritten."""
+    (tmp_path / f"{content_path.stem}.png").write_bytes(b"a picture")
+    with pytest.raises(UsageError, match="which belongs to no race"):
+        run_race(content_path, style_path, tmp_path, config="johnson", size=64)
 
 
 def test_two_configurations_of_one_name_are_refused(content_path: Path, style_path: Path, tmp_path: Path) -> None:

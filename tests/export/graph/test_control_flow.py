@@ -41,3 +41,9 @@ def test_loop_ends_at_its_count_or_when_the_condition_fails(limit: int, count: i
     numbers = [0, 1, 2, 3][: min(limit, count)]
     assert found["total"] == sum(numbers)
     np.testing.assert_array_equal(found["collected"], [10 * number for number in numbers])
+
+
+def test_a_loop_that_returns_another_state_is_refused() -> None:
+    one = Value.constant(1, np.int64)
+    with pytest.raises(AssertionError, match="b"):
+        loop(one, {"a": one}, lambda number, state: (number < 1, {**state, "b": number}, []))

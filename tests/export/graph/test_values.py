@@ -56,3 +56,11 @@ def test_vectors_of_numbers_and_values() -> None:
         return concatenated([arange(count), int_vector(7, count), zeros(np.int64, count)])
 
     np.testing.assert_array_equal(computed(build, np.int64(3)), [0, 1, 2, 7, 3, 0, 0, 0])
+
+
+def test_a_value_is_neither_true_nor_a_fraction_beside_integers() -> None:
+    value = Value.constant(1, np.int64)
+    with pytest.raises(TypeError, match="neither true nor false"):
+        assert value
+    with pytest.raises(TypeError, match=r"^0\.5 beside a value of int64: cast the value first$"):
+        _ = value + 0.5

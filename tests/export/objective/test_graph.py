@@ -38,7 +38,7 @@ def exact_weights(source: str = "oxford") -> Weights:
 def evaluate(objective: ObjectiveGraph, arguments: list[Any]) -> tuple[float, np.ndarray, list[float]]:
     """Return the loss, its gradient, and the losses of content, style and total variation."""
     specs = objective_inputs(
-        objective.network_layers,
+        objective.network.layers,
         objective.content_taps,
         objective.style_taps,
         objective.style_loss,
@@ -123,4 +123,4 @@ def test_every_exportable_style_loss_is_a_term() -> None:
 def test_objective_has_canonical_taps() -> None:
     objective = ObjectiveGraph(load_weights("vgg19"), ["conv_3_1"], ["relu1_1"], "max")
     assert (objective.content_taps, objective.style_taps) == (("relu3_1",), ("relu1_1",))
-    assert [layer.name for layer in objective.network_layers][-2:] == ["conv3_1", "relu3_1"]
+    assert [layer.name for layer in objective.network.layers][-2:] == ["conv3_1", "relu3_1"]
