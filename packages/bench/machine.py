@@ -150,10 +150,10 @@ def full_float32() -> AbstractContextManager[None]:
 
 def synchronize(device: str) -> None:
     """Wait until the device has finished all queued work; a CPU has finished when a call returns."""
-    if device == "cuda":
+    if device in ("cuda", "mps"):
         import torch
 
-        torch.cuda.synchronize()
+        (torch.cuda if device == "cuda" else torch.mps).synchronize()
 
 
 def _fastest_seconds(work: Callable[[], object], device: str) -> float:
