@@ -105,7 +105,7 @@ RUNTIMES = (
         ("onnx2torch",),
         beside_torch=True,
         limits={
-            "objective": Limit("fails: it needs weights without a palette", "KeyError: 'extractor.layers"),
+            "objective": Limit("fails: it needs weights without a palette", "KeyError: 'conv1_2.weight'"),
             "painter": Limit("fails: it lacks GreaterOrEqual", "operation_type='GreaterOrEqual'"),
         },
     ),

@@ -20,7 +20,7 @@ def finish(
     """Bring a model of opset `MIN_OPSET` into the form of an artifact with these `options`; `model` may be changed.
 
     Every artifact has the same form: names for all nodes and all variable axes of inputs and outputs, no shapes of
-    intermediate values, and the oldest possible IR version.
+    intermediate values, no optional outputs that nothing uses, and the oldest possible IR version.
 
     Args:
         model: The model.
@@ -33,6 +33,7 @@ def finish(
         model = onnx.version_converter.convert_version(model, options.opset)
     for graph in _graphs(model.graph):
         del graph.value_info[:]
+    _remove_unused_outputs(model.graph)
     _set_shapes(model.graph.input, flatten(inputs))
     _set_shapes(model.graph.output, outputs)
     if palette if options.palette is None else options.palette:
@@ -56,6 +57,17 @@ def _set_shapes(values: Sequence[onnx.ValueInfoProto], specs: Sequence[TensorSpe
         for side in spec.shape:
             shape.dim.add(**{"dim_param" if isinstance(side, str) else "dim_value": side})
         shape.SetInParent()  # a scalar has a shape without axes
+
+
+def _remove_unused_outputs(graph: onnx.GraphProto) -> None:
+    """Remove the last outputs of nodes that nothing uses: a runtime would compute the indices of a max pooling."""
+    graphs = [*_graphs(graph)]
+    used = {name for one in graphs for node in one.node for name in node.input}
+    used |= {value.name for one in graphs for value in one.output}
+    for one in graphs:
+        for node in one.node:
+            while len(node.output) > 1 and node.output[-1] not in used:
+                node.output.pop()
 
 
 def _name_nodes(graph: onnx.GraphProto) -> None:

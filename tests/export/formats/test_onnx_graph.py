@@ -57,6 +57,11 @@ def test_model_runs_in_old_runtimes_and_names_its_nodes(exported: Exported) -> N
     assert not model.graph.value_info
 
 
+def test_pooling_does_not_compute_indices(exported: Exported) -> None:
+    pools = [node for node in onnx.load(exported("onnx")).graph.node if node.op_type == "MaxPool"]
+    assert [len(node.output) for node in pools] == [1, 1]
+
+
 @pytest.fixture(scope="module")
 def built() -> tuple[VGGFeatures, onnx.ModelProto]:
     """A small extractor and its model before `finish`, which changes it: copy it."""
