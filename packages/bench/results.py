@@ -232,9 +232,9 @@ class Racer(Struct, frozen=True, kw_only=True):
 class Lead(Struct, frozen=True, kw_only=True):
     """Time at which the first configuration of a race is as good as the finished picture of a rival.
 
-    `rival_seconds` is the time of the rival's whole run. `seconds` is the time of the first picture whose structure and
-    style both differ at most as much as those of the rival's last one, and `ratio` the rival's time over it; None where
-    there is no such picture.
+    A picture is as good if neither its structure nor its style differs more than that of the rival's last picture.
+    `seconds` is the time of the first such picture, `rival_seconds` that of the rival's whole run, and `ratio` the
+    second divided by the first. Without such a picture `seconds` and `ratio` are None.
     """
 
     rival: str
@@ -256,6 +256,13 @@ class RaceRun(MachineRun, frozen=True, kw_only=True, omit_defaults=True):
 
 Run = BenchmarkRun | TimeToQualityRun | QualityRun | RaceRun
 
+_KINDS: Mapping[str, type[TimeToQualityRun | QualityRun | RaceRun]] = {
+    "time-to-quality": TimeToQualityRun,
+    "quality": QualityRun,
+    "race": RaceRun,
+}
+"""The files that this program writes itself, by their field `kind`; those of pytest-benchmark have none."""
+
 
 def load(path: Path) -> Run:
     """Read a result file of any kind; its content decides which one it is.
@@ -273,12 +280,9 @@ def load(path: Path) -> Run:
     kind = values.get("kind") if isinstance(values, dict) else None
     if kind == OLD_KIND:
         return _convert(to_current_format(values), TimeToQualityRun, path)
-    if kind == "time-to-quality":
-        return _convert(values, TimeToQualityRun, path)
-    if kind == "quality":
-        return _convert(values, QualityRun, path)
-    if kind == "race":
-        return _convert(values, RaceRun, path)
+    for name, run in _KINDS.items():
+        if kind == name:
+            return _convert(values, run, path)
     if isinstance(values, dict) and "benchmarks" in values:
         return _convert(values, BenchmarkRun, path)
     raise UsageError(
@@ -294,7 +298,7 @@ def load_benchmarks(path: Path) -> BenchmarkRun:
     return run
 
 
-def save(run: TimeToQualityRun | QualityRun | RaceRun, path: Path) -> None:
+def save(run: MachineRun, path: Path) -> None:
     """Write a benchmark to `path` as JSON."""
     with replacing(path) as temporary:
         temporary.write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")

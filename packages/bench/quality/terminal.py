@@ -1,13 +1,10 @@
 """Progress and results of the quality benchmark, and the tally of judges, on the terminal."""
 
-from rich.table import Table
-
 from bench.quality.tally import Share, Tally
 from bench.reporting.quality_rows import SUMMARY_TEXT_COLUMNS, summary_rows
+from bench.reporting.terminal_table import print_rows
 from bench.results import QualityRun
-from core.cli.terminal import cell, print_line, print_table
-
-TABLE_WIDTH = 110
+from core.cli.terminal import print_line
 
 
 def print_progress(line: str) -> None:
@@ -16,14 +13,9 @@ def print_progress(line: str) -> None:
 
 
 def print_quality(run: QualityRun) -> None:
-    """Print a table with the mean measures of every program, at least `TABLE_WIDTH` characters wide."""
-    table = Table(title=f"means of {len(run.pictures) // len(run.programs)} pairs, {run.size} px")
-    rows = summary_rows(run)
-    for heading in rows[0]:
-        table.add_column(heading, justify="left" if heading in SUMMARY_TEXT_COLUMNS else "right")
-    for row in rows:
-        table.add_row(*map(cell, row.values()))
-    print_table(table, TABLE_WIDTH)
+    """Print a table with the mean measures of every program."""
+    title = f"means of {len(run.pictures) // len(run.programs)} pairs, {run.size} px"
+    print_rows(title, summary_rows(run), text_columns=SUMMARY_TEXT_COLUMNS)
 
 
 def print_tally(tally: Tally) -> None:

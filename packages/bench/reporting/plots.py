@@ -19,6 +19,9 @@ Benchmarks = Sequence[Benchmark]
 Lines = Mapping[str, Sequence[tuple[float, float]]]
 """Points (x, y) of every line by its label."""
 
+MEASURE_LABELS = "difference of structure from the content", "difference of style from the style image"
+"""Labels of the axes for the two measures that a picture must balance."""
+
 
 def plot_throughput(title: str, benchmarks: Benchmarks) -> "Figure | None":
     """Megapixel-evaluations per second by image size."""
@@ -66,8 +69,7 @@ def plot_quality(run: QualityRun) -> "Figure | None":
         for program in run.programs
         if any(picture.program == program.name for picture in run.pictures)
     }
-    x_label, y_label = "difference of structure from the content", "difference of style from the style image"
-    return _plot("quality", points, x_label, y_label, marker="o", joined=False)
+    return _plot("quality", points, *MEASURE_LABELS, marker="o", joined=False)
 
 
 def plot_race(run: RaceRun) -> "Figure | None":
@@ -75,8 +77,7 @@ def plot_race(run: RaceRun) -> "Figure | None":
     points = {
         racer.name: [(point.measures.structure, point.measures.style) for point in racer.points] for racer in run.racers
     }
-    x_label, y_label = "difference of structure from the content", "difference of style from the style image"
-    return _plot("race", points, x_label, y_label, marker=".")
+    return _plot("race", points, *MEASURE_LABELS, marker=".")
 
 
 _Plot = Callable[[str, Benchmarks], "Figure | None"]

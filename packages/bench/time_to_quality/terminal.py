@@ -3,10 +3,10 @@
 from rich.table import Table
 
 from bench.reporting.race_rows import RACE_TEXT_COLUMNS, race_rows
+from bench.reporting.terminal_table import TABLE_WIDTH, print_rows
 from bench.results import Point, RacePoint, RaceRun, Speedup, TimeToQualityRun
 from core.cli.terminal import cell, print_line, print_table
 
-TABLE_WIDTH = 110
 COLUMNS = ("evaluations", "seconds", "loss", "content", "style", "toolkit after", "speedup", "content too", "speedup")
 
 
@@ -62,12 +62,7 @@ def print_race_point(name: str, point: RacePoint) -> None:
 
 
 def print_race(run: RaceRun) -> None:
-    """Print a table of the racers, at least `TABLE_WIDTH` characters wide."""
+    """Print a table of the racers."""
     width, height = run.size
-    table = Table(title=cell(f"race: {run.content} in {run.style}, {width}x{height}"))
-    rows = race_rows(run)
-    for heading in rows[0]:
-        table.add_column(heading, justify="left" if heading in RACE_TEXT_COLUMNS else "right")
-    for row in rows:
-        table.add_row(*map(cell, row.values()))
-    print_table(table, TABLE_WIDTH)
+    title = f"race: {run.content} in {run.style}, {width}x{height}"
+    print_rows(title, race_rows(run), text_columns=RACE_TEXT_COLUMNS)

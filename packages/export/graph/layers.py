@@ -83,5 +83,4 @@ def _upsampled(values: Value) -> Value:
 
 def _padded_like(grad: Value, image: Value) -> Value:
     """Append zeros for the last row and column of odd sizes, which no pooling window covers."""
-    missing = (image.side(axis) - grad.side(axis) for axis in (2, 3))
-    return Value(op.pad(grad.var, int_vector(0, 0, 0, 0, 0, 0, *missing).var))
+    return grad.padded({axis: (0, image.side(axis) - grad.side(axis)) for axis in (2, 3)})

@@ -32,23 +32,22 @@ class GraphNetwork:
     def __init__(self, extractor: VGGFeatures, *, half_scale: float | None = None) -> None:
         """Read the weights of an extractor.
 
-        `half_scale`: To compute in float16, the divisor of all activations. Those of the Caffe networks exceed 20000,
-        close to the maximum of float16, 65504. Convolution and ReLU are homogeneous: if the input and the biases are
-        divided, so is every activation. Features are multiplied by it at the end, in float32.
+        With `half_scale` the graph computes in float16 and divides all activations by it: those of the Caffe networks
+        exceed 20000, and the largest number in float16 is 65504. If the input and the biases are divided, so is every
+        activation, because convolution and ReLU are homogeneous. At the end the features are multiplied by it in
+        float32.
         """
         self.layers = truncated(extractor.arch, extractor.taps)
         self.initializers = Initializers()
         self._extractor, self._half_scale = extractor, half_scale
-        self._weights = dict[str, Value]()
-        self._biases = dict[str, Value]()
         for name, layer in extractor.layers.items():
             if isinstance(layer, nn.Conv2d):
                 assert layer.bias is not None
                 weight, bias = layer.weight, layer.bias
                 if half_scale is not None:
                     weight, bias = weight.half(), (bias / half_scale).half()
-                self._weights[name] = self.initializers.add(f"{name}.weight", weight.numpy())
-                self._biases[name] = self.initializers.add(f"{name}.bias", bias.numpy())
+                self.initializers.add(f"{name}.weight", weight.numpy())
+                self.initializers.add(f"{name}.bias", bias.numpy())
 
     def features(self, image: Value) -> dict[str, Value]:
         """Return the output of every layer, (N, C, h, w), for `image` (N, 3, H, W), RGB in [0, 1]."""
@@ -88,16 +87,19 @@ class GraphNetwork:
 
     def _forward(self, layer: Layer, values: Value) -> Value:
         if layer.kind == "conv":
-            return convolution(values, self._weights[layer.name], self._biases[layer.name])
+            return convolution(values, self._stored(layer, "weight"), self._stored(layer, "bias"))
         if layer.kind == "relu":
             return relu(values)
         return average_pool(values) if self._extractor.pooling == "average" else max_pool(values)
 
     def _backward(self, layer: Layer, grad: Value, features: Mapping[str, Value], input_name: str) -> Value:
         if layer.kind == "conv":
-            return convolution_backward(grad, self._weights[layer.name])
+            return convolution_backward(grad, self._stored(layer, "weight"))
         if layer.kind == "relu":
             return relu_backward(grad, features[layer.name])
         if self._extractor.pooling == "average":
             return average_pool_backward(grad, features[input_name])
         return max_pool_backward(grad, features[input_name], features[layer.name])
+
+    def _stored(self, layer: Layer, kind: str) -> Value:
+        return self.initializers.values[f"{layer.name}.{kind}"]

@@ -3,7 +3,7 @@
 spox checks types as the graph is built; it has functions, not operators.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Self, TypeAlias
 
@@ -12,6 +12,7 @@ import spox.opset.ai.onnx.v18 as op
 from spox import Tensor, Var, argument
 
 Operand: TypeAlias = "Value | float"
+Side: TypeAlias = "Value | int"
 
 
 class Value:
@@ -184,6 +185,12 @@ class Value:
         """Return the elements in reverse order along some axes."""
         backwards = [[-1] * len(axes), [-(2**31)] * len(axes), list(axes), [-1] * len(axes)]
         return Value(op.slice(self.var, *(int_vector(*numbers).var for numbers in backwards)))
+
+    def padded(self, margins: Mapping[int, tuple[Side, Side]], mode: str = "constant") -> "Value":
+        """Return (N, C, H, W) with further elements before and after, by axis: zeros, or as ONNX's `mode` says."""
+        pairs = [margins.get(axis, (0, 0)) for axis in range(4)]
+        pads = int_vector(*(before for before, _ in pairs), *(after for _, after in pairs))
+        return Value(op.pad(self.var, pads.var, mode=mode))
 
     def transposed(self, *axes: int) -> "Value":
         """Return the elements with the axes in this order, by default in reverse order."""

@@ -12,7 +12,7 @@ from core.network.weights import Weights
 from export.formats.onnx_graph import finish, write_model
 from export.formats.palette import is_palettized
 from export.graph.model import InputValues, build_model
-from export.io_spec import Inputs, TensorSpec, flatten, objective_inputs, objective_outputs, with_lengths
+from export.io_spec import Inputs, TensorSpec, flatten, objective_outputs, with_lengths
 from export.manifests import new_manifest
 from export.objective.graph import ObjectiveGraph
 from export.options import ExportOptions, format_spec
@@ -70,26 +70,20 @@ def build_objective(objective: ObjectiveGraph, options: ExportOptions) -> onnx.M
 
 
 def _interface(objective: ObjectiveGraph, options: ExportOptions) -> tuple[Inputs, list[TensorSpec]]:
-    inputs = objective_inputs(
-        objective.network.layers,
-        objective.content_taps,
-        objective.style_taps,
-        objective.style_loss,
-        regions=objective.regions,
-    )
-    return with_lengths(inputs, options.lengths), [spec.with_lengths(options.lengths) for spec in objective_outputs()]
+    return with_lengths(objective.inputs, options.lengths), [
+        spec.with_lengths(options.lengths) for spec in objective_outputs()
+    ]
 
 
 def _manifest(
     objective: ObjectiveGraph, weights: Weights, pooling: Pooling, options: ExportOptions, *, palette: bool
 ) -> Manifest:
     inputs, outputs = _interface(objective, options)
-    taps = {*objective.content_taps, *objective.style_taps}
     return new_manifest(
         weights,
         kind="objective",
         format="onnx",
-        taps=tuple(layer.name for layer in objective.network.layers if layer.name in taps),
+        taps=objective.extractor.taps,
         content_taps=objective.content_taps,
         style_taps=objective.style_taps,
         style_loss=objective.style_loss,

@@ -11,6 +11,7 @@ from core.network.vgg import load_vgg_features
 from core.network.weights import Weights
 from export.graph.network import GraphNetwork
 from export.graph.values import Value
+from export.io_spec import Inputs, objective_inputs
 from export.objective.losses import mean_square, mean_square_grad, total_variation, total_variation_grad
 from export.objective.style_terms import STYLE_TERMS
 
@@ -70,6 +71,13 @@ class ObjectiveGraph:
         self.style_taps = tuple(canonical_layer_name(tap, weights.arch) for tap in style_taps)
         self.extractor = load_vgg_features(weights, (*self.content_taps, *self.style_taps), pooling=pooling)
         self.network = GraphNetwork(self.extractor)
+
+    @property
+    def inputs(self) -> Inputs:
+        """The arguments of `evaluate`."""
+        return objective_inputs(
+            self.network.layers, self.content_taps, self.style_taps, self.style_loss, regions=self.regions
+        )
 
     def evaluate(
         self,

@@ -1,8 +1,6 @@
 """The losses of the objective and their gradients in an ONNX graph: `core.objective`, without autograd."""
 
-import spox.opset.ai.onnx.v18 as op
-
-from export.graph.values import Value, int_vector
+from export.graph.values import Value
 
 
 def mean_square(difference: Value, rank: int) -> Value:
@@ -45,8 +43,8 @@ def total_variation(image: Value) -> Value:
 def total_variation_grad(image: Value) -> Value:
     """Return the gradient of the total variation of an image (1, 3, H, W)."""
     across, down = _neighbour_differences(image)
-    differences = _padded(across, 3, 1, 0) - _padded(across, 3, 0, 1) + _padded(down, 2, 1, 0) - _padded(down, 2, 0, 1)
-    return 2 / _count(image) * differences
+    horizontal = across.padded({3: (1, 0)}) - across.padded({3: (0, 1)})
+    return 2 / _count(image) * (horizontal + down.padded({2: (1, 0)}) - down.padded({2: (0, 1)}))
 
 
 def _sum_of_squares(values: Value, rank: int) -> Value:
@@ -77,10 +75,3 @@ def _neighbour_differences(image: Value) -> tuple[Value, Value]:
     end = 2**31 - 1
     across, down = (image.slice(1, end, axis) - image.slice(0, -1, axis) for axis in (3, 2))
     return across, down
-
-
-def _padded(values: Value, axis: int, before: int, after: int) -> Value:
-    """Return the values between zeros along one axis."""
-    pads = [0] * 8
-    pads[axis], pads[4 + axis] = before, after
-    return Value(op.pad(values.var, int_vector(*pads).var))

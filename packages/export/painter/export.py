@@ -95,13 +95,12 @@ def painter_manifest(
 ) -> Manifest:
     """Return the manifest of a painter, without errors."""
     network = objective.objective
-    taps = {*network.content_taps, *network.style_taps}
     values = config.to_dict()
     return new_manifest(
         weights,
         kind="painter",
         format="onnx",
-        taps=tuple(layer.name for layer in network.network.layers if layer.name in taps),
+        taps=network.extractor.taps,
         content_taps=network.content_taps,
         style_taps=network.style_taps,
         style_loss=STYLE_LOSS,

@@ -10,7 +10,6 @@ from core.network.architecture import Layer
 from export.formats.palette import is_palettized, palettize
 from export.graph.model import InputValues, build_model
 from export.graph.values import Value
-from export.io_spec import objective_inputs
 from export.objective.graph import ObjectiveGraph
 from export.objective.losses import gram
 
@@ -59,7 +58,7 @@ class InlinedObjective:
 
 def _model(objective: ObjectiveGraph, palette: bool | None) -> onnx.ModelProto:
     """Return a model of the loss, its gradient, and the features and Gram matrices from which targets are made."""
-    inputs = InputValues(objective_inputs(objective.network.layers, objective.content_taps, objective.style_taps))
+    inputs = InputValues(objective.inputs)
     found = objective.evaluate(**inputs.arguments)
     outputs = {"loss": found.loss, "gradient": found.gradient}
     outputs |= {f"features/{tap}": found.features[tap] for tap in objective.content_taps}

@@ -4,10 +4,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import spox.opset.ai.onnx.v18 as op
 
 from core.multiscale.padding import NETWORK_GREY
-from export.graph.values import Value, arange, concatenated, int_vector, zeros
+from export.graph.values import Value, arange, concatenated, zeros
 
 
 @dataclass(frozen=True)
@@ -18,8 +17,7 @@ class Margin:
 
     def add(self, image: Value) -> Value:
         """Return the image (1, 3, H, W) with its margin: (1, 3, H + 2 width, W + 2 width)."""
-        pads = int_vector(0, 0, self.width, self.width, 0, 0, self.width, self.width)
-        reflected = Value(op.pad(image.var, pads.var, mode="reflect"))
+        reflected = image.padded({axis: (self.width, self.width) for axis in (2, 3)}, mode="reflect")
         share = self._share(image.side(2), image.side(3))
         return reflected * share + (1 - share) * Value.constant(NETWORK_GREY, np.float32)
 
@@ -46,16 +44,4 @@ class Margin:
         before = gradient.slice(width - 1, -(2**31), axis, step=-1)
         after = gradient.slice(length - 1, length - width - 1, axis, step=-1)
         rest = length - width * 3 - 1  # the side of the image, less the width and one
-        return (
-            inner
-            + _padded(before, axis, Value.constant(1, np.int64), rest)
-            + _padded(after, axis, rest, Value.constant(1, np.int64))
-        )
-
-
-def _padded(values: Value, axis: int, before: Value, after: Value) -> Value:
-    """Return the values between zeros along one axis."""
-    none = [0] * 4
-    pads: list[int | Value] = [*none, *none]
-    pads[axis], pads[4 + axis] = before, after
-    return Value(op.pad(values.var, int_vector(*pads).var))
+        return inner + before.padded({axis: (1, rest)}) + after.padded({axis: (rest, 1)})

@@ -15,7 +15,7 @@ from core.network.weights import Weights, load_weights
 from core.objective.gram import gram
 from core.objective.weights import LossWeights
 from export.graph.model import InputValues, build_model
-from export.io_spec import flatten, objective_inputs
+from export.io_spec import flatten
 from export.objective.graph import ObjectiveGraph
 from export.objective.style_terms import STYLE_TERMS
 from support.backends import objective_of
@@ -37,19 +37,12 @@ def exact_weights(source: str = "oxford") -> Weights:
 
 def evaluate(objective: ObjectiveGraph, arguments: list[Any]) -> tuple[float, np.ndarray, list[float]]:
     """Return the loss, its gradient, and the losses of content, style and total variation."""
-    specs = objective_inputs(
-        objective.network.layers,
-        objective.content_taps,
-        objective.style_taps,
-        objective.style_loss,
-        regions=objective.regions,
-    )
-    inputs = InputValues(specs, np.float64)
+    inputs = InputValues(objective.inputs, np.float64)
     found = objective.evaluate(**inputs.arguments)
     names = ("loss", "gradient", "content_loss", "style_loss", "tv_loss")
     model = build_model(inputs.by_name, {name: getattr(found, name) for name in names}, objective.network.initializers)
     tensors = [one for value in arguments for one in ([value] if isinstance(value, Tensor) else value)]
-    feeds = {spec.name: tensor.numpy() for spec, tensor in zip(flatten(specs), tensors, strict=True)}
+    feeds = {spec.name: tensor.numpy() for spec, tensor in zip(flatten(objective.inputs), tensors, strict=True)}
     loss, gradient, *parts = run_exactly(model, feeds).values()
     assert gradient.dtype == np.float64
     return loss.item(), gradient, [part.item() for part in parts]
