@@ -1,11 +1,7 @@
-"""Several ranks, started by torchrun, give the result of one process; if one fails, all exit."""
+"""Several ranks give the result of one process; if one fails, all exit. `tests/test_readme.py` runs torchrun itself."""
 
 import json
-import os
-import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,40 +13,23 @@ from PIL import Image
 from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
 from core.errors import UsageError
+from support.forked_ranks import Ended, forked_ranks, run_ranks
 from support.images import EXAMPLES, pixels_of
 
-WORKER = Path(__file__).parents[1] / "support" / "distributed_worker.py"
-LIMIT = 600
-"""Seconds after which a command counts as hanging."""
-
-
-def torchrun(processes: int, *arguments: object) -> list[str]:
-    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    return [*start, *(str(argument) for argument in arguments)]
-
-
-def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    paths = os.pathsep.join([str(WORKER.parents[1]), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"PYTHONPATH": paths}  # for the imports of the worker
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT, env=environment)
+WORKER = "support.distributed_worker"
 
 
 def error_lines(errors: str) -> list[str]:
-    """The error messages of the command in the output of torchrun."""
+    """The error messages in the output of the ranks."""
     return [line for line in errors.splitlines() if line.startswith("Error: ")]
-
-
-def exit_statuses(errors: str) -> list[int]:
-    """The exit statuses of the failed processes, as torchrun reports them."""
-    return [int(status) for status in re.findall(r"^ +exitcode +: (-?\d+)", errors, flags=re.MULTILINE)]
 
 
 @pytest.fixture(scope="module")
 def worked(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """The results of two ranks of the worker, in their order."""
     folder = tmp_path_factory.mktemp("worked")
-    ran = run(torchrun(2, WORKER, "all", folder))
-    assert ran.returncode == 0, ran.stderr
+    ran = run_ranks(2, WORKER, "all", folder)
+    assert ran.statuses == [0, 0], ran.stderr
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
 
@@ -82,15 +61,15 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
 def arguments_for(folder: Path, inputs: list[object], name: str, *options: object) -> list[object]:
     """The arguments of a run that writes an image and a record to the folder."""
     files = ["--output", folder / f"{name}.png", "--record", folder / f"{name}.json"]
-    return ["-m", "core.transfer", *inputs, *files, *options]
+    return [*inputs, *files, *options]
 
 
 @pytest.fixture(scope="module")
 def whole(inputs: list[object], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the output of one process, whole.png, and its record."""
     folder = tmp_path_factory.mktemp("whole")
-    ran = run([sys.executable, *(str(argument) for argument in arguments_for(folder, inputs, "whole"))])
-    assert ran.returncode == 0, ran.stderr
+    ran = run_ranks(1, "core.transfer", *arguments_for(folder, inputs, "whole"))
+    assert ran.statuses == [0], ran.stderr
     return folder
 
 
@@ -113,8 +92,8 @@ def assert_same_result(found: Path, whole: Path) -> None:
 
 
 def test_two_ranks_give_the_result_of_one_process(inputs: list[object], whole: Path, tmp_path: Path) -> None:
-    ran = run(torchrun(2, *arguments_for(tmp_path, inputs, "painting")))
-    assert ran.returncode == 0, ran.stderr
+    ran = run_ranks(2, "core.transfer", *arguments_for(tmp_path, inputs, "painting"))
+    assert ran.statuses == [0, 0], ran.stderr
     assert ran.stdout.count("8 evaluations") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["painting.json", "painting.png"]
     assert json.loads((tmp_path / "painting.json").read_text())["backend"]["processes"] == 2
@@ -127,50 +106,36 @@ def test_after_a_kill_all_ranks_exit_and_another_number_resumes(
     """One of three ranks is killed, and the first writes the best image so far; two ranks resume the run."""
     kept = tmp_path / "run.safetensors"
     options = arguments_for(tmp_path, inputs, "painting", "--checkpoint", kept, "--checkpoint-every", 0)
-    errors = kill_when_saved(torchrun(3, *options), kept, signal.SIGKILL)
-    assert len(error_lines(errors)) == 1
-    assert "another rank has exited" in error_lines(errors)[0]
-    assert sorted(exit_statuses(errors)) == [-signal.SIGKILL, 1, 1]
+    killed = signal_when_saved(3, options, kept, signal.SIGKILL)
+    assert len(error_lines(killed.stderr)) == 1
+    assert "another rank has exited" in error_lines(killed.stderr)[0]
+    assert killed.statuses == [1, -signal.SIGKILL, 1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["painting.json", "painting.png", kept.name]
     assert json.loads((tmp_path / "painting.json").read_text())["stopped"]
 
-    ran = run(torchrun(2, *options))
-    assert ran.returncode == 0, ran.stderr
+    ran = run_ranks(2, "core.transfer", *options)
+    assert ran.statuses == [0, 0], ran.stderr
     assert ran.stderr.count(f"resuming from {kept}") == 1
     assert not kept.exists()
     assert_same_result(tmp_path / "painting.png", whole)
 
 
-def kill_when_saved(command: list[str], path: Path, number: int) -> str:
-    """Start the command, send the signal to rank 1 when `path` exists, and return stderr."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    try:
+def signal_when_saved(ranks: int, arguments: list[object], path: Path, number: int) -> Ended:
+    """Start a transfer, send the signal to rank 1 when `path` exists, and wait for all ranks."""
+    with forked_ranks(ranks, "core.transfer", *arguments) as started:
         while not path.exists():
-            assert process.poll() is None, process.communicate()[1]
+            assert started.running, started.wait().stderr
             time.sleep(0.02)
-        os.kill(process_of_rank(1, process.pid), number)
-        return process.communicate(timeout=LIMIT)[1]
-    finally:
-        process.kill()
-
-
-def process_of_rank(rank: int, parent: int) -> int:
-    """The child process with this rank. Process numbers start again at the highest one, so their order says nothing."""
-    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True, check=True)
-    for child in children.stdout.split():
-        environment = Path("/proc", child, "environ").read_bytes().split(b"\0")
-        if f"RANK={rank}".encode() in environment:
-            return int(child)
-    raise AssertionError(f"rank {rank} does not run")
+        started.send(number, rank=1)
+        return started.wait()
 
 
 def test_an_interrupt_of_one_rank_delivers_the_best_image_so_far(inputs: list[object], tmp_path: Path) -> None:
     kept = tmp_path / "run.safetensors"
     options = ["--iterations", 100000, "--optimizer", "adam", "--checkpoint", kept, "--checkpoint-every", 0]
-    errors = kill_when_saved(torchrun(2, *arguments_for(tmp_path, inputs, "painting", *options)), kept, signal.SIGINT)
-    assert error_lines(errors) == []
-    # torchrun may terminate the other rank, which has finished, while its interpreter shuts down.
-    assert set(exit_statuses(errors)) - {-signal.SIGTERM} == {130}
+    stopped = signal_when_saved(2, arguments_for(tmp_path, inputs, "painting", *options), kept, signal.SIGINT)
+    assert error_lines(stopped.stderr) == []
+    assert stopped.statuses == [130, 0]  # torchrun would end rank 0 while it writes if another one failed
     assert pixels_of(tmp_path / "painting.png").shape == (32, 224, 3)
     record = json.loads((tmp_path / "painting.json").read_text())
     assert record["stopped"]
@@ -189,24 +154,24 @@ def test_a_usage_error_is_reported_once(
     module: str, options: list[str], sentence: str, content_path: Path, style_path: Path, tmp_path: Path
 ) -> None:
     images = ["--content", content_path, "--style", style_path, "--output", tmp_path / "painting.png"]
-    ran = run(torchrun(2, "-m", module, *images, *options))
+    ran = run_ranks(2, module, *images, *options)
     assert len(error_lines(ran.stderr)) == 1
     assert sentence in error_lines(ran.stderr)[0]
-    assert ran.returncode != 0
+    assert ran.statuses == [2, 2]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_of_one_rank_ends_all(tmp_path: Path) -> None:
-    ran = run(torchrun(2, WORKER, "failing", tmp_path))
+    ran = run_ranks(2, WORKER, "failing", tmp_path)
     assert error_lines(ran.stderr) == ["Error: the disk of this machine is full"]
-    assert exit_statuses(ran.stderr) == [1, 1]
+    assert ran.statuses == [1, 1]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_dry_run_reports_the_share_of_each_rank(content_path: Path, style_path: Path, tmp_path: Path) -> None:
     options = ["--content", content_path, "--style", style_path, "--output", tmp_path / "o.png", "--dry-run"]
-    ran = run(torchrun(2, "-m", "core.transfer", *options))
-    assert ran.returncode == 0, ran.stderr
+    ran = run_ranks(2, "core.transfer", *options)
+    assert ran.statuses == [0, 0], ran.stderr
     assert ran.stdout.count("2 processes") == 1
     assert list(tmp_path.iterdir()) == []
 

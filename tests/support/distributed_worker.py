@@ -1,4 +1,4 @@
-"""One rank of `tests/core/test_distributed.py`: `torchrun distributed_worker.py TASK FOLDER` writes RANK.json."""
+"""One rank of `tests/core/test_distributed.py`: the arguments TASK FOLDER; it writes RANK.json to the folder."""
 
 import json
 import sys
@@ -22,7 +22,6 @@ from core.objective.tiled_extractor import TiledFeatureExtractor
 from core.objective.weights import LossWeights
 from core.styles import StyleExemplar
 from support.networks import CPU, SHALLOW, network, random_image, relative_error
-from support.tiny_vgg import use_tiny_vgg
 
 
 class Counted:
@@ -110,7 +109,7 @@ def everything(group: ProcessGroup) -> dict[str, Any]:
 
 def main() -> None:
     task, folder = {"all": everything, "failing": failing}[sys.argv[1]], sys.argv[2]
-    with use_tiny_vgg(), report_errors(), process_group() as group:
+    with report_errors(), process_group() as group:
         Path(folder, f"{group.rank}.json").write_text(json.dumps(task(group)))
 
 
