@@ -29,8 +29,14 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 2
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take longest first: several processes share the files, and one would end with a long one."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Select tests, and put the files that take longest first, so that no process ends with a long one.
+
+    Tests of runtimes are left out unless `-m` names their marker.
+    """
+    if "runtimes" not in config.option.markexpr:
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("runtimes")])
+        items[:] = [item for item in items if not item.get_closest_marker("runtimes")]
     weights = Counter[Path]()
     for item in items:
         is_slow = any(item.get_closest_marker(name) for name in ("browser", "docs", "slow"))

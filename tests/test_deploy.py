@@ -282,6 +282,7 @@ def test_node(shell: Shell, expected: Statistics) -> None:
     assert_close(parse_statistics(shell.run("Node")), expected)
 
 
+@pytest.mark.runtimes
 @pytest.mark.skipif(not (shutil.which("cmake") and shutil.which("c++")), reason="needs cmake and a C++ compiler")
 def test_cpp(shell: Shell, expected: Statistics) -> None:
     assert_close(parse_statistics(shell.run("C++ with LibTorch")), expected)

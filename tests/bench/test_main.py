@@ -34,6 +34,13 @@ def prepare_broken(*arguments):
 workloads.WORKLOADS["optimizer"] = prepare_broken
 """
 
+SHORT_HISTORY = """
+from bench.suites import cases
+
+cases.CONFIG = cases.CONFIG.with_options(history=2)
+"""
+"""The benchmark of the memory makes a few evaluations more than the history of the optimiser is long."""
+
 
 def run_in_process(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
@@ -47,6 +54,15 @@ def run_bench(*arguments: str | Path, **environment: str) -> subprocess.Complete
         check=False,
         env=os.environ | environment,
     )
+
+
+def run_with_plugin(
+    folder: Path, plugin: str, options: str, *arguments: str | Path
+) -> subprocess.CompletedProcess[str]:
+    """Run the command with options of pytest, and a plugin that is written to the folder."""
+    (folder / "plugin.py").write_text(plugin)
+    paths = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+    return run_bench(*arguments, PYTEST_ADDOPTS=f"-p plugin {options}", PYTHONPATH=paths)
 
 
 def benchmarks_of(results: Path) -> list[dict[str, Any]]:
@@ -69,9 +85,10 @@ def check_rates(benchmark: dict[str, Any]) -> None:
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results of some benchmarks, one round each: times are not judged here."""
-    path = tmp_path_factory.mktemp("bench") / "results.json"
-    options = "--benchmark-min-rounds=1 --benchmark-max-time=0 -k 'adam-torch or test_first_evaluation or test_memory'"
-    process = run_bench("run", "--quick", "--device", "cpu", "-o", path, PYTEST_ADDOPTS=options)
+    folder = tmp_path_factory.mktemp("bench")
+    path = folder / "results.json"
+    options = "--benchmark-min-rounds=1 --benchmark-max-time=0 -k 'adam-torch or import-core or test_memory'"
+    process = run_with_plugin(*(folder, SHORT_HISTORY, options), "run", "--quick", "--device", "cpu", "-o", path)
     assert process.returncode == 0, process.stdout + process.stderr
     assert f"{path}: {len(benchmarks_of(path))} results" in process.stdout
     return path
@@ -132,19 +149,15 @@ def test_compare_options_allow_removals_and_confirm_regressions(tmp_path: Path) 
 
 @pytest.mark.slow
 def test_run_with_a_wrong_output_fails_and_keeps_earlier_results(tmp_path: Path) -> None:
-    (tmp_path / "broken.py").write_text(BROKEN)
     output = tmp_path / "results.json"
     output.write_text("earlier results")
-    process = run_bench(
-        *("run", "--quick", "--device", "cpu", "--suite", "optimizer", "-o", output),
-        PYTEST_ADDOPTS="-p broken -k adam-torch",
-        PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]),
-    )
+    command = ("run", "--quick", "--device", "cpu", "--suite", "optimizer", "-o", output)
+    process = run_with_plugin(tmp_path, BROKEN, "-k adam-torch", *command)
     assert process.returncode == 1
     assert "adam-torch failed the correctness check" in process.stdout
     assert process.stderr.splitlines()[-1] == "Error: a benchmark failed (see above); no results were written"
     assert output.read_text() == "earlier results"
-    assert {entry.name for entry in tmp_path.iterdir()} <= {"broken.py", "results.json", "__pycache__"}
+    assert {entry.name for entry in tmp_path.iterdir()} <= {"plugin.py", "results.json", "__pycache__"}
 
 
 def test_machine_prints_its_limits() -> None:

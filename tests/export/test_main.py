@@ -23,12 +23,10 @@ from support.objectives import exported_objective
 Exported = Callable[..., Path]
 
 
-@pytest.mark.slow
 def test_extractor_prints_a_summary_and_the_checksum(tmp_path: Path) -> None:
     path = tmp_path / "small.pt"
-    command = [sys.executable, "-m", "export", "extractor", "-o", str(path), "--taps", "relu1_1,relu1_2"]
-    ran = subprocess.run([*command, "--pooling", "average"], capture_output=True, text=True, check=True)
-    assert ran.stderr == ""
+    ran = run("extractor", "-o", path, "--taps", "relu1_1,relu1_2", "--pooling", "average")
+    assert (ran.exit_code, ran.stderr) == (0, "")
     first, second = ran.stdout.splitlines()
     assert first.startswith(f"{path}: extractor, torchscript fp32, 0.2 MB; relative error against float64: features ")
     assert second == f"{sha256_of(path)}  small.pt"
@@ -44,7 +42,7 @@ def test_tracers_print_nothing(tmp_path: Path) -> None:
         "for path in sys.argv[1:]:\n"
         "    app(['extractor', '-o', path, '--taps', 'relu1_1', '--no-sha256'], standalone_mode=False)"
     )
-    paths = [str(tmp_path / name) for name in ("e.onnx", "e.pt2")]
+    paths = [str(tmp_path / name) for name in ("e.onnx", "e.pt", "e.pt2")]
     ran = subprocess.run([sys.executable, "-c", program, *paths], capture_output=True, text=True, check=True)
     assert ran.stderr == ""
     assert [line.partition(":")[0] for line in ran.stdout.splitlines()] == paths

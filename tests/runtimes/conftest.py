@@ -11,15 +11,6 @@ from runtimes.table import Results
 from support.documented_exports import documented_export
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests of runtimes, which install packages, unless `-m` names their marker."""
-    if "runtimes" in config.option.markexpr:
-        return
-    deselected = [item for item in items if item.get_closest_marker("runtimes")]
-    config.hook.pytest_deselected(items=deselected)
-    items[:] = [item for item in items if item not in deselected]
-
-
 @pytest.fixture(scope="session")
 def results(request: pytest.FixtureRequest) -> Iterator[Results]:
     """The results of the session, which `--write-table` writes to the page."""

@@ -96,13 +96,13 @@ def test_total_variation_follows_the_style_and_the_scale(strength: float | None)
 
 def test_more_strength_lowers_the_style_loss_and_raises_the_content_loss(content_path: Path, style_path: Path) -> None:
     """All results are evaluated with one objective, that of the default weights."""
-    config = QUICK.with_options(iterations=20, init="content", padding=0, tv_weight=0)
+    config = QUICK.with_options(iterations=12, init="content", padding=0, tv_weight=0)
     backend = TorchBackend(QUICK)
     content, style = (read_image(path).pixels for path in (content_path, style_path))
     plan = backend.plan((64, 43), (58, 64))
     evaluate = backend.objective(resize(content, (64, 43)), [StyleExemplar((resize(style, (58, 64)),))], plan)
     found = []
-    for strength in (0.0, 0.1, 0.3, 1.0):
+    for strength in (0.0, 0.2, 1.0):
         result = stylize(content_path, style_path, config.with_options(strength=strength))
         found.append(evaluate(backend.to_array(result.pixels, plan)).parts)
     assert [parts["content"] for parts in found] == sorted(parts["content"] for parts in found)
@@ -113,7 +113,7 @@ def test_more_strength_lowers_the_style_loss_and_raises_the_content_loss(content
 def test_total_variation_removes_grain_along_the_edges(content_path: Path, style_path: Path) -> None:
     """Without it each of many evaluations at one size adds coloured grain."""
     layers = {"content_layers": "relu3_1", "style_layers": "relu1_1,relu2_1,relu3_1"}
-    config = TransferConfig(image_size=64, iterations=80, **layers)
+    config = TransferConfig(image_size=48, iterations=50, **layers)
     with_grain, default = (
         stylize(content_path, style_path, config.with_options(tv_weight=weight)).pixels for weight in (0, None)
     )

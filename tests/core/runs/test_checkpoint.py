@@ -14,6 +14,9 @@ from typer.testing import CliRunner
 
 from core import Checkpoint, Progress, TransferConfig, UsageError, stylize
 from core.transfer import app
+from support.tiny_vgg import use_tiny_vgg
+
+pytestmark = pytest.mark.usefixtures("tiny_vgg")
 
 QUICK = TransferConfig(image_size=48, iterations=8, scales=2, min_scale_size=16, device="cpu")
 
@@ -55,7 +58,8 @@ def test_checkpoints_are_written_at_the_interval(content_path: Path, style_path:
 def left(content_path: Path, style_path: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The checkpoint of a run that was stopped at its third evaluation."""
     path = tmp_path_factory.mktemp("left") / "run"
-    stylize(content_path, style_path, QUICK, callback=stopping_at(3), checkpoint=Checkpoint(path))
+    with use_tiny_vgg():
+        stylize(content_path, style_path, QUICK, callback=stopping_at(3), checkpoint=Checkpoint(path))
     return path.read_bytes()
 
 

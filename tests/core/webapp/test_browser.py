@@ -309,16 +309,16 @@ def test_long_names_and_a_very_long_image_give_a_result(
 ) -> None:
     content, style = tmp_path / ("猫" * 80 + ".png"), tmp_path / ("é" * 120 + ".png")
     with Image.open(content_path) as image:
-        image.resize((2000, 16)).save(content)
+        image.resize((900, 16)).save(content)
     shutil.copy(content_path, style)
     visitor = Visitor(browser, address)
     for key, path in (("content", content), ("styles", style)):
         visitor.upload(key, path)
         visitor.page.get_by_alt_text(safe_name(path.name), exact=True).wait_for()
-    visitor.start(size=2000, evaluations=1)
+    visitor.start(size=900, evaluations=1)
     visitor.wait_for_text("Finished after 1 evaluations")
     with Image.open(visitor.download("Download result", tmp_path)) as result:
-        assert result.size == (2000, 16)
+        assert result.size == (900, 16)
     visitor.page.context.close()
 
 

@@ -20,7 +20,7 @@ TAPS = ("relu1_1", "pool1", "relu2_1")
 pytestmark = pytest.mark.usefixtures("tiny_vgg")
 
 
-@pytest.mark.slow
+@pytest.mark.runtimes
 @pytest.mark.skipif(not (shutil.which("c++") or shutil.which("g++")), reason="needs a C++ compiler")
 def test_package_matches_float64_and_runs_only_if_trusted(tmp_path: Path) -> None:
     path = tmp_path / "e.aoti.pt2"
