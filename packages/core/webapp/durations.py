@@ -18,7 +18,7 @@ from core.webapp.job_queue import Job, JobQueue
 
 MEASURED = TransferConfig(optimizer="adam", iterations=5, scales=1, padding=0)
 """The measured run. Each step of Adam takes one evaluation; one of L-BFGS may take several."""
-MEASURED_SIDES = (256, 512, 1024)
+MEASURED_SIDES = (128, 256, 512, 1024)
 """Sides of the square images of the measurement in pixels, which ends at the first that takes long enough."""
 LONG_ENOUGH = 0.1
 """Seconds of an evaluation from which its time is proportional to its pixels, on GPUs too."""

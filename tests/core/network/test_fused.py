@@ -182,7 +182,8 @@ def test_a_run_in_bfloat16_reaches_the_loss_of_a_run_in_float32() -> None:
     """By the float32 objective of both results; the run is long enough for the effect of single steps to vanish."""
     paths = (EXAMPLES / "content" / "coffee.jpg", EXAMPLES / "style" / "night.jpg")
     shallow = {"content_layers": "relu3_1", "style_layers": "relu1_1,relu2_1,relu3_1"}
-    config = TransferConfig(image_size=48, iterations=60, device="cpu", precision="fp32", scales=1, padding=0, **shallow)
+    one_scale = {"image_size": 48, "iterations": 60, "scales": 1, "padding": 0}
+    config = TransferConfig(**shallow, **one_scale, device="cpu", precision="fp32")
     results: list[Pixels] = [
         quantize(stylize(*paths, config.with_options(precision=precision)).pixels) for precision in ("fp32", "bf16")
     ]
