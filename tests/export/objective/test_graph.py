@@ -1,7 +1,8 @@
 """The objective without autograd against autograd, in float64."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -26,6 +27,9 @@ SIZES = [(16, 16), (32, 18), (33, 47), (17, 24)]
 DEFAULTS = (("relu3_2", "relu4_2"), ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"))
 MIXED = (("conv2_2", "pool2"), ("conv1_1", "pool1", "conv2_2", "relu3_2", "pool3"))
 
+Evaluation: TypeAlias = tuple[float, np.ndarray, list[float]]
+"""The loss, its gradient, and the losses of content, style and total variation."""
+
 pytestmark = pytest.mark.usefixtures("tiny_vgg")
 
 
@@ -35,26 +39,32 @@ def exact_weights(source: str = "oxford") -> Weights:
     return replace(weights, state={name: values.double() for name, values in weights.state.items()})
 
 
-def evaluate(objective: ObjectiveGraph, arguments: list[Any]) -> tuple[float, np.ndarray, list[float]]:
-    """Return the loss, its gradient, and the losses of content, style and total variation."""
+def evaluator(objective: ObjectiveGraph) -> Callable[[list[Any]], Evaluation]:
+    """Build the model of an objective once, and return a function of its arguments."""
     inputs = InputValues(objective.inputs, np.float64)
     found = objective.evaluate(**inputs.arguments)
     names = ("loss", "gradient", "content_loss", "style_loss", "tv_loss")
     model = build_model(inputs.by_name, {name: getattr(found, name) for name in names}, objective.network.initializers)
-    tensors = [one for value in arguments for one in ([value] if isinstance(value, Tensor) else value)]
-    feeds = {spec.name: tensor.numpy() for spec, tensor in zip(flatten(objective.inputs), tensors, strict=True)}
-    loss, gradient, *parts = run_exactly(model, feeds).values()
-    assert gradient.dtype == np.float64
-    return loss.item(), gradient, [part.item() for part in parts]
+
+    def evaluate(arguments: list[Any]) -> Evaluation:
+        tensors = [one for value in arguments for one in ([value] if isinstance(value, Tensor) else value)]
+        feeds = {spec.name: tensor.numpy() for spec, tensor in zip(flatten(objective.inputs), tensors, strict=True)}
+        loss, gradient, *parts = run_exactly(model, feeds).values()
+        assert gradient.dtype == np.float64
+        return loss.item(), gradient, [part.item() for part in parts]
+
+    return evaluate
 
 
-def assert_equals_autograd(objective: ObjectiveGraph, image: Tensor) -> None:
-    reference, arguments = reference_and_arguments(objective, image)
-    expected = reference(image)
-    loss, gradient, parts = evaluate(objective, arguments)
-    assert relative_difference(gradient, expected.gradient) < 1e-14
-    assert loss == pytest.approx(expected.loss, rel=1e-14)
-    assert parts == pytest.approx(list(expected.parts.values()), rel=1e-14)
+def assert_equals_autograd(objective: ObjectiveGraph, *images: Tensor) -> None:
+    evaluate = evaluator(objective)
+    for image in images:
+        reference, arguments = reference_and_arguments(objective, image)
+        expected = reference(image)
+        loss, gradient, parts = evaluate(arguments)
+        assert relative_difference(gradient, expected.gradient) < 1e-14
+        assert loss == pytest.approx(expected.loss, rel=1e-14)
+        assert parts == pytest.approx(list(expected.parts.values()), rel=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -64,17 +74,17 @@ def assert_equals_autograd(objective: ObjectiveGraph, image: Tensor) -> None:
 @pytest.mark.parametrize("taps", [DEFAULTS, MIXED], ids=["default", "mixed"])
 def test_objective_equals_autograd(taps: tuple, pooling: str, source: str, style_loss: str) -> None:
     objective = ObjectiveGraph(exact_weights(source), *taps, pooling, style_loss)
-    for size in SIZES:
-        assert_equals_autograd(objective, noise(1, 3, *size))
+    assert_equals_autograd(objective, *(noise(1, 3, *size) for size in SIZES))
 
 
 @pytest.mark.parametrize("style_loss", ["gram", "nearest"])
 def test_regions_equal_autograd(style_loss: str) -> None:
     objective = ObjectiveGraph(exact_weights(), *MIXED, "max", style_loss, regions=True)
-    for size in SIZES:
-        _, arguments = reference_and_arguments(objective, noise(1, 3, *size))
+    images = [noise(1, 3, *size) for size in SIZES]
+    for image in images:
+        _, arguments = reference_and_arguments(objective, image)
         assert {len(arguments[2][0]), len(arguments[4]), len(arguments[6][0])} == {3}
-        assert_equals_autograd(objective, noise(1, 3, *size))
+    assert_equals_autograd(objective, *images)
 
 
 @pytest.mark.parametrize("pooling", ["max", "average"])
@@ -101,7 +111,7 @@ def test_objective_equals_the_fused_network_and_losses_of_core(pooling: str) -> 
         [gram(style_features[tap]) for tap in objective.style_taps],
         *(Tensor([*values]).double() for values in (weights.content.values(), weights.style.values(), [weights.tv])),
     ]
-    loss, gradient, _ = evaluate(objective, arguments)
+    loss, gradient, _ = evaluator(objective)(arguments)
     assert loss == pytest.approx(expected.loss, rel=1e-5)
     assert relative_difference(gradient, expected.gradient) < 1e-4
 
