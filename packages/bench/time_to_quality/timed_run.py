@@ -43,8 +43,8 @@ class TimedRun(Generic[P]):
         self.points: list[P] = []
         self.image: Pixels | None = None
         self._snapshots, self._interval, self._judge, self._clock = snapshots, interval, judge, clock
-        self._latest: Snapshot | None = None
-        self._latest_judged, self._next_evaluation = True, 0
+        self._unjudged: Snapshot | None = None
+        self._evaluations = self._next_evaluation = 0
 
     def advance(self) -> P | None:
         """Run the program to its next snapshot, and return the point if the snapshot is judged.
@@ -61,9 +61,9 @@ class TimedRun(Generic[P]):
         if snapshot is None:
             # The time since the last snapshot produced no image, so the last point keeps its time.
             self.finished = True
-            return None if self._latest_judged or self._latest is None else self._judged(self._latest)
+            return self._judged(self._unjudged) if self._unjudged else None
         self.seconds += seconds
-        self._latest, self._latest_judged = snapshot, False
+        self._unjudged, self._evaluations = snapshot, snapshot.evaluations
         return self._judged(snapshot) if snapshot.evaluations >= self._next_evaluation else None
 
     def _judged(self, snapshot: Snapshot) -> P:
@@ -73,14 +73,13 @@ class TimedRun(Generic[P]):
         except StyleTransferError as error:
             raise self._failure(str(error)) from error
         self.points.append(point)
-        self._latest_judged = True
+        self._unjudged = None
         self._next_evaluation = (snapshot.evaluations // self._interval + 1) * self._interval
         return point
 
     def _failure(self, cause: str) -> StyleTransferError:
-        used = self._latest.evaluations if self._latest else 0
         return StyleTransferError(
-            f"{self.name} failed after {used} evaluations ({cause}): leave it out, or use other images"
+            f"{self.name} failed after {self._evaluations} evaluations ({cause}): leave it out, or use other images"
         )
 
 
