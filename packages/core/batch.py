@@ -7,7 +7,7 @@ from core.cli import options as flags
 from core.cli.batch_run import BatchRun
 from core.cli.batch_sheet import write_batch_sheet
 from core.cli.command import App
-from core.cli.config_file import resolve_config
+from core.cli.config_file import refuse_regions, resolve_config
 from core.cli.errors import EXIT_INTERRUPTED, exit_with_error, report_errors
 from core.cli.input_files import files_of_options, warn_of_changes
 from core.cli.sweep import expand_sweeps, find_images, plan_batch
@@ -48,6 +48,7 @@ def batch(
         resolved, in_file = resolve_config(
             options, preset=preset, effort=effort, config_file=config, epochs=epochs, cuda=cuda
         )
+        refuse_regions(in_file, config, "a batch")
         contents, styles = find_images(content or (), "content"), find_images(style or (), "style")
         variants = expand_sweeps(resolved, sweep or ())
         others = sorted({path for variant in variants for path in files_of_options(variant.config, config)})

@@ -180,8 +180,8 @@ def style_names(styles: Sequence[Style]) -> list[str]:
 def assign_regions(styles: Sequence[Style], regions: Sequence[str]) -> tuple[Style, ...]:
     """Return the styles with the regions of `--region MASK=STYLE`.
 
-    STYLE is the path of a style or its position, counted from 1. A path that matches no style without a region adds a
-    style.
+    STYLE is a style as `Style.parse` reads it, or its position, counted from 1. A style with the same images is meant
+    if it also has the crop and the weight that STYLE gives. If there is none without a region, another style is added.
 
     Raises:
         UsageError: A region is not of the form MASK=STYLE.
@@ -189,18 +189,19 @@ def assign_regions(styles: Sequence[Style], regions: Sequence[str]) -> tuple[Sty
     assigned = list(styles)
     for region in regions:
         mask, name = _split_assignment(region, "--region")
-        at = next((index for index in _named(assigned, name) if assigned[index].region is None), None)
-        if at is None:
-            assigned.append(replace(Style.parse(name), region=mask))
-        else:
+        meant = _named(assigned, name)
+        at = next((index for index in meant if assigned[index].region is None), None)
+        if at is not None:
             assigned[at] = replace(assigned[at], region=mask)
+        else:
+            assigned.append(replace(assigned[meant[0]] if meant else Style.parse(name), region=mask))
     return tuple(assigned)
 
 
 def assign_style_masks(styles: Sequence[Style], masks: Sequence[str]) -> tuple[Style, ...]:
     """Return the styles with the style masks of `--style-mask MASK=STYLE`.
 
-    STYLE is the path of a style or its position, counted from 1; styles that only a region names come last.
+    STYLE is as in `assign_regions`; styles that only a region names come last.
 
     Raises:
         UsageError: A style mask is not of the form MASK=STYLE, STYLE is no style without a mask, or it has several
@@ -227,11 +228,15 @@ def _split_assignment(text: str, flag: str) -> tuple[str, str]:
 
 
 def _named(styles: Sequence[Style], name: str) -> list[int]:
-    """Return the indices of the styles that `name` means: a position counted from 1, or a path."""
+    """Return the indices of the styles that `name` means: a position counted from 1, or a style."""
     if name in map(str, range(1, len(styles) + 1)):
         return [int(name) - 1]
-    images = Style.parse(name).images
-    return [index for index, style in enumerate(styles) if style.images == images]
+    wanted = Style.parse(name)
+    return [
+        index
+        for index, style in enumerate(styles)
+        if style.images == wanted.images and wanted.crop in (None, style.crop) and wanted.weight in (1, style.weight)
+    ]
 
 
 def _parse_weight(text: str) -> float:
@@ -252,7 +257,7 @@ def _images_at(path: Path) -> tuple[ImageSource, ...]:
 
 def _check_crop(crop: Box, size: Size, name: str) -> None:
     left, top, width, height = crop
-    if left + width > size[0] or top + height > size[1] or min(width, height) < 1:
+    if min(left, top) < 0 or left + width > size[0] or top + height > size[1] or min(width, height) < 1:
         raise UsageError(
             f"the crop {left},{top},{width},{height} exceeds {name} of {size[0]}x{size[1]} px: give left, top, width "
             "and height inside it"

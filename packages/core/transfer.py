@@ -6,7 +6,7 @@ from core.cli import options as flags
 from core.cli.command import App
 from core.cli.config_file import resolve_config
 from core.cli.errors import report_errors
-from core.cli.input_files import warn_of_changes
+from core.cli.input_files import warn_of_changes, warn_of_replaced_styles
 from core.cli.plan_report import show_plan
 from core.cli.run import open_video, resolve_paths, run_to_files
 from core.cli.video import DEFAULT_FPS
@@ -63,6 +63,7 @@ def transfer(
         )
         if group.is_main and not quiet:
             warn_of_changes(in_file, paths.inputs)
+            warn_of_replaced_styles(in_file, style)
         state = Checkpoint(checkpoint, checkpoint_every) if checkpoint else None
         frames = open_video(video, paths, resolved, video_fps) if video else None
         if dry_run:

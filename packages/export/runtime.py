@@ -10,7 +10,7 @@ from core.artifacts.lookup import network_options
 from core.artifacts.manifest import Manifest, read_manifest
 from core.cli.config_file import read_options, resolve_config
 from core.cli.errors import report_errors
-from core.cli.input_files import warn_of_changes
+from core.cli.input_files import warn_of_changes, warn_of_replaced_styles
 from core.cli.options import (
     ConfigFile,
     ContentPath,
@@ -94,6 +94,7 @@ def run(
         )
         if not quiet:
             warn_of_changes(named, paths.inputs)
+            warn_of_replaced_styles(named, style)
         run_to_files(paths, configuration, quiet=quiet, progress=progress)
 
 

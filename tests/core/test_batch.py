@@ -62,14 +62,19 @@ def test_interrupted_batch_writes_the_image_so_far_and_lists_the_remaining_ones(
         ("-c CONTENT -s STYLE --sweep color=2", "--sweep is 'color=2'"),
         ("-c CONTENT -s STYLE --contact-sheet sheet.xyz", "sheet.xyz"),
         ("-c CONTENT -s STYLE -o CONTENT", "is a file, not a"),
+        (
+            "-c CONTENT -s STYLE --config run.toml",
+            "has regions or style masks, which a batch does not support",
+        ),
     ],
 )
 def test_invalid_batch_is_refused_in_one_sentence(
     arguments: str, sentence: str, content_path: Path, style_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("run.toml").write_text('region = "mask.png=1"\n')
     ran = batch(*arguments.replace("CONTENT", str(content_path)).replace("STYLE", str(style_path)).split())
     assert ran.exit_code == 2, ran.output
     assert sentence in ran.stderr
     assert len(ran.stderr.strip().splitlines()) == 1
-    assert files_in(tmp_path) == []
+    assert files_in(tmp_path) == ["run.toml"]

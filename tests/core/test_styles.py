@@ -66,6 +66,23 @@ def test_assign_regions_accepts_two_regions_of_one_style(folder: Path) -> None:
     assert [style.region for style in styles] == ["left.png", "right.png"]
 
 
+def test_a_region_means_the_style_with_its_crop_and_weight(folder: Path) -> None:
+    styles = [Style.parse(text) for text in ("a.png@0,0,20,20", "a.png@9,9,20,20:0.3")]
+    (first, second) = assign_regions(styles, ["sky.png=a.png@9,9,20,20"])
+    assert (first.region, second.region) == (None, "sky.png")
+    assert assign_regions(styles, ["sky.png=a.png@9,9,20,20:0.3"]) == (first, second)
+    *same, added = assign_regions(styles, ["sky.png=a.png@5,5,20,20:0.4"])
+    assert same == styles
+    assert added == Style(("a.png",), 0.4, "sky.png", (5, 5, 20, 20))
+    masked = assign_style_masks(styles, ["sky.png=a.png@9,9,20,20"])
+    assert [style.mask for style in masked] == [None, "sky.png"]
+
+
+def test_a_second_region_of_a_numbered_style_is_added(folder: Path) -> None:
+    styles = assign_regions([Style.parse("a.png@0,0,20,20:0.3")], ["left.png=1", "right.png=1"])
+    assert styles == tuple(Style(("a.png",), 0.3, region, (0, 0, 20, 20)) for region in ("left.png", "right.png"))
+
+
 def test_assign_style_masks_by_path_or_position(folder: Path) -> None:
     styles = (Style.parse("a.png:0.7"), Style.parse("b.png"))
     by_name = assign_style_masks(styles, ["sky.png=b.png"])
@@ -110,6 +127,8 @@ def test_read_style_crops_the_images(folder: Path) -> None:
     np.testing.assert_array_equal(exemplar.images[0], read_style(Style(("ramp.png",))).images[0][..., 5:23, 3:23])
     with pytest.raises(UsageError, match=r"the crop 30,5,20,18 exceeds style ramp\.png of 40x30 px"):
         read_style(Style.parse("ramp.png@30,5,20,18"))
+    with pytest.raises(UsageError, match=r"the crop -5,5,20,18 exceeds"):
+        read_style(Style(("ramp.png",), crop=(-5, 5, 20, 18)))
 
 
 def test_read_style_reads_the_region_mask(folder: Path) -> None:

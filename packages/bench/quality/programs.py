@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.quality.grid import Pair, check_unique
-from core.cli.config_file import resolve_config
+from core.cli.config_file import refuse_regions, resolve_config
 from core.config.presets import PRESETS
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
@@ -63,10 +63,10 @@ def read_rivals(values: Sequence[str], pairs: Sequence[Pair]) -> list[Rival]:
 def check_names(programs: Sequence[Program]) -> None:
     """Raise UsageError if a name cannot be used for folders and columns, or is used twice."""
     for program in programs:
-        if program.name in CONTROLS or VERSUS in program.name or not program.name:
+        if program.name in CONTROLS or VERSUS in program.name or program.name != Path(program.name).name:
             raise UsageError(
-                f"a program cannot have the name {program.name!r}: {' and '.join(CONTROLS)} are controls, and "
-                f"{VERSUS} separates two names; rename the file or the rival"
+                f"a program cannot have the name {program.name!r}: {' and '.join(CONTROLS)} are controls, "
+                f"{VERSUS} separates two names, and a name is one part of a path; rename the file or the rival"
             )
     check_unique((program.name for program in programs), "programs", "rename a file or a rival")
 
@@ -83,7 +83,8 @@ def _read_configuration(value: str, size: int) -> Configuration:
         raise UsageError(
             f"there is no configuration {value!r}: expected {DEFAULT}, a preset ({', '.join(PRESETS)}), or a file"
         )
-    config = resolve_config(flags, config_file=Path(value))[0]
+    config, paths = resolve_config(flags, config_file=Path(value))
+    refuse_regions(paths, value, "a comparison")
     return Configuration(Path(value).stem, config, (*options, f"--config={value}"))
 
 

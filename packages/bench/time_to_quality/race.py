@@ -70,7 +70,7 @@ def run_race(
     check_names(configurations)
     _check_options(configurations)
     files = [Path(value) for value in (config, *rivals) if is_file(value)]
-    _check_folder(folder, folder / f"{content.stem}.png", [content, style, *files])
+    _check_folder(folder, content, [content, style, *files])
     contents = quantize(resize(read_image(content, name="content").pixels, pair.fitted_sizes(size)[0]))
     styles = quantize(read_image(style, name="style").pixels)
     reference = Reference.of(load_efficientnet(), contents, resize(styles, pair.fitted_sizes(size)[1]))
@@ -147,13 +147,15 @@ def _check_options(configurations: Sequence[Configuration]) -> None:
             raise UsageError(f"{one.name} has --painter {one.config.painter}: race without this option")
 
 
-def _check_folder(folder: Path, sheet: Path, inputs: Sequence[Path]) -> None:
-    """Check that no file is overwritten but those of an earlier race."""
+def _check_folder(folder: Path, content: Path, inputs: Sequence[Path]) -> None:
+    """Check that no file is overwritten but those of an earlier race with this content image."""
+    sheet = folder / f"{content.stem}.png"
     for path in (folder / RESULTS, sheet):
         check_writable(path, inputs=inputs)
     if (folder / RESULTS).exists():
-        if not isinstance(load(folder / RESULTS), RaceRun):
-            raise UsageError(f"{folder / RESULTS} is not of a race: choose another folder")
+        earlier = load(folder / RESULTS)
+        if not isinstance(earlier, RaceRun) or earlier.content != content.name:
+            raise UsageError(f"{folder / RESULTS} is not of a race with {content.name}: choose another folder")
     elif sheet.exists():
         raise UsageError(f"refusing to overwrite {sheet}, which belongs to no race: choose another folder")
 

@@ -17,12 +17,12 @@ from core.files import check_regular, is_file, reason
 from core.image.embedded_record import read_record
 from core.installation import has_torch
 from core.runs.record import RecordedStyle, RunRecord
-from core.styles import Style, assign_regions, assign_style_masks
+from core.styles import Style
 
 CHECKSUMS = "checksums"
 """Key of the result of `read_options` for the SHA-256 of the files that a run record names, by their paths."""
 
-PATH_KEYS = ("content", "style", "output", CHECKSUMS)
+PATH_KEYS = ("content", "style", "region", "style_mask", "output", CHECKSUMS)
 """Keys of the result of `read_options` that are not options of `TransferConfig`."""
 
 
@@ -101,7 +101,8 @@ def read_options(
 
     Returns:
         Values by the names of `TransferConfig` and `PATH_KEYS`. Presets and efforts are replaced by their options, and
-        "style" is a tuple of `core.styles.Style` with their regions and style masks.
+        "style" is a tuple of `core.styles.Style`. "region" and "style_mask" of a TOML file are tuples of MASK=STYLE, as
+        on the command line; the styles of a record have their own.
 
     Raises:
         UsageError: The file cannot be read or parsed, or an option in it is unknown or invalid.
@@ -134,7 +135,9 @@ def _read(path: Path) -> _File:
     except ValueError as error:
         raise UsageError(f"--config {path} has an invalid value: {error}") from error
     options = {key: value for key, value in options.items() if key not in OtherOptions.__struct_fields__}
-    paths = {"content": other.content, "style": _parse_styles(other), "output": other.output}
+    regions, masks = ((value,) if isinstance(value, str) else value for value in (other.region, other.style_mask))
+    styles = {"style": _parse_styles(other), "region": regions, "style_mask": masks}
+    paths = {"content": other.content, "output": other.output} | styles
     return _File(options, {key: value for key, value in paths.items() if value}, other.preset, other.effort)
 
 
@@ -202,13 +205,19 @@ def _find(path: Any, folder: Path) -> Any:
 
 
 def _parse_styles(other: OtherOptions) -> tuple[Style, ...]:
-    """Parse the styles, regions and style masks of a TOML file."""
-    regions, masks = ([values] if isinstance(values, str) else values for values in (other.region, other.style_mask))
+    """Parse the styles of a TOML file."""
     if isinstance(other.style, dict):
-        parsed = [replace(Style.parse(path), weight=weight) for path, weight in other.style.items()]
-    else:
-        parsed = [Style.parse(text) for text in ([other.style] if isinstance(other.style, str) else other.style)]
-    return assign_style_masks(assign_regions(parsed, regions), masks)
+        return tuple(replace(Style.parse(path), weight=weight) for path, weight in other.style.items())
+    return tuple(Style.parse(text) for text in ([other.style] if isinstance(other.style, str) else other.style))
+
+
+def refuse_regions(paths: Mapping[str, Any], file: object, program: str) -> None:
+    """Raise UsageError if a file names regions or style masks, for a `program` that has none.
+
+    `paths` are the values of `PATH_KEYS` in the file.
+    """
+    if "region" in paths or "style_mask" in paths:
+        raise UsageError(f"{file} has regions or style masks, which {program} does not support: remove them")
 
 
 def _require_absent(flags: Mapping[str, Any], name: str, other_flag: str) -> None:

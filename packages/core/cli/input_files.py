@@ -12,7 +12,7 @@ from core.cli.config_file import CHECKSUMS
 from core.cli.errors import warn
 from core.config.transfer_config import TransferConfig
 from core.files import is_file, sha256_of
-from core.image.reading import read_size
+from core.image.reading import check_mask, read_size
 from core.painter_runner import check_painter
 from core.styles import Style
 
@@ -34,7 +34,7 @@ def check_readable(styles: Sequence[Style], config: TransferConfig) -> None:
     masks = [(mask, kind) for style in styles for mask, kind in ((style.region, "region"), (style.mask, "style"))]
     for mask, kind in masks:
         if isinstance(mask, str | PathLike):
-            read_size(mask, name=f"{kind} mask")
+            check_mask(mask, name=f"{kind} mask")
     if "init" in config.files:
         read_size(config.files["init"], name="--init")
 
@@ -69,3 +69,15 @@ def warn_of_changes(from_file: Mapping[str, Any], inputs: Iterable[object]) -> N
     for path in dict.fromkeys(str(source) for source in inputs if isinstance(source, str | PathLike)):
         if path in recorded and is_file(path) and sha256_of(Path(path)) != recorded[path]:
             warn(f"{path} has changed since the run that --config records, so the result will differ")
+
+
+def warn_of_replaced_styles(from_file: Mapping[str, Any], styles: Sequence[str] | None) -> None:
+    """Warn if the flags `--style` replace styles of a `--config` file that are more than images.
+
+    Args:
+        from_file: The values of `core.cli.config_file.PATH_KEYS` in the `--config` file.
+        styles: The flags `--style`.
+    """
+    replaced = from_file.get("style", ()) if styles else ()
+    if any(style.region is not None or style.mask is not None or style.crop for style in replaced):
+        warn("--style replaces the styles of --config with their regions, style masks, crops and weights: add these")

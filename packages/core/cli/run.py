@@ -78,9 +78,9 @@ def resolve_paths(
 ) -> RunPaths:
     """Return the paths of a run, and check that it can use them.
 
-    `--content` and `--style` override the `--config` file. The regions and style masks of the command line are
-    assigned to the chosen styles. All files to write come from the command line only: a file that somebody else made
-    must not choose them.
+    `--content` and `--style` override the `--config` file. The regions and style masks of a TOML file and of the
+    command line are assigned to the chosen styles. All files to write come from the command line only: a file that
+    somebody else made must not choose them.
 
     Args:
         content: The flag `--content`.
@@ -103,7 +103,8 @@ def resolve_paths(
         raise UsageError("no content image is given: add --content FILE")
     content = Path(content)
     given = [Style.parse(text) for text in styles] if styles else from_file.get("style", ())
-    chosen = assign_style_masks(assign_regions(given, regions or ()), style_masks or ())
+    chosen = assign_regions(given, [*from_file.get("region", ()), *(regions or ())])
+    chosen = assign_style_masks(chosen, [*from_file.get("style_mask", ()), *(style_masks or ())])
     if not chosen:
         raise UsageError("no style image is given: add --style FILE")
     if output is None and "output" in from_file:

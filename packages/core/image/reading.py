@@ -92,6 +92,15 @@ def read_size(source: ImageSource, *, name: str = "image", memory: ReadingMemory
     return size
 
 
+def check_mask(source: ImageSource, *, name: str = "region mask") -> None:
+    """Check the header of a mask, which may have any size.
+
+    Raises:
+        UsageError: As `read_mask`, except for errors that only decoding the pixels can detect.
+    """
+    _size_of(source, describe_source(source, name))
+
+
 def read_mask(source: ImageSource, *, name: str = "region mask", memory: ReadingMemory | None = None) -> Pixels:
     """Read a region mask (1, 1, H, W): the brightness of an image of any size, 0 where it is transparent.
 

@@ -53,6 +53,7 @@ def test_options_give_the_configuration(value: str, tmp_path: Path, monkeypatch:
     [
         ("defualt", r"there is no configuration 'defualt': expected default, a preset \(firekind, .*\), or a file"),
         ("bad.toml", "unknown option 'colour'"),
+        ("region.toml", "region.toml has regions or style masks, which a comparison does not support: remove them"),
     ],
 )
 def test_bad_configurations_are_refused(
@@ -60,6 +61,7 @@ def test_bad_configurations_are_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("bad.toml").write_text("colour = 1\n")
+    Path("region.toml").write_text('region = "mask.png=1"\n')
     with pytest.raises(UsageError, match=message):
         read_configurations([value], 96)
 
@@ -81,9 +83,9 @@ def test_malformed_rivals_are_refused(value: str) -> None:
         read_rivals([value], PAIRS)
 
 
-@pytest.mark.parametrize("names", [["default", "Default"], ["painting"], ["a-vs-b"]])
+@pytest.mark.parametrize("names", [["default", "Default"], ["painting"], ["a-vs-b"], ["../esc"], ["/tmp/esc"], ["a/b"]])
 def test_names_that_collide_are_refused(names: list[str], tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"two programs have the name 'Default'|cannot have the name '(painting|a-vs-b)'"
+        UsageError, match=r"two programs have the name 'Default'|cannot have the name '(painting|a-vs-b|.*/.*)'"
     ):
         check_names(read_rivals([f"{name}={tmp_path}" for name in names], []))

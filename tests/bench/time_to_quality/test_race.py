@@ -1,6 +1,7 @@
 """Races by the picture: known answers, and a short race with the tiny network."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,9 @@ def test_race_measures_and_shows_the_pictures(
     assert found.leads == (lead(found.racers[0].points, "slow", found.racers[1].points),)
     with Image.open(folder / f"{content_path.stem}.png") as sheet:
         assert sheet.width > 4 * 64
+    other = shutil.copy(content_path, tmp_path / "other.png")
+    with pytest.raises(UsageError, match=r"race\.json is not of a race with other\.png: choose another folder$"):
+        run_race(Path(other), style_path, folder, size=64)
 
 
 def test_a_painter_cannot_race(content_path: Path, style_path: Path, tmp_path: Path) -> None:
@@ -89,7 +93,9 @@ def test_only_files_of_an_earlier_race_are_overwritten(content_path: Path, style
         run_race(content_path, style_path, tmp_path, size=64)
     assert picture.read_bytes() == b"a picture"
     (tmp_path / "race.json").write_text(json.dumps(QUALITY))
-    with pytest.raises(UsageError, match=r"race\.json is not of a race: choose another folder$"):
+    with pytest.raises(
+        UsageError, match=rf"race\.json is not of a race with {content_path.name}: choose another folder$"
+    ):
         run_race(content_path, style_path, tmp_path, size=64)
 
 

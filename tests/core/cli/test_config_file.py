@@ -34,7 +34,7 @@ def test_read_options_reads_toml(tmp_path: Path) -> None:
 
 def test_read_options_reads_several_styles_with_a_region(tmp_path: Path) -> None:
     file = write(tmp_path / "run.toml", 'style = ["a.jpg:2", "b.jpg"]\nregion = "mask.png=b.jpg"\n')
-    assert read_options(file) == {"style": (Style(("a.jpg",), 2.0), Style(("b.jpg",), 1.0, "mask.png"))}
+    assert read_options(file) == {"style": (Style(("a.jpg",), 2.0), Style(("b.jpg",))), "region": ("mask.png=b.jpg",)}
 
 
 def test_read_options_lets_options_override_the_preset_in_the_file(tmp_path: Path) -> None:
@@ -61,7 +61,8 @@ def test_read_options_reads_a_run_record(tmp_path: Path) -> None:
 
 def test_read_options_reads_the_weights_of_a_table_of_styles(tmp_path: Path) -> None:
     file = write(tmp_path / "run.toml", 'region = "mask.png=b.jpg"\n[style]\n"a.jpg" = 2\n"b.jpg" = 0.5\n')
-    assert read_options(file) == {"style": (Style(("a.jpg",), 2.0), Style(("b.jpg",), 0.5, "mask.png"))}
+    styles = (Style(("a.jpg",), 2.0), Style(("b.jpg",), 0.5))
+    assert read_options(file) == {"style": styles, "region": ("mask.png=b.jpg",)}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])

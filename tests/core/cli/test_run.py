@@ -100,6 +100,35 @@ def test_run_takes_styles_and_a_region_from_a_file(
     )
 
 
+def test_regions_of_a_file_are_assigned_to_the_styles_of_the_command_line(
+    content_path: Path, style_path: Path, mask: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "run.toml").write_text(f'region = "{mask}=1"\nstyle_mask = "{mask}={style_path}"\n')
+    ran = run("--config", tmp_path / "run.toml", "-c", content_path, "-s", style_path, "-o", tmp_path / "output.png")
+    assert ran.exit_code == 0, ran.output
+    (style,) = read_options(tmp_path / "output.png")["style"]
+    assert (style.region, style.mask) == (str(mask), str(mask))
+
+
+def test_styles_that_replace_those_of_a_record_with_a_region_give_a_warning(
+    content_path: Path, style_path: Path, mask: Path, tmp_path: Path
+) -> None:
+    record, output = tmp_path / "record.json", tmp_path / "output.png"
+    images = ("-c", content_path, "-s", style_path)
+    first = run(*images, "--region", f"{mask}=1", "-o", output, "--record", record)
+    assert (first.exit_code, "Warning" in first.stderr) == (0, False)
+    assert "--style replaces the styles of --config" in run("--config", record, *images, "-o", output).stderr
+    assert "Warning" not in run("--config", record, "-o", output).stderr
+
+
+def test_masks_may_be_smaller_than_images(content_path: Path, style_path: Path, mask: Path, tmp_path: Path) -> None:
+    with Image.open(mask) as image:
+        image.resize((8, 1)).save(tmp_path / "small.png")
+    masks = (f"--{kind}={tmp_path / 'small.png'}=1" for kind in ("region", "style-mask"))
+    ran = run("-c", content_path, "-s", style_path, *masks, "-o", tmp_path / "output.png")
+    assert ran.exit_code == 0, ran.output
+
+
 def test_directory_of_images_is_one_style(content_path: Path, style_path: Path, gradient: Path, tmp_path: Path) -> None:
     (tmp_path / "styles").mkdir()
     for image in (style_path, gradient):
