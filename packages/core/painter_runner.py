@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.arrays import Pixels
+from core.artifacts.content import warn_if_changed
 from core.artifacts.extractors import check_matches_config
 from core.artifacts.manifest import Manifest
 from core.artifacts.painter import INPUT_OPTIONS, PAINTER_OPTIONS, OnnxPainter, as_bytes, as_float
@@ -48,6 +49,7 @@ class PainterRunner:
         self._painter = OnnxPainter(self._path, "cpu" if config.device == "cpu" else "auto", self._execution)
         self._manifest = self._painter.manifest
         check_painter(self._path, self._manifest, config)
+        warn_if_changed(self._path, self._manifest, "its result")
 
     def describe(self) -> Mapping[str, Any]:
         """Return the painter, its execution provider and its weights for the run record."""

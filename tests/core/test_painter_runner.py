@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
@@ -52,6 +53,19 @@ def test_the_result_is_that_of_pytorch(name: str, folder: Path, content_path: Pa
     assert {step.scale for step in steps} == {1, 2}
     assert steps[-1].evaluations == 20
     assert steps[-1].fraction == 1
+
+
+def test_a_changed_painter_gives_a_warning(
+    folder: Path, content_path: Path, style_path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = onnx.load(folder / "painter.onnx")
+    model.graph.initializer.append(onnx.helper.make_tensor("more", onnx.TensorProto.FLOAT, [1], [0.0]))
+    onnx.save(model, tmp_path / "painter.onnx")
+    for path, messages in ((folder / "painter.onnx", 0), (tmp_path / "painter.onnx", 1)):
+        caplog.clear()
+        stylize(content_path, style_path, config_for(path, image_size=32, iterations=1))
+        assert len(caplog.records) == messages
+    assert caplog.records[0].getMessage().startswith(f"another program has changed {tmp_path / 'painter.onnx'} since")
 
 
 def test_openvino_runs_a_painter(folder: Path, content_path: Path, style_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Painters of the tiny network, written without the verification, which has tests of its own."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from core.artifacts.content import content_sha256
 from core.artifacts.manifest import Manifest
 from core.artifacts.painter import Pixels
 from core.config.transfer_config import TransferConfig
@@ -29,5 +31,7 @@ def write_painter(path: Path, config: TransferConfig, pixels: Pixels = "uint8") 
         objective = objective_of(config.content_layers, config.style_layers)
         model = build_painter(objective, config, weights.preprocessing.activation_scale, pixels)
         manifest = painter_manifest(objective, config, weights, pixels, ExportOptions())
+        write_model(model, manifest, path)
+        manifest = replace(manifest, content_sha256=content_sha256(path))
         write_model(model, manifest, path)
     return manifest

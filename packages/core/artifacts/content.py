@@ -6,6 +6,7 @@ neither PyTorch nor the package onnx, and executes nothing.
 """
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -47,6 +48,20 @@ _MODEL: _Ignored = {
     14: None,  # metadata_props
 }
 """Field numbers of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto."""
+
+
+def warn_if_changed(path: Path, manifest: Manifest, part: str) -> None:
+    """Log a warning if another program has changed an artifact; `part` is what may therefore be wrong.
+
+    Raises:
+        UsageError: The file is damaged.
+    """
+    if content_state(path, manifest) == "changed":
+        logging.getLogger(__name__).warning(
+            "another program has changed %s since its export: %s may be wrong; check it with python -m export verify",
+            path,
+            part,
+        )
 
 
 def content_sha256(path: Path) -> str:

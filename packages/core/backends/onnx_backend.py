@@ -1,6 +1,5 @@
 """The backend without PyTorch: ONNX Runtime or OpenVINO evaluates an exported objective."""
 
-import logging
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from core.arrays import Array, Pixels, Size
-from core.artifacts.content import content_state
+from core.artifacts.content import warn_if_changed
 from core.artifacts.extractors import OnnxExtractor, TorchExtractor, check_matches_config, open_extractor
 from core.artifacts.manifest import MASK_PREFIX, Manifest, read_manifest
 from core.artifacts.onnx_session import CPU, provider_of, run_session
@@ -49,12 +48,7 @@ class OnnxBackend:
         """
         self.manifest = read_manifest(path, kind="objective")
         check_objective(path, self.manifest, config)
-        if content_state(Path(path), self.manifest) == "changed":
-            logging.getLogger(__name__).warning(
-                "another program has changed %s since its export: its loss and gradient may be wrong; "
-                "check it with python -m export verify",
-                path,
-            )
+        warn_if_changed(Path(path), self.manifest, "its loss and gradient")
         if isinstance(extract_features, OnnxExtractor | TorchExtractor):
             _check_same_network(self.manifest, extract_features.manifest)
         self.loss_weights = LossWeights.of(config, self.manifest.activation_scale)

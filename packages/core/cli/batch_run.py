@@ -11,7 +11,7 @@ from core.cli.input_files import check_network, check_readable
 from core.cli.interrupt import GracefulInterrupt
 from core.cli.progress_bar import show_progress
 from core.cli.run import RunPaths
-from core.cli.saving import best_result, save_result
+from core.cli.saving import best_result, check_replaceable, save_result
 from core.cli.sweep import BatchItem
 from core.cli.terminal import print_line
 from core.config.transfer_config import TransferConfig
@@ -108,7 +108,7 @@ class BatchRun:
         """
         try:
             if self._resume:
-                item.check_replaceable()
+                check_replaceable(item.output, "--output directory")
             self._stylize(item, interrupt)
         except StyleTransferError as error:
             self.failed[item] = str(error)

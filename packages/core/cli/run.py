@@ -12,7 +12,7 @@ from core.cli.errors import EXIT_INTERRUPTED, exit_with_error
 from core.cli.input_files import check_readable, files_of_options
 from core.cli.interrupt import GracefulInterrupt
 from core.cli.progress_bar import show_progress
-from core.cli.saving import SnapshotWriter, best_result, save_result
+from core.cli.saving import SnapshotWriter, best_result, check_replaceable, save_result
 from core.cli.snapshots import check_snapshots
 from core.cli.terminal import print_line
 from core.cli.video import Video
@@ -112,7 +112,9 @@ def resolve_paths(
             f"--config {config_file} names the output {from_file['output']}, but such a file does not choose where to "
             "write: add --output"
         )
-    output = output or Path(f"{content.stem}-{'-'.join(style.name for style in chosen)}.png")
+    if output is None:
+        output = Path(f"{content.stem}-{'-'.join(style.name for style in chosen)}.png")
+        check_replaceable(output, "--output")
     paths = RunPaths(content, chosen, output, record, checkpoint, files_of_options(config, config_file))
     size = paths.build_schedule(config)[-1].size
     check_readable(chosen, config)

@@ -8,9 +8,29 @@ from pathlib import Path
 from core.cli.interval import EvaluationInterval
 from core.cli.snapshots import snapshot_path
 from core.config.transfer_config import TransferConfig
-from core.errors import StyleTransferError, first_line
+from core.errors import StyleTransferError, UsageError, first_line
+from core.files import is_file
+from core.image.embedded_record import read_record
+from core.image.reading import read_image
 from core.image.writing import write_image
 from core.runs.progress import Progress, Result, RunFailedError, RunInterrupted
+
+
+def check_replaceable(output: Path, other: str) -> None:
+    """Check that the output, of which the user did not choose the name, is no image of another program.
+
+    A damaged file may be replaced. `other` names what the user can choose instead.
+
+    Raises:
+        UsageError: It is one.
+    """
+    try:
+        if not is_file(output) or read_record(output) is not None:
+            return
+        read_image(output)
+    except UsageError:
+        return
+    raise UsageError(f"{output} exists and is not a result of this program: move it, or choose another {other}")
 
 
 def best_result(run: Callable[[], Result]) -> tuple[Result, str]:

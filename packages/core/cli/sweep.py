@@ -56,22 +56,6 @@ class BatchItem:
         except (ValueError, KeyError):  # a damaged image, or no record or another kind of record in it
             return False
 
-    def check_replaceable(self) -> None:
-        """Check that the output is no image of another program; a damaged file may be replaced.
-
-        Raises:
-            UsageError: It is one.
-        """
-        try:
-            if not is_file(self.output) or read_record(self.output) is not None:
-                return
-            read_image(self.output)
-        except UsageError:
-            return
-        raise UsageError(
-            f"{self.output} exists and is not a result of this program: move it, or choose another --output directory"
-        )
-
 
 def find_images(names: Sequence[str], kind: str) -> list[Path]:
     """Expand files, directories of images, and globs such as photos/*.jpg into paths, each path once.

@@ -129,6 +129,21 @@ def test_masks_may_be_smaller_than_images(content_path: Path, style_path: Path, 
     assert ran.exit_code == 0, ran.output
 
 
+def test_the_default_output_replaces_results_only(
+    content_path: Path, style_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert run("-c", content_path, "-s", style_path).exit_code == 0
+    shutil.copy(content_path, "cup-night.png")
+    ran = run("-c", content_path, "-s", style_path)
+    assert (ran.exit_code, files_in(tmp_path)) == (2, ["cup-night.png"])
+    assert ran.stderr == (
+        "Error: cup-night.png exists and is not a result of this program: move it, or choose another --output\n"
+    )
+    assert Path("cup-night.png").read_bytes() == content_path.read_bytes()
+
+
 def test_directory_of_images_is_one_style(content_path: Path, style_path: Path, gradient: Path, tmp_path: Path) -> None:
     (tmp_path / "styles").mkdir()
     for image in (style_path, gradient):
