@@ -97,6 +97,20 @@ def exists(path: str | os.PathLike[str]) -> bool:
     return os.path.exists(path)  # noqa: PTH110 - Path.exists raises OSError for a name that is too long
 
 
+def resolved(path: Path) -> Path:
+    """Return the absolute path without symbolic links.
+
+    Raises:
+        UsageError: The links are a loop, or a part of the path is a file.
+    """
+    try:
+        with suppress(FileNotFoundError):
+            path.stat()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be used: {reason(error)}; choose another path") from error
+    return path.resolve()
+
+
 def is_file(path: str | os.PathLike[str]) -> bool:
     """Return whether there is a file at `path`; False for a path that no file can have."""
     return os.path.isfile(path)  # noqa: PTH113 - as in `exists`

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from core.errors import StyleTransferError, UsageError
-from core.files import reason
+from core.files import reason, resolved
 from core.schema import check, parse_json
 from core.temporary_folder import temporary_folder
 
@@ -67,9 +67,9 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     """Yield a new temporary folder that replaces `folder` when the block ends, and is deleted when the block fails.
 
     Raises:
-        StyleTransferError: The folder cannot be written; `folder` is unchanged.
+        StyleTransferError: The folder cannot be written, or is a loop of symbolic links; `folder` is unchanged.
     """
-    target = folder.resolve()
+    target = resolved(folder)
     # The old page is not moved into the temporary folder, which is removed if this program is killed now.
     old = target.with_name(f".{uuid.uuid4().hex}")
     try:

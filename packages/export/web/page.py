@@ -15,7 +15,7 @@ from typing import Any
 from core.artifacts.manifest import describe_shape, read_manifest
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
-from core.files import sha256_of
+from core.files import resolved, sha256_of
 from export.web.examples import copy_examples
 from export.web.folder import SETTINGS_FILE, check_replaceable, replacing_folder
 from export.web.objective import add_target_outputs
@@ -43,7 +43,7 @@ def write_page(
     """
     check_replaceable(folder)
     for source in (objective, runtime, examples):
-        if source is not None and folder.resolve() in (source.resolve(), *source.resolve().parents):
+        if source is not None and resolved(folder) in (resolved(source), *resolved(source).parents):
             raise UsageError(f"refusing to replace {folder}, which contains the input {source}: choose another folder")
     with _existing_or_exported(objective) as artifact, replacing_folder(folder) as temporary:
         manifest = read_manifest(artifact, kind="objective")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, PngImagePlugin
 
+from core.cli.saving import check_replaceable
 from core.cli.sweep import expand_sweeps, find_images, plan_batch
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
@@ -134,4 +135,4 @@ def test_output_with_another_kind_of_record_is_not_finished(
     text.add_itxt("style-transfer", record)
     Image.new("RGB", (48, 32)).save(item.output, pnginfo=text)
     assert not item.is_finished()
-    item.check_replaceable()
+    check_replaceable(item.output, "--output directory")

@@ -54,6 +54,19 @@ def test_check_replaceable_rejects_other_files(page: Path, tmp_path: Path) -> No
         check_replaceable(page / "ort" / "mine.txt")
 
 
+def test_paths_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
+    loop, file = tmp_path / "loop", tmp_path / "file"
+    loop.symlink_to(loop)
+    file.touch()
+    for folder, problem in ((loop, "Too many levels of symbolic links"), (file / "page", "Not a directory")):
+        with (
+            pytest.raises(UsageError, match=f"cannot be used: {problem}; choose another path"),
+            replacing_folder(folder),
+        ):
+            raise AssertionError
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "loop"]
+
+
 def test_replacing_folder_replaces_the_whole_folder(page: Path) -> None:
     with replacing_folder(page) as temporary:
         (temporary / "new.txt").write_text("new")
