@@ -88,7 +88,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bench")
     path = folder / "results.json"
     options = "--benchmark-min-rounds=1 --benchmark-max-time=0 -k 'adam-torch or import-core or test_memory'"
-    process = run_with_plugin(*(folder, SHORT_HISTORY, options), "run", "--quick", "--device", "cpu", "-o", path)
+    command = ("run", "--quick", "--device", "cpu", "-o", path)
+    process = run_with_plugin(folder, SHORT_HISTORY, options, *command)
     assert process.returncode == 0, process.stdout + process.stderr
     assert f"{path}: {len(benchmarks_of(path))} results" in process.stdout
     return path
@@ -270,4 +271,5 @@ def test_documented_commands_run(command: str, documented_folder: Path, monkeypa
         pictures = json.loads(Path("comparison", "quality.json").read_text())["pictures"]
         painted = [picture for picture in pictures if picture["seconds"]]
         assert len(painted) == 2
+        assert "quick" in outcome.stdout
         assert all(picture["peak_memory_bytes"] > 100e6 for picture in painted)

@@ -7,7 +7,7 @@ none of them, as with torchrun. No one terminates the other ranks if one fails. 
 import os
 import runpy
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from torch.distributed import TCPStore
 
 from core.webapp.server import LOOPBACK
+from support.tiny_vgg import use_tiny_vgg
 
 LIMIT = 600
 """Seconds after which a rank counts as hanging."""
@@ -40,7 +41,7 @@ class Ended:
 class Ranks:
     """Running ranks."""
 
-    def __init__(self, processes: list[BaseProcess], outputs: Path) -> None:
+    def __init__(self, processes: Sequence[BaseProcess], outputs: Path) -> None:
         self._processes, self._outputs = processes, outputs
 
     def send(self, number: int, *, rank: int) -> None:
@@ -67,7 +68,7 @@ def forked_ranks(number: int, module: str, *arguments: object) -> Iterator[Ranks
     """Start `number` ranks of `python -m module`, and kill those that are left at the end."""
     with TemporaryDirectory() as folder:
         store = TCPStore(LOOPBACK, 0, is_master=True, wait_for_workers=False)
-        common = {"WORLD_SIZE": str(number), "LOCAL_WORLD_SIZE": str(number), "OMP_NUM_THREADS": "1"}
+        common = {"WORLD_SIZE": str(number), "LOCAL_WORLD_SIZE": str(number)}
         common |= {"MASTER_ADDR": LOOPBACK, "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
         processes = [
             _FORKS.Process(
@@ -84,7 +85,7 @@ def forked_ranks(number: int, module: str, *arguments: object) -> Iterator[Ranks
         for process in processes:
             process.start()
         try:
-            yield Ranks(list(processes), Path(folder))
+            yield Ranks(processes, Path(folder))
         finally:
             for process in processes:
                 process.kill()
@@ -98,8 +99,6 @@ def run_ranks(number: int, module: str, *arguments: object) -> Ended:
 
 
 def _run_rank(output: Path, environment: Mapping[str, str], module: str, arguments: list[str]) -> None:
-    from support.tiny_vgg import use_tiny_vgg
-
     for descriptor, name in enumerate(("stdout", "stderr"), start=1):
         with output.with_suffix(f".{name}").open("w") as file:
             os.dup2(file.fileno(), descriptor)

@@ -135,9 +135,8 @@ def _read(path: Path) -> _File:
     except ValueError as error:
         raise UsageError(f"--config {path} has an invalid value: {error}") from error
     options = {key: value for key, value in options.items() if key not in OtherOptions.__struct_fields__}
-    regions, masks = ((value,) if isinstance(value, str) else value for value in (other.region, other.style_mask))
-    styles = {"style": _parse_styles(other), "region": regions, "style_mask": masks}
-    paths = {"content": other.content, "output": other.output} | styles
+    paths: dict[str, Any] = {"content": other.content, "style": _parse_styles(other.style), "output": other.output}
+    paths |= {"region": _as_tuple(other.region), "style_mask": _as_tuple(other.style_mask)}
     return _File(options, {key: value for key, value in paths.items() if value}, other.preset, other.effort)
 
 
@@ -204,11 +203,16 @@ def _find(path: Any, folder: Path) -> Any:
     return str(beside) if beside.name == path and is_file(beside) else path
 
 
-def _parse_styles(other: OtherOptions) -> tuple[Style, ...]:
+def _parse_styles(styles: str | tuple[str, ...] | Mapping[str, float]) -> tuple[Style, ...]:
     """Parse the styles of a TOML file."""
-    if isinstance(other.style, dict):
-        return tuple(replace(Style.parse(path), weight=weight) for path, weight in other.style.items())
-    return tuple(Style.parse(text) for text in ([other.style] if isinstance(other.style, str) else other.style))
+    if isinstance(styles, Mapping):
+        return tuple(replace(Style.parse(path), weight=weight) for path, weight in styles.items())
+    return tuple(map(Style.parse, _as_tuple(styles)))
+
+
+def _as_tuple(values: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return the values of a key that may have one value or several."""
+    return (values,) if isinstance(values, str) else values
 
 
 def refuse_regions(paths: Mapping[str, Any], file: object, program: str) -> None:

@@ -42,8 +42,9 @@ def write_page(
         StyleTransferError: npm is missing or fails, or the page cannot be written. `folder` is unchanged.
     """
     check_replaceable(folder)
+    target = resolved(folder)
     for source in (objective, runtime, examples):
-        if source is not None and resolved(folder) in (resolved(source), *resolved(source).parents):
+        if source is not None and target in ((path := resolved(source)), *path.parents):
             raise UsageError(f"refusing to replace {folder}, which contains the input {source}: choose another folder")
     with _existing_or_exported(objective) as artifact, replacing_folder(folder) as temporary:
         manifest = read_manifest(artifact, kind="objective")
