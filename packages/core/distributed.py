@@ -233,12 +233,17 @@ def _join(group: ProcessGroup) -> Any:
         distributed.init_process_group(
             backend, store=store, rank=group.rank, world_size=group.world_size, timeout=TIMEOUT
         )
+        store = distributed.PrefixStore("core.distributed", store)
+        # A rank that leaves while another one still connects would be an error of its own there.
+        if store.add("joined", 1) == group.world_size:
+            store.set("all joined", "")
+        store.wait(["all joined"], TIMEOUT)
     except (RuntimeError, ValueError) as error:
         raise StyleTransferError(
             f"the {group.world_size} processes cannot reach each other ({str(error).splitlines()[0]}): "
             "start them with torchrun"
         ) from error
-    return distributed.PrefixStore("core.distributed", store)
+    return store
 
 
 def _already_reported(store: Any) -> bool:
