@@ -14,7 +14,9 @@ from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 
+from pytest import MonkeyPatch
 from torch.distributed import TCPStore
 
 from core.webapp.server import LOOPBACK
@@ -82,8 +84,11 @@ def forked_ranks(number: int, module: str, *arguments: object) -> Iterator[Ranks
             )
             for rank in range(number)
         ]
-        for process in processes:
-            process.start()
+        # A rank would first import the main module of this process, which may be a script that Streamlit has left there.
+        with MonkeyPatch.context() as patches:
+            patches.setitem(sys.modules, "__main__", ModuleType("__main__"))
+            for process in processes:
+                process.start()
         try:
             yield Ranks(processes, Path(folder))
         finally:
