@@ -84,7 +84,7 @@ def forked_ranks(number: int, module: str, *arguments: object) -> Iterator[Ranks
             )
             for rank in range(number)
         ]
-        # A rank would first import the main module of this process, which may be a script that Streamlit has left there.
+        # A rank would first import the main module of this process, perhaps a script that Streamlit has left there.
         with MonkeyPatch.context() as patches:
             patches.setitem(sys.modules, "__main__", ModuleType("__main__"))
             for process in processes:
