@@ -10,7 +10,7 @@ from bench.machine import describe_machine
 from bench.quality.efficientnet import EfficientNetLite0, load_efficientnet
 from bench.quality.grid import Pair, make_pairs
 from bench.quality.measures import Reference
-from bench.quality.painting import Job, Transfer, paint_missing, run_transfer
+from bench.quality.painting import Job, Transfer, paint_missing, run_transfer, wrote
 from bench.quality.programs import (
     CONTROLS,
     DEFAULT,
@@ -72,7 +72,6 @@ def run_quality(
         UsageError: An image, an option or the folder is invalid, or the folder has a picture made in another way.
         StyleTransferError: A picture could not be made, or a package is not installed.
     """
-    _check_folder(folder)
     pairs = make_pairs(contents, styles, pairs_file)
     configurations, others = read_configurations(configs, size), read_rivals(rivals, pairs)
     programs: list[Program] = [*configurations, *others]
@@ -80,6 +79,7 @@ def run_quality(
     inputs = [path for pair in pairs for path in (pair.content, pair.style)]
     inputs += [path for rival in others for path in rival.pictures.values()]
     _check_inputs(folder, [*inputs, *map(Path, configs), *((pairs_file,) if pairs_file else ())])
+    _check_folder(folder)
     _check_sizes(pairs, configurations, size)
     network = load_efficientnet()
     jobs = {
@@ -113,12 +113,17 @@ def run_quality(
 
 
 def _check_folder(folder: Path) -> None:
-    """Check that the folder is new, empty or that of an earlier run, so that no other file is overwritten."""
+    """Check that the folder is new, empty or that of an earlier run, so that no other file is overwritten.
+
+    A run that was interrupted leaves pictures only.
+    """
     check_writable(folder / RESULTS)
     if (folder / RESULTS).exists():
         if not isinstance(load(folder / RESULTS), QualityRun):
             raise UsageError(f"{folder / RESULTS} is not of a quality benchmark: choose another folder")
-    elif folder.exists() and any(folder.iterdir()) and not (folder / PICTURES).is_dir():
+        return
+    files = (path for path in folder.rglob("*") if not path.is_dir())
+    if not all(path.is_relative_to(folder / PICTURES) and path.is_file() and wrote(path) for path in files):
         raise UsageError(f"{folder} has files of another kind: choose a new folder")
 
 

@@ -62,10 +62,8 @@ class Job:
 
     def peak_memory_bytes(self) -> int | None:
         """Return the peak memory of the process; None if the file beside the picture is missing or damaged."""
-        try:
-            return msgspec.json.decode(self._usage_file.read_bytes(), type=ProcessUsage).peak_memory_bytes
-        except (OSError, msgspec.MsgspecError):
-            return None
+        usage = _read_usage(self._usage_file)
+        return None if usage is None else usage.peak_memory_bytes
 
     def _read_record(self) -> dict[str, Any]:
         text = read_record(self.picture) or "{}"
@@ -90,6 +88,14 @@ class Job:
         return inputs | describe_files(self.configuration.config)
 
 
+def wrote(path: Path) -> bool:
+    """Return whether a file is one that `Job.paint` writes: a picture of this program, or the file beside it."""
+    try:
+        return _read_usage(path) is not None or read_record(path) is not None
+    except UsageError:
+        return False
+
+
 def run_transfer(options: list[str]) -> ProcessUsage:
     """Run `python -m core.transfer` with these options in a fresh process."""
     return run_process(["-m", "core.transfer", *options])
@@ -106,3 +112,11 @@ def paint_missing(jobs: Sequence[Job], transfer: Transfer, on_progress: Callable
     for number, job in enumerate(missing, 1):
         on_progress(f"{number} of {len(missing)}: {job.picture}")
         job.paint(transfer)
+
+
+def _read_usage(path: Path) -> ProcessUsage | None:
+    """Return what the file beside a picture contains; None if it is missing or damaged."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=ProcessUsage)
+    except (OSError, msgspec.MsgspecError):
+        return None

@@ -1,6 +1,7 @@
 """The whole benchmark on two pairs and three programs, with the tiny VGG."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,6 +157,31 @@ def test_a_folder_of_other_files_is_refused(run_in: Callable[..., QualityRun], t
     (tmp_path / "quality.json").write_text(json.dumps({"kind": "quality"}))
     with pytest.raises(UsageError, match="is damaged"):
         run_in(tmp_path, Transfers())
+
+
+@pytest.mark.parametrize("name", ["pictures/holiday.png", "pictures/short/cat--glass.json", "results/cat.png"])
+def test_a_folder_is_not_taken_for_an_interrupted_run_by_the_names_in_it(
+    name: str, run_in: Callable[..., QualityRun], inputs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "pictures").mkdir()
+    other = tmp_path / name
+    other.parent.mkdir(exist_ok=True)
+    other.write_bytes((inputs / "photos" / "cat.png").read_bytes())
+    transfers = Transfers()
+    with pytest.raises(UsageError, match="has files of another kind: choose a new folder"):
+        run_in(tmp_path, transfers)
+    assert transfers.options == []
+    assert [path for path in tmp_path.rglob("*.*") if path.is_file()] == [other]
+
+
+def test_an_interrupted_run_continues(
+    finished: tuple[Path, QualityRun], run_in: Callable[..., QualityRun], tmp_path: Path
+) -> None:
+    shutil.copytree(finished[0] / "pictures", tmp_path / "pictures")
+    (tmp_path / "pictures" / "long" / "cat--night.png").unlink()
+    transfers = Transfers()
+    run_in(tmp_path, transfers)
+    assert len(transfers.options) == 1
 
 
 def test_images_that_are_too_small_are_refused_before_the_first_picture(
