@@ -211,7 +211,7 @@ def test_checkpoint_that_cannot_be_written_gives_one_warning(
 def test_snapshots_that_cannot_be_written_give_one_warning(
     content_path: Path, style_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.cli.saving.write_image", full)
+    monkeypatch.setattr("core.cli.snapshots.write_image", full)
     ran = transfer("-c", content_path, "-s", style_path, "-o", tmp_path / "o.png", "--save-every", 2, *SMALL)
     assert ran.exit_code == 0
     assert warnings_of(ran.stderr) == [
@@ -260,7 +260,7 @@ def test_output_and_record_that_cannot_be_written_are_reported_together(
         record.mkdir(exist_ok=True)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("core.cli.saving.SnapshotWriter.__call__", lambda _, step: replace_by_folders(step))
+        patch.setattr("core.cli.snapshots.SnapshotWriter.__call__", lambda _, step: replace_by_folders(step))
         ran = transfer("-c", content_path, "-s", style_path, "-o", output, "--record", record, "-q", *SMALL)
     assert ran.exit_code == 1
     assert ran.stderr.startswith(

@@ -12,8 +12,8 @@ from core.cli.errors import EXIT_INTERRUPTED, exit_with_error
 from core.cli.input_files import check_readable, files_of_options
 from core.cli.interrupt import GracefulInterrupt
 from core.cli.progress_bar import show_progress
-from core.cli.saving import SnapshotWriter, best_result, check_replaceable, save_result
-from core.cli.snapshots import check_snapshots
+from core.cli.saving import best_result, check_replaceable, save_result
+from core.cli.snapshots import SnapshotWriter, check_snapshots
 from core.cli.terminal import print_line
 from core.cli.video import Video
 from core.config.transfer_config import TransferConfig

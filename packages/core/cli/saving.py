@@ -1,19 +1,15 @@
-"""Write the files of a run: the result, which must not be lost, and images on the way."""
+"""Write the result of a run, which must not be lost."""
 
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from core.cli.interval import EvaluationInterval
-from core.cli.snapshots import snapshot_path
-from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError, first_line
 from core.files import is_file
 from core.image.embedded_record import read_record
 from core.image.reading import read_image
-from core.image.writing import write_image
-from core.runs.progress import Progress, Result, RunFailedError, RunInterrupted
+from core.runs.progress import Result, RunFailedError, RunInterrupted
 
 
 def check_replaceable(output: Path, other: str) -> None:
@@ -55,30 +51,6 @@ def save_result(result: Result, path: Path) -> None:
         copy = _save_copy(result, path.parent) or _save_copy(result, None)
         place = f"written to {copy} instead" if copy else "lost: the temporary folder is not writable either"
         raise StyleTransferError(f"{first_line(error)}; the image was {place}") from error
-
-
-class SnapshotWriter:
-    """Callback that writes the current image every `--save-every` evaluations."""
-
-    def __init__(self, output: Path, config: TransferConfig) -> None:
-        self._output, self._config = output, config
-        self._due = EvaluationInterval(config.save_every) if config.save_every else None
-
-    def __call__(self, step: Progress) -> None:
-        """Write the image if it is due.
-
-        Raises:
-            StyleTransferError: The file cannot be written.
-        """
-        if self._due is None or not self._due(step):
-            return
-        write_image(
-            snapshot_path(self._output, step.evaluations),
-            step.colors,
-            alpha=step.alpha,
-            bit_depth=self._config.bit_depth,
-            quality=self._config.quality,
-        )
 
 
 def _save_copy(result: Result, folder: Path | None) -> Path | None:
