@@ -107,8 +107,7 @@ class BatchRun:
             KeyboardInterrupt: The run was interrupted.
         """
         try:
-            if self._resume:
-                check_replaceable(item.output, "--output directory")
+            check_replaceable(item.output, "--output directory")
             self._stylize(item, interrupt)
         except StyleTransferError as error:
             self.failed[item] = str(error)
@@ -169,6 +168,7 @@ def _check(item: BatchItem) -> None:
     RunPaths(item.content, (Style((item.style,)),), item.output).build_schedule(config)
     check_readable((), config)
     check_network(config)
+    check_replaceable(item.output, "--output directory")
 
 
 def _reasons(problems: Mapping[BatchItem, str]) -> str:

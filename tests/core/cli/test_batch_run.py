@@ -181,19 +181,21 @@ def test_weights_that_cannot_be_loaded_fail_their_items_only(images: tuple, tmp_
     assert all(name.endswith("-weights=oxford.png") for name in names)
 
 
-def test_resume_does_not_replace_the_image_of_another_program(images: tuple, tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", [(), ("--resume",), ("--dry-run",)])
+def test_a_batch_does_not_replace_the_image_of_another_program(option: tuple, images: tuple, tmp_path: Path) -> None:
     foreign = tmp_path / "out" / "cup-night.png"
     foreign.parent.mkdir()
     Image.new("RGB", (48, 32)).save(foreign)
     before = foreign.read_bytes()
-    ran = batch(*images, "--resume", "-q")
+    ran = batch(*images, *option, "-q")
     assert ran.exit_code == 1
+    fail = "would fail" if option == ("--dry-run",) else "failed"
     assert ran.stderr == (
-        f"Error: 1 of 4 images failed: {foreign} exists and is not a result of this program: move it, or choose "
+        f"Error: 1 of 4 images {fail}: {foreign} exists and is not a result of this program: move it, or choose "
         "another --output directory\n"
     )
     assert foreign.read_bytes() == before
-    assert len(files_in(tmp_path / "out")) == 4
+    assert len(files_in(tmp_path / "out")) == (1 if option == ("--dry-run",) else 4)
 
 
 def test_resume_compares_all_options_but_the_quality(images: tuple, tmp_path: Path) -> None:
