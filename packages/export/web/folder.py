@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from core.errors import StyleTransferError, UsageError
-from core.files import reason, resolved
+from core.files import reason, resolved, sha256_of
 from core.schema import check, parse_json
 from core.temporary_folder import temporary_folder
 
@@ -45,21 +45,28 @@ def read_settings(folder: Path) -> Any:
 
 
 def check_replaceable(folder: Path) -> None:
-    """Check that writing a page to `folder` overwrites nothing but a page.
+    """Check that writing a page to `folder` overwrites nothing but the files of a page as they were written.
 
     Raises:
-        UsageError: `folder` is a file, or contains files that are not part of a page.
+        UsageError: `folder` is a file, or contains files that are not part of a page or have changed since.
     """
     if not folder.exists():
         return
     if not folder.is_dir():
         raise UsageError(f"{folder} is a file: choose a folder for the page")
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
-    if present and (others := sorted(present - {SETTINGS_FILE, *read_settings(folder)["files"]})):
+    checksums = read_settings(folder)["files"] if present else {}
+    if others := sorted(present - {SETTINGS_FILE, *checksums}):
         raise UsageError(
             f"refusing to overwrite {folder}: it contains {others[0]}, which is not part of a page; choose another "
             "folder"
         )
+    for name in sorted(present & checksums.keys()):
+        if sha256_of(folder / name) != checksums[name]:
+            raise UsageError(
+                f"refusing to overwrite {folder}: {name} has changed since the page was written; move this file, or "
+                "choose another folder"
+            )
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Recognising and replacing the folder of a page."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from export.web.folder import check_replaceable, read_settings, replacing_folder
 def page(tmp_path: Path) -> Path:
     folder = tmp_path / "page"
     (folder / "ort").mkdir(parents=True)
-    (folder / "page.json").write_text(json.dumps({"objective": {}, "files": {"ort/a.mjs": "", "index.html": ""}}))
-    (folder / "ort" / "a.mjs").write_bytes(b"a" * 1_000_000)
-    (folder / "index.html").write_bytes(b"b" * 500_000)
+    contents = {"ort/a.mjs": b"a" * 1_000_000, "index.html": b"b" * 500_000}
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    checksums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    (folder / "page.json").write_text(json.dumps({"objective": {}, "files": checksums}))
     return folder
 
 
@@ -52,6 +55,18 @@ def test_check_replaceable_rejects_other_files(page: Path, tmp_path: Path) -> No
     )
     with pytest.raises(UsageError, match="is a file: choose a folder for the page"):
         check_replaceable(page / "ort" / "mine.txt")
+
+
+def test_check_replaceable_rejects_a_page_that_was_edited(page: Path) -> None:
+    (page / "index.html").write_text("mine")
+    with pytest.raises(UsageError) as error:
+        check_replaceable(page)
+    assert str(error.value) == (
+        f"refusing to overwrite {page}: index.html has changed since the page was written; move this file, or choose "
+        "another folder"
+    )
+    (page / "index.html").unlink()
+    check_replaceable(page)
 
 
 def test_paths_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
