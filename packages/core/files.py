@@ -19,7 +19,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     Another program that opens `path`, also after a power failure, reads the complete old file or the complete new one.
     The temporary file has the name of `path` and is in a hidden folder beside it, where an encoder may write more
     files; what a killed program left there is removed by the next call (see `temporary_folder`). The new file has
-    default permissions. Missing folders are created. If `path` is a symbolic link, its target is replaced.
+    default permissions. Missing folders are created, and removed if the block fails. If `path` is a symbolic link, its
+    target is replaced.
 
     Raises:
         StyleTransferError: `path` is not a file, or the system or an encoder raised `OSError`, such as for a full disk.
@@ -28,8 +29,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         if target.exists() and not target.is_file():
             raise StyleTransferError(f"{path} is a folder or a device, not a file: choose another name")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with temporary_folder(target.parent) as folder:
+        with created(target.parent), temporary_folder(target.parent) as folder:
             temporary = folder / target.name
             temporary.touch()
             permissions = temporary.stat().st_mode
@@ -42,6 +42,24 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             _flush_to_disk(target.parent)
     except OSError as error:
         raise StyleTransferError(_cannot_write(path, error, "free some space or choose another folder")) from error
+
+
+@contextmanager
+def created(folder: Path) -> Iterator[None]:
+    """Create a folder and its parents where they are missing, and remove these if the block fails.
+
+    Raises:
+        OSError: A folder cannot be created.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for path in missing:
+            with suppress(OSError):  # another program may use it by now
+                path.rmdir()
+        raise
 
 
 def check_writable(path: str | os.PathLike[str], *, inputs: Sequence[object] = ()) -> Path:

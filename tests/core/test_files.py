@@ -37,6 +37,19 @@ def test_replacing_writes_to_a_hidden_folder_beside_the_target(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_replacing_leaves_no_new_folder_after_a_failure(tmp_path):
+    with pytest.raises(RuntimeError, match="in the middle"), replacing(tmp_path / "new" / "inner" / "a.txt"):
+        raise RuntimeError("in the middle")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_replacing_leaves_a_folder_that_another_program_uses(tmp_path):
+    with pytest.raises(RuntimeError, match="in the middle"), replacing(tmp_path / "new" / "inner" / "a.txt"):
+        (tmp_path / "new" / "b.txt").touch()
+        raise RuntimeError("in the middle")
+    assert list((tmp_path / "new").iterdir()) == [tmp_path / "new" / "b.txt"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="Windows cannot replace open files")
 def test_replacing_does_not_disturb_readers_of_the_old_file(tmp_path):
     path = tmp_path / "a.txt"

@@ -68,7 +68,7 @@ def test_format_option_overrides_the_suffix(tmp_path: Path, tiny_vgg: None) -> N
     ],
 )
 def test_extractor_refuses_invalid_options(options: list[str], sentence: str, tmp_path: Path) -> None:
-    assert refused("extractor", "-o", tmp_path / "e.onnx", *options).startswith(sentence)
+    assert refused("extractor", "-o", tmp_path / "new" / "e.onnx", *options).startswith(sentence)
     assert list(tmp_path.iterdir()) == []
 
 

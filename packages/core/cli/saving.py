@@ -56,6 +56,8 @@ def save_result(result: Result, path: Path) -> None:
 def _save_copy(result: Result, folder: Path | None) -> Path | None:
     """Write a new PNG file in a folder, None for the temporary folder, and return its path, or None if that fails."""
     try:
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix="style-transfer-", suffix=".png", dir=folder)
     except OSError:
         return None

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from core.errors import StyleTransferError, UsageError
-from core.files import reason, resolved, sha256_of
+from core.files import created, reason, resolved, sha256_of
 from core.schema import check, parse_json
 from core.temporary_folder import temporary_folder
 
@@ -80,8 +80,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     # The old page is not moved into the temporary folder, which is removed if this program is killed now.
     old = target.with_name(f".{uuid.uuid4().hex}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with temporary_folder(target.parent) as parent:
+        with created(target.parent), temporary_folder(target.parent) as parent:
             temporary = parent / target.name
             temporary.mkdir()
             yield temporary

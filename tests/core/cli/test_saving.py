@@ -54,9 +54,9 @@ def test_image_is_written_beside_an_output_whose_encoder_fails(
         save(image, path, format, **options)
 
     monkeypatch.setattr(Image.Image, "save", fail)
-    copy = save_elsewhere(result, tmp_path / "o.webp")
+    copy = save_elsewhere(result, tmp_path / "new" / "o.webp")
     np.testing.assert_array_equal(pixels_of(copy), np.asarray(result.image))
-    assert files_in(tmp_path) == [copy.name]
+    assert files_in(tmp_path / "new") == [copy.name]
 
 
 def test_image_is_written_to_the_temporary_folder_if_its_own_became_a_file(

@@ -90,6 +90,12 @@ def test_replacing_folder_replaces_the_whole_folder(page: Path) -> None:
     assert list(page.parent.iterdir()) == [page]
 
 
+def test_replacing_folder_leaves_no_new_folder_if_the_block_fails(tmp_path: Path) -> None:
+    with pytest.raises(UsageError), replacing_folder(tmp_path / "new" / "page"):
+        raise UsageError("no")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_replacing_folder_keeps_the_folder_if_the_block_fails(page: Path) -> None:
     with (
         pytest.raises(StyleTransferError, match=r"cannot write .*: disk full; free disk space"),
