@@ -80,9 +80,10 @@ def check_writable(path: str | os.PathLike[str], *, inputs: Sequence[object] = (
         check_distinct([path], inputs)
         if target.exists():
             _try_existing(path, target)
-        ancestor = next(folder for folder in target.parents if folder.exists())
+        ancestor = next(folder for folder in target.parents if os.path.lexists(folder))
         if not ancestor.is_dir():
-            raise UsageError(f"cannot write {path}: {ancestor} is a file, not a folder; choose another folder")
+            kind = "a loop of symbolic links" if ancestor.is_symlink() else "a file"
+            raise UsageError(f"cannot write {path}: {ancestor} is {kind}, not a folder; choose another folder")
         # Checking permissions is not enough: root has all of them, the file system may be mounted read-only, and each
         # has its own limit on the length of a name.
         with temporary_folder(ancestor) as temporary:

@@ -7,6 +7,7 @@ from typing import Any
 
 from core.artifacts.manifest import read_manifest
 from core.errors import UsageError
+from core.files import check_writable
 from export.web.folder import replacing_folder
 
 CONFIG = "config.pbtxt"
@@ -21,11 +22,13 @@ def write_repository(folder: Path, artifacts: Sequence[Path]) -> list[str]:
     """Write a model for each ONNX artifact to `folder`, and return their names: the kinds of the artifacts.
 
     Raises:
-        UsageError: An artifact is damaged or no ONNX file, two are of one kind, or the folder exists.
+        UsageError: An artifact is damaged or no ONNX file, two are of one kind, or the folder exists or cannot be
+            created.
         StyleTransferError: The folder cannot be written.
     """
     if folder.exists():
         raise UsageError(f"{folder} exists: choose another folder, or remove it")
+    check_writable(folder)
     manifests = {path: read_manifest(path) for path in artifacts}
     for path, manifest in manifests.items():
         if manifest.format != "onnx":

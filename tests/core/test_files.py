@@ -133,6 +133,20 @@ def test_check_writable_reports_a_read_only_folder(tmp_path, monkeypatch):
         check_writable(tmp_path / "a.png")
 
 
+@pytest.mark.parametrize("kind", ["a file", "a loop of symbolic links"])
+def test_check_writable_names_what_is_no_folder(kind, tmp_path):
+    parent = tmp_path / "parent"
+    if kind == "a file":
+        parent.touch()
+    else:
+        parent.symlink_to(parent)
+    with pytest.raises(UsageError) as error:
+        check_writable(parent / "new" / "a.png")
+    assert str(error.value) == (
+        f"cannot write {parent / 'new' / 'a.png'}: {parent} is {kind}, not a folder; choose another folder"
+    )
+
+
 @pytest.mark.parametrize("name", ["x" * 300 + ".png", "new/" + "é" * 126 + ".png", "x" * 300 + "/a.png"])
 def test_check_writable_refuses_names_that_are_too_long(tmp_path, name):
     with pytest.raises(UsageError, match=r"^cannot write .*png: File name too long; choose a shorter name$"):

@@ -65,6 +65,14 @@ def test_a_folder_that_exists_is_refused(tmp_path: Path, objective: Path) -> Non
     assert not [*tmp_path.iterdir()]
 
 
+def test_a_folder_inside_a_file_is_refused(tmp_path: Path, objective: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert refused("triton", objective, "-o", file / "models") == (
+        f"cannot write {file / 'models'}: {file} is a file, not a folder; choose another folder"
+    )
+
+
 def test_other_formats_and_two_of_a_kind_are_refused(tmp_path: Path, objective: Path, exported: Exported) -> None:
     repository = tmp_path / "models"
     message = refused("triton", objective, exported("torchscript"), "-o", repository)

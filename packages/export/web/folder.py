@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from core.errors import StyleTransferError, UsageError
-from core.files import created, reason, resolved, sha256_of
+from core.files import check_writable, created, reason, resolved, sha256_of
 from core.schema import check, parse_json
 from core.temporary_folder import temporary_folder
 
@@ -48,9 +48,11 @@ def check_replaceable(folder: Path) -> None:
     """Check that writing a page to `folder` overwrites nothing but the files of a page as they were written.
 
     Raises:
-        UsageError: `folder` is a file, or contains files that are not part of a page or have changed since.
+        UsageError: `folder` is a file or cannot be created, or contains files that are not part of a page or have
+            changed since.
     """
     if not folder.exists():
+        check_writable(folder)
         return
     if not folder.is_dir():
         raise UsageError(f"{folder} is a file: choose a folder for the page")

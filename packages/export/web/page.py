@@ -46,7 +46,7 @@ def write_page(
     for source in (objective, runtime, examples):
         if source is not None and target in ((path := resolved(source)), *path.parents):
             raise UsageError(f"refusing to replace {folder}, which contains the input {source}: choose another folder")
-    with _existing_or_exported(objective) as artifact, replacing_folder(folder) as temporary:
+    with replacing_folder(folder) as temporary, _existing_or_exported(objective) as artifact:
         manifest = read_manifest(artifact, kind="objective")
         if manifest.style_loss != "gram":
             raise UsageError(

@@ -79,6 +79,17 @@ def test_write_page_leaves_a_page_unchanged_if_it_fails(
     assert set(tmp_path.iterdir()) == {folder, empty}
 
 
+@pytest.mark.parametrize("folder", ["file/page", "loop/page"])
+def test_write_page_refuses_a_folder_that_it_cannot_create_before_the_export(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.delattr("export.objective.export.export_objective")
+    with pytest.raises(UsageError, match=r"cannot write .*, not a folder; choose another folder$"):
+        write_page(tmp_path / folder)
+
+
 @pytest.mark.parametrize("argument", ["objective", "runtime", "examples"])
 def test_write_page_refuses_an_input_in_the_folder_that_it_replaces(argument: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"refusing to replace .*page, which contains the input"):
