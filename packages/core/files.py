@@ -105,10 +105,21 @@ def check_distinct(outputs: Iterable[str | os.PathLike[str]], others: Iterable[o
     Raises:
         UsageError: They have a file in common.
     """
-    taken = {_identity(other) for other in others if isinstance(other, str | os.PathLike)}
+    taken = {identity(other) for other in others if isinstance(other, str | os.PathLike)}
     for path in outputs:
-        if _identity(path) in taken:
+        if identity(path) in taken:
             raise UsageError(f"refusing to overwrite {path}, which this run also reads or writes: choose another name")
+
+
+def identity(path: str | os.PathLike[str]) -> object:
+    """Return what two names of one file have in common."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return os.path.normcase(os.path.realpath(path))
+    except ValueError:  # a name with a null character, which no file can have
+        return path
+    return found.st_dev, found.st_ino  # those of hard links are equal
 
 
 def exists(path: str | os.PathLike[str]) -> bool:
@@ -177,17 +188,6 @@ def _try_existing(path: Path, target: Path) -> None:
         raise UsageError(f"{path} is a device, not a file: choose another name")
     with target.open("ab"):  # replacing would succeed for a write-protected file
         pass
-
-
-def _identity(path: str | os.PathLike[str]) -> object:
-    """Return what two names of one file have in common."""
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return os.path.normcase(os.path.realpath(path))
-    except ValueError:  # a name with a null character, which no file can have
-        return path
-    return found.st_dev, found.st_ino  # those of hard links are equal
 
 
 def _flush_to_disk(path: Path) -> None:

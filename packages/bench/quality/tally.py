@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.quality.blind_key import LETTERS, Key, read_rows
 from core.errors import UsageError
+from core.files import identity
 
 TIE = "="
 """Answer of a judge who prefers neither picture."""
@@ -58,7 +59,7 @@ def count_answers(key_file: Path, answer_files: Sequence[Path]) -> Tally:
     Raises:
         UsageError: A file cannot be read or is given twice, or a line of it is invalid.
     """
-    if len(set(answer_files)) < len(answer_files):
+    if len(set(map(identity, answer_files))) < len(answer_files):
         raise UsageError("a file of answers is given twice: name the file of each judge once")
     key = Key.read(key_file)
     judges = {path: _read_scores(path, key) for path in answer_files}

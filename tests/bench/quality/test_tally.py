@@ -96,6 +96,15 @@ def test_bad_keys_are_refused(tmp_path: Path, text: str, message: str) -> None:
         Key.read(answers(tmp_path, "key.tsv", text))
 
 
+def test_a_judge_under_two_names_is_refused(key_file: Path, tmp_path: Path) -> None:
+    path = answers(tmp_path, "judge.tsv", "s1\tA\n")
+    (tmp_path / "link.tsv").symlink_to(path)
+    (tmp_path / "hard.tsv").hardlink_to(path)
+    for other in (tmp_path / "link.tsv", tmp_path / "hard.tsv", tmp_path / ".." / tmp_path.name / "judge.tsv"):
+        with pytest.raises(UsageError, match=r"given twice"):
+            count_answers(key_file, [path, other])
+
+
 def test_files_that_cannot_be_read_are_refused(key_file: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot read the key .*: No such file"):
         count_answers(tmp_path / "none.tsv", [])
