@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from core.arrays import Array, Pixels, Size, size_of
 from core.artifacts.lookup import with_artifacts
 from core.backends.base import Backend, default_backend
+from core.config.options import shown
 from core.config.style_losses import style_loss_spec
 from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
-from core.errors import NonEssential
+from core.errors import NonEssential, UsageError
 from core.image.compositing import without_white
 from core.image.reading import ImageSource, LoadedImage, read_image
 from core.image.resize import resize
@@ -68,6 +69,9 @@ def stylize(
         RunFailedError: There was an error of any kind after the first step. It holds the best image so far.
         RunInterrupted: `KeyboardInterrupt` was raised after the first step. It holds the best image so far.
     """
+    for name, value, expected in (("config", config, TransferConfig), ("checkpoint", checkpoint, Checkpoint)):
+        if not isinstance(value, expected | None):
+            raise UsageError(f"{name} is {shown(value)}: expected a {expected.__name__}")
     config = config or TransferConfig()
     config = config if backend else with_artifacts(config)
     styles = as_styles(style)

@@ -1,7 +1,7 @@
 """Styles: one or more style images with a loss weight, a region and a crop."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from core.arrays import Pixels, Size, size_of
+from core.config.options import integer, real, shown
 from core.errors import UsageError
 from core.files import exists, is_folder
 from core.image.reading import (
@@ -45,7 +46,8 @@ class Style:
             everywhere. Only for a single image.
 
     Raises:
-        UsageError: There is no image, the weight is not positive, or a mask is given for several images.
+        UsageError: A value has another type, there is no image, the weight is not positive, or a mask is given for
+            several images.
     """
 
     images: tuple[ImageSource, ...]
@@ -55,11 +57,19 @@ class Style:
     mask: ImageSource | None = None
 
     def __post_init__(self) -> None:
-        """Check the number of images and the weight."""
+        """Convert every value into its stored form, and refuse values that cannot work."""
+        if not isinstance(self.images, tuple | list):
+            raise UsageError(f"the images of a style are {shown(self.images)}: expected a tuple of images")
         if not self.images:
             raise UsageError("a style has no image: give at least one")
-        if not 0 < self.weight < float("inf"):
-            raise UsageError(f"the weight of a style is {self.weight:g}: expected a positive number")
+        for image in self.images:
+            describe_source(image, "style")  # raises for another type
+        for mask, name in ((self.region, "region mask"), (self.mask, "style mask")):
+            if mask is not None:
+                describe_source(mask, name)
+        object.__setattr__(self, "images", tuple(self.images))
+        object.__setattr__(self, "weight", _checked_weight(self.weight))
+        object.__setattr__(self, "crop", _checked_crop(self.crop))
         if self.mask is not None and len(self.images) > 1:
             raise UsageError(f"a style of {len(self.images)} images has a style mask: give it for a style of one image")
 
@@ -125,11 +135,11 @@ def as_styles(source: StyleSource) -> tuple[Style, ...]:
     """Return the `style` argument of `stylize` as a tuple of styles.
 
     Raises:
-        UsageError: The sequence is empty.
+        UsageError: The sequence is empty, or a style is of none of these types.
     """
     if isinstance(source, Style):
         return (source,)
-    if isinstance(source, str | PathLike | Image.Image | np.ndarray):
+    if isinstance(source, str | PathLike | Image.Image | np.ndarray) or not isinstance(source, Iterable):
         return (Style((source,)),)
     styles = tuple(style if isinstance(style, Style) else Style((style,)) for style in source)
     if not styles:
@@ -244,6 +254,24 @@ def _parse_weight(text: str) -> float:
         return float(text)
     except ValueError:
         raise UsageError(f"the weight of a style is {text}: expected a positive number") from None
+
+
+def _checked_weight(weight: Any) -> float:
+    number = real(weight)
+    if number is None or number <= 0:
+        found = shown(weight) if number is None else f"{number:g}"
+        raise UsageError(f"the weight of a style is {found}: expected a positive number")
+    return number
+
+
+def _checked_crop(crop: Any) -> Box | None:
+    if crop is None:
+        return None
+    numbers = [integer(number) for number in crop] if isinstance(crop, tuple | list) else []
+    match numbers:
+        case [int(left), int(top), int(width), int(height)]:
+            return left, top, width, height
+    raise UsageError(f"the crop of a style is {shown(crop)}: expected left, top, width and height in pixels")
 
 
 def _images_at(path: Path) -> tuple[ImageSource, ...]:

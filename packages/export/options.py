@@ -3,9 +3,10 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from core.artifacts.manifest import Format, Kind, OutputType, Precision
-from core.config.options import flag_of
+from core.config.options import flag_of, shown
 from core.errors import UsageError
 from core.network.architecture import MIN_SIDE
 
@@ -42,13 +43,12 @@ class ExportOptions:
         """Check the ranges."""
         if self.opset != MIN_OPSET:
             _check_opset(self.opset)
-        if self.size is not None and not all(MIN_SIDE <= side <= MAX_SIDE for side in self.size):
+        if self.size is not None:
+            _check_size(self.size)
+        if self.batch is not None and not _is_between(1, self.batch, MAX_SIDE):
             raise UsageError(
-                "--size is {}x{}: expected a height and a width".format(*self.size)
-                + f" from {MIN_SIDE} to {MAX_SIDE} pixels"
+                f"--batch is {shown(self.batch)}: expected 'dynamic' or a whole number from 1 to {MAX_SIDE}"
             )
-        if self.batch is not None and not 1 <= self.batch <= MAX_SIDE:
-            raise UsageError(f"--batch is {self.batch}: expected 'dynamic' or a whole number from 1 to {MAX_SIDE}")
 
     @property
     def lengths(self) -> Mapping[str, int]:
@@ -195,12 +195,23 @@ def format_spec(kind: Kind, format: Format) -> FormatSpec:
     raise UsageError(f"the {kind} does not exist in the format {format}: use {' or '.join(formats)}")
 
 
+def _check_size(size: Any) -> None:
+    sides = size if isinstance(size, tuple | list) else ()
+    if len(sides) != 2 or not all(_is_between(MIN_SIDE, side, MAX_SIDE) for side in sides):
+        found = "x".join(map(shown, sides)) or shown(size)
+        raise UsageError(f"--size is {found}: expected a height and a width from {MIN_SIDE} to {MAX_SIDE} pixels")
+
+
+def _is_between(low: int, value: Any, high: int) -> bool:
+    return isinstance(value, int) and low <= value <= high
+
+
 def _check_opset(opset: int) -> None:
     import onnx
 
     newest = onnx.defs.onnx_opset_version()
-    if not MIN_OPSET <= opset <= newest:
+    if not _is_between(MIN_OPSET, opset, newest):
         raise UsageError(
-            f"--opset is {opset}: expected a whole number from {MIN_OPSET} to {newest}, the newest that onnx "
+            f"--opset is {shown(opset)}: expected a whole number from {MIN_OPSET} to {newest}, the newest that onnx "
             f"{onnx.__version__} supports"
         )

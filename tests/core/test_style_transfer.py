@@ -83,6 +83,12 @@ def test_the_delivered_loss_is_below_that_of_torch_lbfgs_with_clamping(content_p
     assert projected < clamped
 
 
+@pytest.mark.parametrize("name", ["config", "checkpoint"])
+def test_arguments_of_another_type_are_refused(name: str, content_path: Path, style_path: Path) -> None:
+    with pytest.raises(UsageError, match=rf"^{name} is {{'strength': 1}}: expected a \w+$"):
+        stylize(content_path, style_path, **{name: {"strength": 1}})  # type: ignore[arg-type]
+
+
 def test_the_callback_gets_every_step_and_can_stop(content_path: Path, style_path: Path) -> None:
     seen: list[Progress] = []
 

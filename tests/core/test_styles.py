@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,41 @@ def test_parse_accepts_crops_weights_and_folders(text: str, style: Style, folder
 def test_parse_refuses_invalid_styles(text: str, message: str, folder: Path) -> None:
     with pytest.raises(UsageError, match=message):
         Style.parse(text)
+
+
+IMAGE = Image.new("RGB", (20, 20))
+NO_IMAGE = "is a int: expected a path, a PIL image or a NumPy array (H, W, C)"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"images": "a.png"}, "the images of a style are 'a.png': expected a tuple of images"),
+        ({"images": np.zeros((20, 20))}, "the images of a style are array"),
+        ({"images": (3,)}, f"style {NO_IMAGE}"),
+        ({"images": (None,)}, "style is a NoneType: expected a path"),
+        ({"weight": "x"}, "the weight of a style is 'x': expected a positive number"),
+        ({"weight": None}, "the weight of a style is None: expected a positive number"),
+        ({"weight": True}, "the weight of a style is True: expected a positive number"),
+        ({"weight": float("nan")}, "the weight of a style is nan: expected a positive number"),
+        ({"weight": -1}, "the weight of a style is -1: expected a positive number"),
+        ({"region": 3}, f"region mask {NO_IMAGE}"),
+        ({"mask": 3}, f"style mask {NO_IMAGE}"),
+        ({"crop": "1,2,3,4"}, "the crop of a style is '1,2,3,4': expected left, top, width and height in pixels"),
+        ({"crop": (1, 2, 3)}, "the crop of a style is (1, 2, 3): expected left"),
+        ({"crop": (1, 2, 3, 4.5)}, "the crop of a style is (1, 2, 3, 4.5): expected left"),
+    ],
+)
+def test_values_of_another_type_are_refused(values: dict, message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        Style(**{"images": (IMAGE,), **values})
+    assert str(error.value).startswith(message)
+
+
+def test_numbers_of_other_libraries_are_stored_as_numbers() -> None:
+    style = Style([IMAGE], np.float32(0.5), crop=[np.int64(1), 2, 3, 4])  # type: ignore[arg-type]
+    assert style == Style((IMAGE,), 0.5, crop=(1, 2, 3, 4))
+    assert json.dumps((style.weight, style.crop)) == "[0.5, [1, 2, 3, 4]]"
 
 
 def test_assign_regions_by_path_or_position(folder: Path) -> None:
@@ -114,6 +150,9 @@ def test_as_styles_accepts_every_style_source() -> None:
     assert as_styles(array)[0].images[0] is array
     with pytest.raises(UsageError, match="no style was given"):
         as_styles([])
+    for source in (3, None, [3]):
+        with pytest.raises(UsageError, match=r"^style is a \w+: expected a path, a PIL image or a NumPy array"):
+            as_styles(source)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="a style has no image: give at least one"):
         Style(())
 

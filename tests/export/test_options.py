@@ -43,6 +43,20 @@ def test_batch_of_no_image_is_refused() -> None:
     assert refusal(batch=0) == "--batch is 0: expected 'dynamic' or a whole number from 1 to 65536"
 
 
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"size": "16x16"}, "--size is '16x16'"),
+        ({"size": (16, 16, 16)}, "--size is 16x16x16"),
+        ({"size": (16, "x")}, "--size is 16x'x'"),
+        ({"batch": "x"}, "--batch is 'x'"),
+        ({"opset": "x"}, "--opset is 'x'"),
+    ],
+)
+def test_values_of_another_type_are_refused(options: dict, found: str) -> None:
+    assert refusal(**options).startswith(f"{found}: expected ")
+
+
 @pytest.mark.parametrize("opset", [17, 999])
 def test_opsets_that_onnx_does_not_know_are_refused(opset: int) -> None:
     newest = onnx.defs.onnx_opset_version()

@@ -72,7 +72,7 @@ class Option:
         items = [item.strip() for item in value.split(",")] if isinstance(value, str) else value
         items = items if isinstance(items, Sequence) else (items,)
         if not items or "" in items:
-            raise UsageError(f"{self.flag} is {_shown(value)}: expected one value, or several separated by commas")
+            raise UsageError(f"{self.flag} is {shown(value)}: expected one value, or several separated by commas")
         return tuple(self._parse_item(item) for item in items)
 
     def format(self, value: Any) -> str:
@@ -94,12 +94,12 @@ class Option:
         text = fspath(value) if isinstance(value, str | PathLike) else None
         if not isinstance(text, str) or not text.strip():
             expected = "a text" if self.kind == "str" else ", ".join((*self.names, "or a file")).removeprefix("or ")
-            raise UsageError(f"{self.flag} is {_shown(value)}: expected {expected}")
+            raise UsageError(f"{self.flag} is {shown(value)}: expected {expected}")
         return text.strip()
 
     def _parse_choice(self, value: Any) -> Any:
         if not isinstance(value, str) or value not in self.choices:
-            raise UsageError(f"{self.flag} is {_shown(value)}: expected one of {', '.join(self.choices)}")
+            raise UsageError(f"{self.flag} is {shown(value)}: expected one of {', '.join(self.choices)}")
         return value
 
     def _parse_size(self, value: Any) -> int:
@@ -111,7 +111,7 @@ class Option:
             ) from error
 
     def _parse_number(self, value: Any) -> float:
-        number = _integer(value) if self.kind == "int" else _real(value)
+        number = integer(value) if self.kind == "int" else real(value)
         if number is None or not self.minimum <= number <= self.maximum:
             whole = "whole " if self.kind == "int" else ""
             raise UsageError(f"{self.flag} is {_unquoted(value)}: expected a {whole}number {self._bounds()}")
@@ -176,6 +176,33 @@ def flag_of(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def real(value: Any) -> float | None:
+    """Return `value` as a finite float, or None if it is no such number."""
+    if isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def integer(value: Any) -> int | None:
+    """Return `value` as an integer without rounding, or None if it is not a whole number."""
+    try:
+        whole = isinstance(value, str) or (not isinstance(value, bool) and float(value).is_integer())
+        return int(value) if whole else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def shown(value: Any) -> str:
+    """Return the start of the `repr` of a value, which may be long or nested deeply."""
+    shortener = reprlib.Repr()
+    shortener.maxstring = shortener.maxother = shortener.maxlong = 100
+    return shortener.repr(value)
+
+
 def _describe(described: Field[Any]) -> Option:
     metadata = described.metadata
     annotation, multiple, optional = _unwrapped(described.type)
@@ -216,33 +243,6 @@ def _literals(annotation: Any) -> tuple[str, ...]:
     return get_args(annotation) if get_origin(annotation) is Literal else ()
 
 
-def _real(value: Any) -> float | None:
-    """Return `value` as a finite float, or None if it is no such number."""
-    if isinstance(value, bool):
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _integer(value: Any) -> int | None:
-    """Return `value` as an integer without rounding, or None if it is not a whole number."""
-    try:
-        whole = isinstance(value, str) or (not isinstance(value, bool) and float(value).is_integer())
-        return int(value) if whole else None
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _shown(value: Any) -> str:
-    """Return the start of the `repr` of a value, which may be long or nested deeply."""
-    shortener = reprlib.Repr()
-    shortener.maxstring = shortener.maxother = shortener.maxlong = 100
-    return shortener.repr(value)
-
-
 def _unquoted(value: Any) -> str:
     """Return the start of a value as text."""
-    return f"{value:.100}" if isinstance(value, str) else _shown(value)
+    return f"{value:.100}" if isinstance(value, str) else shown(value)

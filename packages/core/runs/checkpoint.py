@@ -17,6 +17,7 @@ import numpy as np
 
 from core import schema
 from core.arrays import Pixels
+from core.config.options import real, shown
 from core.config.transfer_config import WITHOUT_EFFECT_ON_STEPS, TransferConfig
 from core.errors import StyleTransferError, UsageError, first_line
 from core.files import check_regular, exists, replacing
@@ -102,9 +103,10 @@ class Checkpoint:
         Raises:
             UsageError: `every` is not a number of seconds.
         """
-        if not (math.isfinite(every) and every >= 0):
-            raise UsageError(f"--checkpoint-every is {every}: expected a number of seconds of at least 0")
-        self.path, self.every = Path(path), every
+        seconds = real(every)
+        if seconds is None or seconds < 0:
+            raise UsageError(f"--checkpoint-every is {shown(every)}: expected a number of seconds of at least 0")
+        self.path, self.every = Path(path), seconds
         self._about: dict[str, Any] = {}
         self._due = math.inf
 

@@ -5,6 +5,7 @@ import json
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -193,8 +194,8 @@ def test_a_forged_checkpoint_is_refused(change: Callable[[dict, dict], object], 
         resume_forged(left, tmp_path / "run", change)
 
 
-@pytest.mark.parametrize("every", [-1, float("nan")])
-def test_an_invalid_interval_is_refused(every: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [-1, float("nan"), "often", None])
+def test_an_invalid_interval_is_refused(every: Any, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--checkpoint-every is"):
         Checkpoint(tmp_path / "run", every)
 
