@@ -17,7 +17,7 @@ from core.artifacts.runtimes import Execution
 from core.backends.onnx_targets import ExtractFeatures, LayerFeatures, StyleTargets, style_targets
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
-from core.installation import require_full, without_artifacts
+from core.installation import has_torch, require_full, without_artifacts
 from core.memory.plan import Memory, Plan, plan_memory
 from core.objective.weights import LossWeights
 from core.optim.minimize import minimize
@@ -59,7 +59,7 @@ class OnnxBackend:
         if config.device not in ("auto", "cpu") and self.provider == CPU:
             raise StyleTransferError(
                 f"ONNX Runtime finds no {config.device} device on this machine: use --device auto or --device cpu, or "
-                f"{without_artifacts('--objective')}"
+                f"{_without_objective()}"
             )
 
     def plan(self, size: Size, style_size: Size) -> Plan:
@@ -85,7 +85,7 @@ class OnnxBackend:
         if any(exemplar.mask is not None for exemplar in exemplars) and not self.manifest.has_regions:
             raise UsageError(
                 f"{self._path} supports styles for the whole image only: export an objective with --regions, remove "
-                f"the regions, or {without_artifacts('--objective')}"
+                f"the regions, or {_without_objective()}"
             )
         features = self._extract_features(content)
         targets = {tap: features[tap] for tap in self.manifest.content_taps}
@@ -179,6 +179,11 @@ def features_for(config: TransferConfig) -> ExtractFeatures:
     from core.backends.torch_backend import TorchBackend  # not needed where there is an artifact
 
     return TorchBackend(config).features
+
+
+def _without_objective() -> str:
+    """Return how to run without the objective; export run has no option --objective that could be removed."""
+    return "run core.transfer without --objective" if has_torch() else without_artifacts("--objective")
 
 
 def check_objective(path: str | os.PathLike[str], manifest: Manifest, config: TransferConfig) -> None:

@@ -131,7 +131,10 @@ def test_regions_are_refused(objective: Path, content_path: Path, style_path: Pa
     backend = OnnxBackend(objective, no_features, config_for(objective))
     plan = backend.plan((47, 31), (36, 40))
     exemplars = [StyleExemplar((style,)), StyleExemplar((style,), mask=content[:, :1])]
-    sentence = r"max\.onnx supports styles for the whole image only: export an objective with --regions, remove"
+    sentence = (
+        r"max\.onnx supports styles for the whole image only: export an objective with --regions, remove the regions, "
+        r"or run core\.transfer without --objective$"
+    )
     with pytest.raises(UsageError, match=sentence):
         backend.objective(content, exemplars, plan)
 
@@ -244,7 +247,9 @@ def test_a_changed_objective_gives_a_warning(objective: Path, tmp_path: Path, ca
 
 
 def test_a_missing_device_is_refused(objective: Path) -> None:
-    with pytest.raises(StyleTransferError, match="finds no mps device"):
+    with pytest.raises(
+        StyleTransferError, match=r"finds no mps device on this machine: use --device auto or --device cpu, or run core"
+    ):
         OnnxBackend(objective, no_features, config_for(objective, device="mps"))
 
 
