@@ -134,10 +134,14 @@ def check_painter(path: str | PathLike[str], manifest: Manifest, config: Transfe
     fixed = [name for name in PAINTER_OPTIONS if INPUT_OPTIONS.get(name) not in manifest.inputs]
     asked, settings = config.to_dict(), manifest.settings
     for name in fixed:
-        if asked[name] != settings.get(name):
+        exported, used = settings.get(name), asked[name]
+        if exported != used:
+            flag = flag_of(name)
+            with_option = f"with the default {flag}" if exported is None else f"with {flag} {_as_text(exported)}"
+            remedy = f"add {flag} {_as_text(exported)}" if used is None else "remove the option"
             raise UsageError(
-                f"{path} was exported with {flag_of(name)} {_as_text(settings.get(name))}, but this run uses "
-                f"{_as_text(asked[name])}: remove the option, or export the painter again"
+                f"{path} was exported {with_option}, but this run uses "
+                f"{'the default' if used is None else _as_text(used)}: {remedy}, or export the painter again"
             )
 
 

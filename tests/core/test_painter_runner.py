@@ -11,6 +11,7 @@ from PIL import Image
 
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
+from core.painter_runner import check_painter
 from core.runs.checkpoint import Checkpoint
 from core.runs.progress import Progress, RunFailedError
 from core.style_transfer import stylize
@@ -138,6 +139,7 @@ def test_transparency_is_kept(folder: Path, style_path: Path, tmp_path: Path) ->
         ({"bit_depth": 16}, "does not support --bit-depth 16"),
         ({"optimizer": "adam", "averaging": 0.5}, "does not support --averaging 0.5"),
         ({"padding": 3}, "was exported with --padding 16, but this run uses 3"),
+        ({"tv_weight": 5}, "was exported with the default --tv-weight, but this run uses 5.0: remove the option, or"),
         ({"pooling": "average"}, "pooling"),
     ],
 )
@@ -146,6 +148,14 @@ def test_options_that_the_painter_lacks_are_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         stylize(content_path, style_path, config_for(folder / "painter.onnx", **options))
+
+
+def test_a_default_that_differs_from_the_painter_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "painter.onnx"
+    manifest = write_painter(path, TransferConfig(**OPTIONS, tv_weight=5))
+    message = "was exported with --tv-weight 5.0, but this run uses the default: add --tv-weight 5.0, or export the"
+    with pytest.raises(UsageError, match=message):
+        check_painter(path, manifest, config_for(path))
 
 
 def test_other_runs_are_refused(folder: Path, content_path: Path, style_path: Path, tmp_path: Path) -> None:
