@@ -1,9 +1,21 @@
 """Options of the command line."""
 
+import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+
+from core.config.options import options_of
+from core.config.transfer_config import TransferConfig
+
+
+def _limited(option: str, *names: str, help: str) -> Any:
+    """Return an integer option with the limits of an option of `TransferConfig`, whose errors have another name."""
+    described = options_of(TransferConfig)[option]
+    maximum = described.maximum if math.isfinite(described.maximum) else None
+    return typer.Option(*names, min=described.minimum, max=maximum, help=help)
+
 
 BaseResults = Annotated[Path, typer.Argument(metavar="BASE", help="Result file of the base.")]
 NewResults = Annotated[Path, typer.Argument(metavar="NEW", help="Result file of the new version.")]
@@ -40,14 +52,20 @@ ConfirmNew = Annotated[
 Content = Annotated[Path, typer.Option("--content", "-c", help="Content image.")]
 Style = Annotated[Path, typer.Option("--style", "-s", help="Style image.")]
 OptionalResultFile = Annotated[Path | None, typer.Option("--output", "-o", help="Result file to write, as JSON.")]
-Size = Annotated[int, typer.Option(help="Maximum long side of the images, in pixels.")]
+Size = Annotated[int, _limited("image_size", help="Maximum long side of the images, in pixels.")]
 Evaluations = Annotated[int, typer.Option(help="Evaluations of each baseline.")]
 ToolkitEvaluations = Annotated[
     int | None,
-    typer.Option("--toolkit-evaluations", "--our-evaluations", help="Evaluations of the toolkit, if not its default."),
+    _limited(
+        "iterations",
+        "--toolkit-evaluations",
+        "--our-evaluations",
+        help="Evaluations of the toolkit, if not its default.",
+    ),
 ]
 ToolkitScales = Annotated[
-    int, typer.Option("--toolkit-scales", "--our-scales", help="Number of scales of the toolkit; 0 for its default.")
+    int,
+    _limited("scales", "--toolkit-scales", "--our-scales", help="Number of scales of the toolkit; 0 for its default."),
 ]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Device of all programs.")]
 Seed = Annotated[int, typer.Option(help="Random seed of the toolkit.")]
@@ -69,7 +87,7 @@ RivalConfigs = Annotated[
         "--rival", metavar="CONFIG", help="Configuration to race against; repeatable. johnson and crowson if none."
     ),
 ]
-RaceSize = Annotated[int, typer.Option(help="Long side of the pictures, in pixels.")]
+RaceSize = Annotated[int, _limited("image_size", help="Long side of the pictures, in pixels.")]
 
 # quality and tally
 Contents = Annotated[Path, typer.Argument(metavar="CONTENTS", help="Folder of content images, or one image.")]

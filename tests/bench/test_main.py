@@ -238,6 +238,22 @@ def documented_commands() -> list[str]:
     return [command for command in found if not command.startswith("run ")]
 
 
+@pytest.mark.parametrize(
+    ("command", "option", "value"),
+    [
+        (("race", "-c", "c.png", "-s", "s.png", "-o", "out"), "--size", 8),
+        (("quality", "c", "s", "-o", "out"), "--size", 2**21),
+        (("time-to-quality", "-c", "c.png", "-s", "s.png"), "--size", 8),
+        (("time-to-quality", "-c", "c.png", "-s", "s.png"), "--toolkit-evaluations", 0),
+        (("time-to-quality", "-c", "c.png", "-s", "s.png"), "--toolkit-scales", -1),
+    ],
+)
+def test_a_number_out_of_range_is_named_by_its_option(command: tuple, option: str, value: int) -> None:
+    outcome = run_in_process(*command, option, str(value))
+    assert outcome.exit_code == 2
+    assert outcome.stderr.startswith(f"Error: invalid value for '{option}'")
+
+
 @pytest.fixture(scope="module")
 def documented_folder(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder in which the documented commands run in their order, because some read the output of others."""
