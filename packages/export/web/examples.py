@@ -1,5 +1,6 @@
 """The example images that a page offers."""
 
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def copy_examples(page: Path, examples: Path) -> dict[str, list[str]]:
         Their paths relative to the page, by role ("content" and "style").
 
     Raises:
-        UsageError: A folder is missing, or a file is not an image.
+        UsageError: A folder is missing, a file is not an image, or two have the same name without the suffix.
     """
     paths: dict[str, list[str]] = {}
     for role in ("content", "style"):
@@ -34,10 +35,20 @@ def copy_examples(page: Path, examples: Path) -> dict[str, list[str]]:
         destination = page / "examples" / role
         destination.mkdir(parents=True)
         chosen = sorted(path for path in source.iterdir() if not path.name.startswith("."))[:MAX_COUNT]
+        _check_names(chosen)
         for path in chosen:
             _write_example(path, destination / f"{path.stem}.jpg")
         paths[role] = [f"examples/{role}/{path.stem}.jpg" for path in chosen]
     return paths
+
+
+def _check_names(images: Sequence[Path]) -> None:
+    """Raise UsageError if the files of two images would have one name, also where case is ignored."""
+    first: dict[str, Path] = {}
+    for path in images:
+        other = first.setdefault(path.stem.casefold(), path)
+        if other != path:
+            raise UsageError(f"{other} and {path.name} would both be {other.stem}.jpg in the page: rename one of them")
 
 
 def _write_example(source: Path, destination: Path) -> None:

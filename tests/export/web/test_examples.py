@@ -40,3 +40,13 @@ def test_copy_examples_rejects_a_folder_without_styles(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as error:
         copy_examples(tmp_path / "page", tmp_path)
     assert str(error.value) == f"{tmp_path} has no folder style: expected folders of images named content and style"
+
+
+@pytest.mark.parametrize("other", ["cat.png", "Cat.jpg"])
+def test_copy_examples_rejects_two_images_of_one_name(other: str, tmp_path: Path) -> None:
+    for name in ("cat.bmp", other):
+        write_image(tmp_path / "content" / name, (40, 30))
+    with pytest.raises(
+        UsageError, match=r"(cat|Cat)\.\w+ and cat\.\w+ would both be (cat|Cat)\.jpg in the page: rename"
+    ):
+        copy_examples(tmp_path / "page", tmp_path)
