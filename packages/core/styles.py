@@ -12,6 +12,7 @@ from PIL import Image
 
 from core.arrays import Pixels, Size, size_of
 from core.config.options import integer, real, shown
+from core.config.transfer_config import MAX_WEIGHT
 from core.errors import UsageError
 from core.files import exists, is_folder
 from core.image.reading import (
@@ -39,14 +40,14 @@ class Style:
 
     Attributes:
         images: Style images; their statistics are averaged, weighted by area.
-        weight: Weight relative to the other styles of the run.
+        weight: Weight relative to the other styles of the run, from 1e-20 to 1e20.
         region: Mask of any size: white where the style is applied, black where it is not; None for everywhere.
         crop: Part of every image that is used; None for all of it.
         mask: Mask of the style image, of any size: white where its style counts, black where it does not; None for
             everywhere. Only for a single image.
 
     Raises:
-        UsageError: A value has another type, there is no image, the weight is not positive, or a mask is given for
+        UsageError: A value has another type, there is no image, the weight is out of range, or a mask is given for
             several images.
     """
 
@@ -258,9 +259,11 @@ def _parse_weight(text: str) -> float:
 
 def _checked_weight(weight: Any) -> float:
     number = real(weight)
-    if number is None or number <= 0:
+    if number is None or not 1 / MAX_WEIGHT <= number <= MAX_WEIGHT:
         found = shown(weight) if number is None else f"{number:g}"
-        raise UsageError(f"the weight of a style is {found}: expected a positive number")
+        raise UsageError(
+            f"the weight of a style is {found}: expected a positive number from {1 / MAX_WEIGHT} to {MAX_WEIGHT}"
+        )
     return number
 
 

@@ -67,6 +67,8 @@ NO_IMAGE = "is a int: expected a path, a PIL image or a NumPy array (H, W, C)"
         ({"weight": None}, "the weight of a style is None: expected a positive number"),
         ({"weight": True}, "the weight of a style is True: expected a positive number"),
         ({"weight": float("nan")}, "the weight of a style is nan: expected a positive number"),
+        ({"weight": 1e300}, "the weight of a style is 1e+300: expected a positive number from 1e-20 to 1e+20"),
+        ({"weight": 1e-300}, "the weight of a style is 1e-300: expected a positive number from 1e-20 to 1e+20"),
         ({"weight": -1}, "the weight of a style is -1: expected a positive number"),
         ({"region": 3}, f"region mask {NO_IMAGE}"),
         ({"mask": 3}, f"style mask {NO_IMAGE}"),

@@ -21,6 +21,9 @@ from core.network.architecture import MIN_SIDE, WEIGHT_SOURCES, Pooling, canonic
 DEFAULT_STRENGTH = 0.5
 DEFAULT_TV_WEIGHT = 4000.0
 
+MAX_WEIGHT = 1e20
+"""Limit on weights: the loss and its gradient are float32, which ends at 3.4e38."""
+
 RuntimeName = Literal["onnxruntime", "openvino"]
 """Names of the runtimes in `core.artifacts.runtimes`."""
 
@@ -67,7 +70,11 @@ class TransferConfig:
     )
 
     content_weight: tuple[float, ...] | None = option(
-        None, "Objective", "Weight of the content loss: one for all layers, or one for each. By default 1.", minimum=0
+        None,
+        "Objective",
+        "Weight of the content loss: one for all layers, or one for each. By default 1.",
+        minimum=0,
+        maximum=MAX_WEIGHT,
     )
     style_weight: tuple[float, ...] | None = option(
         None,
@@ -75,6 +82,7 @@ class TransferConfig:
         "Weight of the style loss: one for all layers, or one for each. By default (640 / C)² for C channels, and 16 "
         "with --style-loss nearest.",
         minimum=0,
+        maximum=MAX_WEIGHT,
     )
     tv_weight: float | None = option(
         None,
@@ -82,6 +90,7 @@ class TransferConfig:
         f"Weight of the total variation loss; higher values give a smoother image. By default {DEFAULT_TV_WEIGHT:g}, "
         "and 0 with --style-weight.",
         minimum=0,
+        maximum=MAX_WEIGHT,
     )
     content_layers: tuple[str, ...] = option(
         ("relu3_2", "relu4_2"), "Objective", "Layers of the content loss.", metavar="LAYER"
@@ -144,7 +153,9 @@ class TransferConfig:
     iterations: int = option(
         270, "Optimiser", "Number of evaluations of loss and gradient, over all scales.", minimum=1, maximum=10**9
     )
-    learning_rate: float = option(0.02, "Optimiser", "Step size of Adam, for pixel values in [0, 1].", minimum=1e-9)
+    learning_rate: float = option(
+        0.02, "Optimiser", "Step size of Adam, for pixel values in [0, 1].", minimum=1e-9, maximum=100
+    )
     averaging: float = option(
         0.0,
         "Optimiser",

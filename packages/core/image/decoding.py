@@ -1,5 +1,6 @@
 """Decode arrays and PIL images to colour and alpha values in [0, 1]."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -124,9 +125,11 @@ def _to_unit_range(values: NDArray[Any], name: str, *, maximum: float | None = N
     if kind not in "buif" or (maximum is None and not is_mask):
         raise UsageError(f"{name} has values of type {values.dtype}: expected uint8, uint16, or float in [0, 1]")
     low, high = float(values.min()), float(values.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise UsageError(f"{name} has values that are not finite: expected numbers in [0, 1]")
     if is_mask or maximum is None:
         maximum = next((white for white in _MASK_MAXIMA if high <= (1 + 1e-6) * white), high)
-    if not -1e-6 * maximum <= low <= high <= (1 + 1e-6) * maximum:  # this comparison also fails for NaN
+    if not -1e-6 * maximum <= low <= high <= (1 + 1e-6) * maximum:
         raise UsageError(f"{name} has values from {low:g} to {high:g}: scale or clip them to [0, {maximum:g}]")
     scaled = values.astype(np.float32)
     scaled /= np.float32(maximum)
