@@ -63,7 +63,7 @@ def transfer(
         )
         if group.is_main and not quiet:
             warn_of_changes(in_file, paths.inputs)
-            warn_of_replaced_styles(in_file, style)
+            warn_of_replaced_styles(in_file, style, paths.styles)
         state = Checkpoint(checkpoint, checkpoint_every) if checkpoint else None
         frames = open_video(video, paths, resolved, video_fps) if video else None
         if dry_run:

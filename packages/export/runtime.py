@@ -94,7 +94,7 @@ def run(
         )
         if not quiet:
             warn_of_changes(named, paths.inputs)
-            warn_of_replaced_styles(named, style)
+            warn_of_replaced_styles(named, style, paths.styles)
         run_to_files(paths, configuration, quiet=quiet, progress=progress)
 
 

@@ -11,7 +11,7 @@ from core.backends.onnx_backend import check_objective
 from core.cli.config_file import CHECKSUMS
 from core.cli.errors import warn
 from core.config.transfer_config import TransferConfig
-from core.files import is_file, sha256_of
+from core.files import identity, is_file, sha256_of
 from core.image.reading import check_mask, read_size
 from core.painter_runner import check_painter
 from core.styles import Style
@@ -71,13 +71,28 @@ def warn_of_changes(from_file: Mapping[str, Any], inputs: Iterable[object]) -> N
             warn(f"{path} has changed since the run that --config records, so the result will differ")
 
 
-def warn_of_replaced_styles(from_file: Mapping[str, Any], styles: Sequence[str] | None) -> None:
-    """Warn if the flags `--style` replace styles of a `--config` file that are more than images.
+def warn_of_replaced_styles(
+    from_file: Mapping[str, Any], styles: Sequence[str] | None, chosen: Sequence[Style]
+) -> None:
+    """Warn if the flags `--style` replace, and do not repeat, styles of a `--config` file that are more than images.
 
     Args:
         from_file: The values of `core.cli.config_file.PATH_KEYS` in the `--config` file.
         styles: The flags `--style`.
+        chosen: The styles of the run, with their regions and style masks.
     """
     replaced = from_file.get("style", ()) if styles else ()
-    if any(style.region is not None or style.mask is not None or style.crop for style in replaced):
+    special = [style for style in replaced if style.region is not None or style.mask is not None or style.crop]
+    if not all(any(_repeats(style, recorded) for style in chosen) for recorded in special):
         warn("--style replaces the styles of --config with their regions, style masks, crops and weights: add these")
+
+
+def _repeats(style: Style, recorded: Style) -> bool:
+    """Return whether a style has the images, the weight and the crop of a recorded one, and its masks if it has any."""
+    own, other = ((list(map(_identity, one.images)), one.weight, one.crop) for one in (style, recorded))
+    masks = ((style.region, recorded.region), (style.mask, recorded.mask))
+    return own == other and all(old is None or _identity(new) == _identity(old) for new, old in masks)
+
+
+def _identity(source: Any) -> object:
+    return identity(source) if isinstance(source, str | PathLike) else source

@@ -38,7 +38,7 @@ def test_options_give_the_configuration(value: str, tmp_path: Path, monkeypatch:
 
     def resolve_paths(*arguments: Any, **_: object) -> SimpleNamespace:
         seen.append(arguments[5])
-        return SimpleNamespace(inputs=())
+        return SimpleNamespace(inputs=(), styles=())
 
     monkeypatch.setattr(core.transfer, "resolve_paths", resolve_paths)
     monkeypatch.setattr(core.transfer, "run_to_files", lambda *_, **__: None)

@@ -121,6 +121,19 @@ def test_styles_that_replace_those_of_a_record_with_a_region_give_a_warning(
     assert "Warning" not in run("--config", record, "-o", output).stderr
 
 
+def test_styles_that_repeat_those_of_a_record_give_no_warning(
+    content_path: Path, style_path: Path, mask: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, output = tmp_path / "record.json", tmp_path / "output.png"
+    images = ("-c", content_path, "-s", f"{style_path}@5,5,30,30:2")
+    assert run(*images, "--region", f"{mask}=1", "-o", output, "--record", record).exit_code == 0
+    monkeypatch.chdir(tmp_path)
+    again = ("--config", record, "-o", output)
+    assert "Warning" not in run(*again, *images, "--region", f"{mask.name}=1").stderr
+    for other in (images, ("-s", f"{style_path}@5,5,30,30", "--region", f"{mask}=1")):
+        assert "--style replaces the styles of --config" in run(*again, *other).stderr
+
+
 def test_masks_may_be_smaller_than_images(content_path: Path, style_path: Path, mask: Path, tmp_path: Path) -> None:
     with Image.open(mask) as image:
         image.resize((8, 1)).save(tmp_path / "small.png")
