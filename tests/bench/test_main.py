@@ -254,6 +254,23 @@ def test_a_number_out_of_range_is_named_by_its_option(command: tuple, option: st
     assert outcome.stderr.startswith(f"Error: invalid value for '{option}'")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [(["a.json", "-o", ""], "--output"), (["a.json", "--output="], "--output"), (["", "-o", "a"], "results")],
+)
+def test_an_empty_path_is_not_the_current_folder(
+    arguments: list[str], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.json").write_text(json.dumps(RUN))
+    outcome = run_in_process("report", *arguments)
+    sentence = f"Error: {name} is an empty path, expected a file or a folder: --help lists the options\n"
+    assert (outcome.exit_code, outcome.stderr) == (2, sentence)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert run_in_process("report", "a.json", "-o", ".").exit_code == 0
+    assert Path("report.md").is_file()
+
+
 @pytest.fixture(scope="module")
 def documented_folder(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder in which the documented commands run in their order, because some read the output of others."""

@@ -1,6 +1,7 @@
 """The classes of the command lines."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
@@ -62,8 +63,17 @@ class Command(TyperCommand):
                 raise UsageError(f"{message[:1].lower()}{message[1:]}: --help lists the options") from error
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments after replacing former option names."""
-        return super().parse_args(ctx, [_with_present_name(argument) for argument in args])
+        """Parse the arguments after replacing former option names; refuse an empty path, such as an unset variable.
+
+        `Path` would take it for the current folder, which "." names.
+        """
+        rest: list[str] = super().parse_args(ctx, [_with_present_name(argument) for argument in args])
+        if any(argument == "" or (argument.startswith("--") and argument.endswith("=")) for argument in args):
+            for param in self.get_params(ctx):
+                value = ctx.params.get(param.name)
+                if Path() in (value if isinstance(value, list) else [value]) and value != param.default:
+                    ctx.fail(f"{param.opts[0]} is an empty path, expected a file or a folder")
+        return rest
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command.

@@ -57,6 +57,7 @@ def test_help_lists_present_names_only_and_no_type_of_flags(monkeypatch: pytest.
         ("--progress loud", ["'--progress'", "'loud'", "'json'"]),
         ("--checkpoint-every soon", ["'--checkpoint-every'", "number"]),
         ("a.png b.png", ["unexpected extra argument", "a.png b.png"]),
+        ("--record=", ["--record is an empty path, expected a file or a folder"]),
     ],
 )
 def test_a_wrong_command_line_is_reported_in_one_sentence(arguments: str, words: list[str]) -> None:
