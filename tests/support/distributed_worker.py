@@ -68,6 +68,7 @@ def objectives(group: ProcessGroup) -> dict[str, Any]:
     counted, shallow = Counted(), TransferConfig(**SHALLOW, tv_weight=3)
     return {
         "gram": compare(group, counted, shallow, (67, 53), 16),
+        "moments": compare(group, counted, shallow.with_options(style_loss="moments"), (67, 53), 16),
         "wasserstein": compare(group, counted, shallow.with_options(style_loss="wasserstein"), (67, 53), 400),
         "default layers": compare(group, counted, TransferConfig(), (208, 17), 400),
         "too small to share": compare(group, counted, shallow, (7, 7), 400),

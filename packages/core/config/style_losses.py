@@ -114,9 +114,20 @@ register_style_loss(
 )
 register_style_loss(
     StyleLossSpec(
+        name="moments",
+        implementation="core.objective.moments:MomentsLoss",
+        help="means and covariances",
+        tileable=True,
+        activation_power=0,
+        layer_weight=lambda channels: 300,
+        statistic_size=lambda channels: channels * (channels + 1),
+    )
+)
+register_style_loss(
+    StyleLossSpec(
         name="wasserstein",
         implementation="core.objective.wasserstein:WassersteinLoss",
-        help="Wasserstein distance of means and covariances",
+        help="their Wasserstein distance",
         tileable=True,
         activation_power=2,
         statistic_size=lambda channels: channels * (channels + 1),

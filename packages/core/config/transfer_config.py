@@ -79,8 +79,8 @@ class TransferConfig:
     style_weight: tuple[float, ...] | None = option(
         None,
         "Objective",
-        "Weight of the style loss: one for all layers, or one for each. By default (640 / C)² for C channels, and 16 "
-        "with --style-loss nearest.",
+        "Weight of the style loss: one for all layers, or one for each. By default (640 / C)² for C channels, 300 "
+        "with --style-loss moments and 16 with nearest.",
         minimum=0,
         maximum=MAX_WEIGHT,
     )

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from core.objective.gram import gram, gram_backward
-from core.objective.reductions import as_float32
+from core.objective.moments import mean_and_covariance, moments, moments_backward
 from core.objective.style_loss import StyleLoss, mean_over_images
 
 
@@ -33,14 +32,14 @@ class WassersteinLoss(StyleLoss):
         mean_moments = mean_over_images(statistics, areas)
         # Apple's MPS has neither float64 nor eigenvalues.
         device = "cpu" if mean_moments.is_mps else mean_moments.device
-        mean, covariance = _mean_and_covariance(mean_moments.to(device, torch.float64))
+        mean, covariance = mean_and_covariance(mean_moments.to(device, torch.float64))
         values, vectors = torch.linalg.eigh(covariance)
         root = (vectors * values.clamp_min(0).sqrt().unsqueeze(-2)) @ vectors.mT
         return torch.cat([root, mean.unsqueeze(2)], 2)
 
     def loss(self, statistic: Tensor, target: Tensor) -> Tensor:
         """Return the distance of moments (1, C, C + 1) from a target."""
-        mean, covariance = _mean_and_covariance(statistic.to(target))
+        mean, covariance = mean_and_covariance(statistic.to(target))
         root, target_mean = target[..., :-1], target[..., -1]
         overlap = torch.linalg.eigvalsh(_regularized(root @ covariance @ root)).clamp_min(0).sqrt().sum(-1)
         traces = torch.diagonal(covariance + root @ root, dim1=-2, dim2=-1).sum(-1)
@@ -57,25 +56,7 @@ class WassersteinLoss(StyleLoss):
         target: Tensor | None = None,
     ) -> None:
         """Accumulate dL/dfeatures into `grad` (1, C, H, W), given dL/dmoments (1, C, C + 1)."""
-        gram_backward(grad, features, grad_statistic[..., :-1], mask)
-        grad_means = grad_statistic[..., -1, None, None] / features[0, 0].numel()
-        grad += grad_means if mask is None else grad_means * mask
-
-
-def moments(features: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Return the first and second moments (N, C, C + 1) of features (N, C, H, W).
-
-    The Gram matrix with the means of the channels as a last column. Unlike a covariance, both are means over the
-    positions, so that those of tiles add up to those of the whole image. `mask` has the same meaning as for `gram`.
-    """
-    means = (as_float32(features) if mask is None else as_float32(features) * mask).mean((2, 3))
-    return torch.cat([gram(features, mask), means.unsqueeze(2)], 2)
-
-
-def _mean_and_covariance(moments: Tensor) -> tuple[Tensor, Tensor]:
-    """Return means (N, C) and covariances (N, C, C) from `moments` (N, C, C + 1)."""
-    products, mean = moments[..., :-1], moments[..., -1]
-    return mean, products - mean.unsqueeze(2) * mean.unsqueeze(1)
+        moments_backward(grad, features, grad_statistic, mask)
 
 
 def _regularized(matrix: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ def test_a_registered_loss_is_an_option(registry: dict[str, StyleLossSpec]) -> N
     config = TransferConfig(style_loss="toy")
     assert not config.tileable
     described = options_of(TransferConfig)["style_loss"]
-    assert described.choices == ("gram", "wasserstein", "sliced-wasserstein", "nearest", "toy")
+    assert described.choices == ("gram", "moments", "wasserstein", "sliced-wasserstein", "nearest", "toy")
     assert "'toy' (mean activations)" in described.help
     with pytest.raises(UsageError, match="--style-loss toy needs the whole image at once: remove --tile-size"):
         config.with_options(tile_size=64)
@@ -43,7 +43,7 @@ def test_another_implementation_of_a_name_is_refused(registry: dict[str, StyleLo
 
 
 def test_style_loss_spec_refuses_an_unknown_name() -> None:
-    with pytest.raises(UsageError, match="unknown style loss 'mean': expected one of gram, wasserstein, sliced-"):
+    with pytest.raises(UsageError, match="unknown style loss 'mean': expected one of gram, moments, wasserstein, "):
         style_loss_spec("mean")
 
 

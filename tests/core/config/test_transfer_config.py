@@ -51,11 +51,11 @@ def test_from_options_restores_to_dict() -> None:
         (
             {"style_loss": "sliced-wasserstein", "tile_size": 64},
             "--style-loss sliced-wasserstein needs the whole image at once: remove --tile-size, or use gram, "
-            "wasserstein or nearest",
+            "moments, wasserstein or nearest",
         ),
         (
             {"style_loss": "mean"},
-            "--style-loss is 'mean': expected one of gram, wasserstein, sliced-wasserstein, nearest",
+            "--style-loss is 'mean': expected one of gram, moments, wasserstein, sliced-wasserstein, nearest",
         ),
         (
             {"objective": "a.onnx", "max_memory": "1GB"},

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from core.objective.gram import gram
-from core.objective.wasserstein import moments
+from core.objective.moments import moments
 
 
 @pytest.mark.parametrize("statistic", [gram, moments])

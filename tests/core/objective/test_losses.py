@@ -10,13 +10,14 @@ from torch import Tensor
 
 from core.objective.content import content_backward, content_loss
 from core.objective.gram import GramLoss, gram
+from core.objective.moments import MomentsLoss, moments
 from core.objective.reductions import mean_square, sum_of_squares
 from core.objective.sliced_wasserstein import SlicedWassersteinLoss, directions, projections
 from core.objective.style_loss import StyleLoss
 from core.objective.total_variation import total_variation
-from core.objective.wasserstein import WassersteinLoss, moments
+from core.objective.wasserstein import WassersteinLoss
 
-GRAM, WASSERSTEIN, SLICED = GramLoss(), WassersteinLoss(), SlicedWassersteinLoss()
+GRAM, MOMENTS, WASSERSTEIN, SLICED = GramLoss(), MomentsLoss(), WassersteinLoss(), SlicedWassersteinLoss()
 
 
 def target_of(loss: StyleLoss, statistic: Tensor) -> Tensor:
@@ -74,6 +75,33 @@ def test_moments_of_parts_add_up_to_the_moments_of_the_whole() -> None:
     torch.testing.assert_close(moments(maps)[0, :, 3], maps.mean((0, 2, 3)))
 
 
+def test_moments_by_hand() -> None:
+    """Means (0, 0) and variances 1 and 4 against means (3, 4) and variances 9 and 16, without covariances."""
+    points = torch.tensor([[[[1.0, -1.0, 1.0, -1.0]], [[2.0, 2.0, -2.0, -2.0]]]], dtype=torch.float64)
+    other = torch.tensor([[[[6.0, 0.0, 6.0, 0.0]], [[8.0, 8.0, 0.0, 0.0]]]], dtype=torch.float64)
+    expected = (9 + 16) / (9 + 16) + ((9 - 1) ** 2 + (16 - 4) ** 2) / (9**2 + 16**2)
+    assert MOMENTS.loss(moments(points), moments(other)).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e3])
+def test_moments_do_not_depend_on_the_scale_of_the_features(scale: float) -> None:
+    maps, other = (features(1, 3, 6, 7, seed=seed).float() for seed in (0, 1))
+    expected = MOMENTS.loss(moments(maps), moments(other))
+    torch.testing.assert_close(MOMENTS.loss(moments(scale * maps), moments(scale * other)), expected)
+
+
+@pytest.mark.parametrize("value", [0.0, 2.0])
+def test_moments_of_a_uniform_style_are_finite(value: float) -> None:
+    """Its features have no variance, and may all be zero."""
+    target = moments(torch.full((1, 3, 6, 7), value))
+    assert MOMENTS.loss(target, target) == 0
+    maps = features(1, 3, 6, 7).float().requires_grad_()
+    loss = MOMENTS.loss(moments(maps), target)
+    (gradient,) = torch.autograd.grad(loss, maps)
+    assert loss > 1
+    assert gradient.isfinite().all()
+
+
 def test_wasserstein_of_commuting_normals_is_known() -> None:
     # Along one axis each: |m - m'|² + (s - s')², here over two channels.
     points = torch.tensor([[[[1.0, -1.0, 1.0, -1.0]], [[2.0, 2.0, -2.0, -2.0]]]], dtype=torch.float64)
@@ -94,6 +122,9 @@ def test_wasserstein_of_an_image_with_itself_is_zero() -> None:
     [
         pytest.param(lambda x: content_loss(x, features(1, 3, 5, 4, seed=1)), id="content"),
         pytest.param(lambda x: GRAM.loss(gram(x), gram(features(1, 3, 6, 7, seed=1))), id="style"),
+        pytest.param(
+            lambda x: MOMENTS.loss(moments(x), target_of(MOMENTS, moments(features(1, 3, 6, 7, seed=1)))), id="moments"
+        ),
         pytest.param(
             lambda x: WASSERSTEIN.loss(moments(x), target_of(WASSERSTEIN, moments(features(1, 3, 6, 7, seed=1)))),
             id="wasserstein",
@@ -138,7 +169,7 @@ def test_the_gradient_of_the_sliced_distance() -> None:
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("part", [(slice(None), slice(None)), (slice(1, 5), slice(2, 6))], ids=["whole", "slice"])
 @pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("loss", [GRAM, WASSERSTEIN, SLICED], ids=["gram", "wasserstein", "sliced"])
+@pytest.mark.parametrize("loss", [GRAM, MOMENTS, WASSERSTEIN, SLICED], ids=["gram", "moments", "wasserstein", "sliced"])
 def test_backward_equals_autograd(
     loss: StyleLoss,
     masked: bool,

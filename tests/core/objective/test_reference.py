@@ -41,7 +41,7 @@ def objective_of(extractor: VGGFeatures, **options: object) -> ReferenceObjectiv
     return ReferenceObjective(extractor, targets_of(extractor, image_of(1), image_of(2, 20, 31), weights), weights)
 
 
-@pytest.mark.parametrize("statistic", ["gram", "wasserstein", "sliced-wasserstein"])
+@pytest.mark.parametrize("statistic", ["gram", "moments", "wasserstein", "sliced-wasserstein"])
 def test_the_gradient_against_finite_differences(extractor: VGGFeatures, statistic: str) -> None:
     objective = objective_of(extractor, style_loss=statistic)
     image, direction = image_of(3), image_of(4) - 0.5
@@ -77,7 +77,7 @@ def test_the_loss_of_an_image_against_itself_is_zero(extractor: VGGFeatures) -> 
     assert set(found.parts) == {"content", "style"}
 
 
-@pytest.mark.parametrize("statistic", ["gram", "wasserstein"])
+@pytest.mark.parametrize("statistic", ["gram", "moments", "wasserstein"])
 def test_weights_do_not_depend_on_the_scale_of_the_features(extractor: VGGFeatures, statistic: str) -> None:
     """Features and activation scale that are ten times larger give the same loss."""
 

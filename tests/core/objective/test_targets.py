@@ -12,13 +12,13 @@ from core.memory.tiling import Tiling
 from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import load_weights
 from core.objective.gram import gram
+from core.objective.moments import moments
 from core.objective.reference import ReferenceObjective
 from core.objective.sliced_wasserstein import projections
 from core.objective.targets import compute_targets
 from core.objective.tiled import TiledObjective
 from core.objective.tiled_extractor import TiledFeatureExtractor
 from core.objective.types import WHOLE, Targets
-from core.objective.wasserstein import moments
 from core.objective.weights import LossWeights
 from core.styles import StyleExemplar
 
@@ -69,13 +69,13 @@ def test_the_loss_of_several_styles_is_the_weighted_mean_of_their_losses(extract
 
 def test_statistics_of_the_images_of_one_style_are_averaged_by_area(extractor: VGGFeatures) -> None:
     first, second = image_of(2, 32, 32), image_of(3, 32, 64)
-    for loss, statistic in (("gram", gram), ("wasserstein", moments)):
+    for loss, statistic in (("gram", gram), ("moments", moments), ("wasserstein", moments)):
         weights = weights_of(style_loss=loss)
         targets = targets_of(extractor, image_of(1), [StyleExemplar((first, second))], weights)
         alone = [statistic(extractor(style)["relu1_1"]) for style in (first, second)]
         expected = (alone[0] + 2 * alone[1]) / 3
         found = targets.styles[0].statistics["relu1_1"]
-        if loss == "gram":
+        if loss != "wasserstein":
             assert torch.allclose(found, expected)
         else:  # the square root of the covariance, and the means
             mean, root = found[..., -1], found[..., :-1]
@@ -111,7 +111,7 @@ def test_a_style_mask_selects_the_features_of_the_style(extractor: VGGFeatures) 
     assert chosen <= {tuple(column) for column in features[0].flatten(1).T.tolist()}
 
 
-@pytest.mark.parametrize("loss", ["gram", "wasserstein", "nearest"])
+@pytest.mark.parametrize("loss", ["gram", "moments", "wasserstein", "nearest"])
 def test_a_uniform_mask_applies_to_the_whole_image(extractor: VGGFeatures, loss: str) -> None:
     style, image = image_of(2), image_of(4)
     everywhere = torch.full((1, 1, 37, 45), 1.0, dtype=torch.float64)
@@ -120,7 +120,7 @@ def test_a_uniform_mask_applies_to_the_whole_image(extractor: VGGFeatures, loss:
     assert parts(extractor, [even], image, style_loss=loss)["style"].item() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("loss", ["gram", "wasserstein", "sliced-wasserstein", "nearest"])
+@pytest.mark.parametrize("loss", ["gram", "moments", "wasserstein", "sliced-wasserstein", "nearest"])
 def test_the_gradient_of_regions_against_finite_differences(extractor: VGGFeatures, loss: str) -> None:
     weights = weights_of(style_loss=loss)
     styles = [StyleExemplar((image_of(2), image_of(5, 20, 33))), StyleExemplar((image_of(3),), 2, left(0.6))]
@@ -130,7 +130,7 @@ def test_the_gradient_of_regions_against_finite_differences(extractor: VGGFeatur
     assert (objective(image).gradient * direction).sum().item() == pytest.approx(slope, rel=1e-4)
 
 
-@pytest.mark.parametrize("loss", ["gram", "wasserstein", "nearest"])
+@pytest.mark.parametrize("loss", ["gram", "moments", "wasserstein", "nearest"])
 @pytest.mark.parametrize("tile", [16, 24])
 def test_tiles_give_the_same_with_styles_and_regions(extractor: VGGFeatures, loss: str, tile: int) -> None:
     weights = weights_of(style_loss=loss, tv_weight=3)

@@ -22,8 +22,8 @@ from support.networks import CPU, SHALLOW, network, random_image, relative_error
 
 pytestmark = pytest.mark.usefixtures("tiny_vgg")
 
-LIMITS = {"gram": 1e-12, "nearest": 1e-12, "wasserstein": 1e-11}
-"""For relative differences in float64. The second loss has roots, steep near 0, which magnify rounding."""
+LIMITS = {"gram": 1e-12, "moments": 1e-12, "nearest": 1e-12, "wasserstein": 1e-11}
+"""For relative differences in float64. The last loss has roots, steep near 0, which magnify rounding."""
 
 
 def tiled(extractor: VGGFeatures, side: int) -> TiledFeatureExtractor:
@@ -62,7 +62,7 @@ def assert_same_objective(
 
 
 @pytest.mark.parametrize("pooling", ["max", "average"])
-@pytest.mark.parametrize("style_loss", ["gram", "wasserstein"])
+@pytest.mark.parametrize("style_loss", ["gram", "moments", "wasserstein"])
 def test_the_gradient_with_tiles_away_from_the_border(style_loss: str, pooling: str) -> None:
     config = TransferConfig(**SHALLOW, style_loss=style_loss, pooling=pooling, tv_weight=3)
     assert_same_objective(config, (67, 53), 16)
@@ -174,7 +174,7 @@ def test_content_or_style_without_weight() -> None:
         assert_same_objective(TransferConfig(**(SHALLOW | options), tv_weight=1), (45, 38), 16)
 
 
-@pytest.mark.parametrize("style_loss", ["gram", "wasserstein", "nearest"])
+@pytest.mark.parametrize("style_loss", ["gram", "moments", "wasserstein", "nearest"])
 def test_styles_with_weights_and_regions(style_loss: str) -> None:
     ramp = torch.linspace(0, 1, 67, dtype=torch.float64).expand(1, 1, 53, 67)
     styles = (
@@ -185,7 +185,7 @@ def test_styles_with_weights_and_regions(style_loss: str) -> None:
     assert_same_objective(TransferConfig(**SHALLOW, style_loss=style_loss), (67, 53), 16, styles=styles)
 
 
-@pytest.mark.parametrize("style_loss", ["gram", "wasserstein", "nearest"])
+@pytest.mark.parametrize("style_loss", ["gram", "moments", "wasserstein", "nearest"])
 def test_float32_agrees_to_its_precision(style_loss: str) -> None:
     config = TransferConfig(style_loss=style_loss)
     assert_same_objective(config, (200, 50), 64, dtype=torch.float32, limit=1e-5)

@@ -15,7 +15,7 @@ def test_each_factor_multiplies_the_weights_of_its_terms() -> None:
     assert weights.scaled() == weights
 
 
-@pytest.mark.parametrize(("style_loss", "power"), [("gram", 4), ("wasserstein", 2)])
+@pytest.mark.parametrize(("style_loss", "power"), [("gram", 4), ("wasserstein", 2), ("moments", 0)])
 def test_weights_are_divided_by_powers_of_the_activation_scale(style_loss: str, power: int) -> None:
     config = TransferConfig(style_loss=style_loss)
     one, three = LossWeights.of(config, 1.0), LossWeights.of(config, 3.0)

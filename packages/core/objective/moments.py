@@ -1,0 +1,84 @@
+"""A style loss that compares the means and covariances of the features.
+
+Kolkin et al., Style Transfer by Relaxed Optimal Transport and Self-Similarity (arXiv 1904.12785), match these moments
+beside their transport distance. Here both are compared relative to those of the style images.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from core.objective.gram import gram, gram_backward
+from core.objective.reductions import as_float32, sum_of_squares
+from core.objective.style_loss import StyleLoss, mean_over_images
+
+MIN_VARIANCE = 1e-3
+"""Least variance that differences are compared with, as a part of the mean square of the features: uniform style
+images have none."""
+
+
+class MomentsLoss(StyleLoss):
+    """Squared differences of means and of covariances, relative to the variance and the covariances of the style.
+
+    With the means m, m' and the covariances S, S' of the features of the image and of the style images:
+    |m - m'|² / tr S' + |S - S'|² / |S'|². The loss does not depend on the scale of the features, so that all layers
+    count alike in every style. A Gram loss consists of the means for the most part, and its layers differ by factors of
+    a thousand. The statistic of a layer is `moments` (1, C, C + 1).
+    """
+
+    def statistic(self, features: Tensor, mask: Tensor | None = None, target: Tensor | None = None) -> Tensor:
+        """Return the moments (1, C, C + 1) of features (1, C, H, W)."""
+        return moments(features, mask)
+
+    def target(self, statistics: Sequence[Tensor], areas: Sequence[int]) -> Tensor:
+        """Return the mean moments of the style images, weighted by their areas."""
+        return mean_over_images(statistics, areas)
+
+    def loss(self, statistic: Tensor, target: Tensor) -> Tensor:
+        """Return the relative difference of two moments (1, C, C + 1)."""
+        (mean, covariance), (target_mean, target_covariance) = map(mean_and_covariance, (statistic, target))
+        least = MIN_VARIANCE * _trace(target[..., :-1]) + torch.finfo(target.dtype).tiny ** 0.5
+        of_means = sum_of_squares(mean - target_mean) / torch.maximum(_trace(target_covariance), least)
+        of_covariances = sum_of_squares(covariance - target_covariance) / torch.maximum(
+            sum_of_squares(target_covariance), least.square()
+        )
+        return of_means + of_covariances
+
+    def backward(
+        self,
+        grad: Tensor,
+        features: Tensor,
+        grad_statistic: Tensor,
+        mask: Tensor | None = None,
+        target: Tensor | None = None,
+    ) -> None:
+        """Accumulate dL/dfeatures into `grad` (1, C, H, W), given dL/dmoments (1, C, C + 1)."""
+        moments_backward(grad, features, grad_statistic, mask)
+
+
+def moments(features: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return the first and second moments (N, C, C + 1) of features (N, C, H, W).
+
+    The Gram matrix with the means of the channels as a last column. Unlike a covariance, both are means over the
+    positions, so that those of tiles add up to those of the whole image. `mask` has the same meaning as for `gram`.
+    """
+    means = (as_float32(features) if mask is None else as_float32(features) * mask).mean((2, 3))
+    return torch.cat([gram(features, mask), means.unsqueeze(2)], 2)
+
+
+def moments_backward(grad: Tensor, features: Tensor, grad_moments: Tensor, mask: Tensor | None = None) -> None:
+    """Backward of `moments`: accumulate dL/dfeatures into `grad` (1, C, H, W), given dL/dmoments (1, C, C + 1)."""
+    gram_backward(grad, features, grad_moments[..., :-1], mask)
+    grad_means = grad_moments[..., -1, None, None] / features[0, 0].numel()
+    grad += grad_means if mask is None else grad_means * mask
+
+
+def mean_and_covariance(moments: Tensor) -> tuple[Tensor, Tensor]:
+    """Return means (N, C) and covariances (N, C, C) from `moments` (N, C, C + 1)."""
+    products, mean = moments[..., :-1], moments[..., -1]
+    return mean, products - mean.unsqueeze(2) * mean.unsqueeze(1)
+
+
+def _trace(matrices: Tensor) -> Tensor:
+    return torch.diagonal(matrices, dim1=-2, dim2=-1).sum()
