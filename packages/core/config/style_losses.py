@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from core.errors import UsageError
 
 
-def gram_layer_weight(channels: int) -> float:
+def gram_layer_weight(channels: int, stride: int) -> float:
     """Return the default weight of a layer for Gram matrices, and for losses that balance the layers in a similar way.
 
     It falls with the square of the channels, as in jcjohnson/neural-style, whose Gram losses are divided by C².
@@ -27,7 +27,8 @@ class StyleLossSpec:
         help: What the loss compares, as a noun phrase for the help of --style-loss.
         tileable: Whether the loss can be evaluated tile by tile.
         activation_power: Power of the scale of the activations in proportion to which the loss grows.
-        layer_weight: Function that maps a number of channels C to the default weight of a layer with C channels.
+        layer_weight: Function that maps the number of channels of a layer, and its stride in pixels, to its default
+            weight.
         statistic_size: Function that maps a number of channels C to the number of float32 values in the statistic of
             a layer with C channels; None if the loss is not tileable.
         exportable: Whether the loss can be exported as part of an objective artifact.
@@ -43,7 +44,7 @@ class StyleLossSpec:
     help: str
     tileable: bool
     activation_power: int
-    layer_weight: Callable[[int], float] = gram_layer_weight
+    layer_weight: Callable[[int, int], float] = gram_layer_weight
     statistic_size: Callable[[int], int] | None = None
     exportable: bool = False
     sync_free: bool = False
@@ -119,7 +120,7 @@ register_style_loss(
         help="means and covariances",
         tileable=True,
         activation_power=0,
-        layer_weight=lambda channels: 300,
+        layer_weight=lambda channels, stride: 500 / stride**2,
         statistic_size=lambda channels: channels * (channels + 1),
     )
 )
@@ -149,7 +150,7 @@ register_style_loss(
         help="nearest features of the style",
         tileable=True,
         activation_power=2,
-        layer_weight=lambda channels: 16,
+        layer_weight=lambda channels, stride: 16,
         statistic_size=lambda channels: 1,
         exportable=True,
         position_targets=True,

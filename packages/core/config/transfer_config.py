@@ -16,7 +16,7 @@ from core.config.presets import effort_options, preset_options
 from core.config.style_losses import style_loss_help, style_loss_names, style_loss_spec
 from core.errors import UsageError
 from core.files import is_file
-from core.network.architecture import MIN_SIDE, WEIGHT_SOURCES, Pooling, canonical_layer_name, channels_of
+from core.network.architecture import MIN_SIDE, WEIGHT_SOURCES, Pooling, canonical_layer_name, channels_of, stride_of
 
 DEFAULT_STRENGTH = 0.5
 DEFAULT_TV_WEIGHT = 4000.0
@@ -79,8 +79,8 @@ class TransferConfig:
     style_weight: tuple[float, ...] | None = option(
         None,
         "Objective",
-        "Weight of the style loss: one for all layers, or one for each. By default (640 / C)² for C channels, 300 "
-        "with --style-loss moments and 16 with nearest.",
+        "Weight of the style loss: one for all layers, or one for each. By default (640 / C)² for C channels; with "
+        "--style-loss moments 500 / stride², with nearest 16.",
         minimum=0,
         maximum=MAX_WEIGHT,
     )
@@ -266,7 +266,7 @@ class TransferConfig:
         if self.style_weight is not None:
             return _per_layer(self.style_layers, self.style_weight)
         layer_weight = style_loss_spec(self.style_loss).layer_weight
-        return {tap: layer_weight(channels_of(tap, self.arch)) for tap in self.style_layers}
+        return {tap: layer_weight(channels_of(tap, self.arch), stride_of(tap)) for tap in self.style_layers}
 
     @property
     def total_variation_weight(self) -> float:

@@ -22,9 +22,9 @@ class MomentsLoss(StyleLoss):
     """Squared differences of means and of covariances, relative to the variance and the covariances of the style.
 
     With the means m, m' and the covariances S, S' of the features of the image and of the style images:
-    |m - m'|² / tr S' + |S - S'|² / |S'|². The loss does not depend on the scale of the features, so that all layers
-    count alike in every style. A Gram loss consists of the means for the most part, and its layers differ by factors of
-    a thousand. The statistic of a layer is `moments` (1, C, C + 1).
+    |m - m'|² / tr S' + |S - S'|² / |S'|². The loss does not depend on the scale of the features, so that the weights of
+    the layers have the same effect in every style. The layers of a Gram loss differ by factors of a thousand, and it
+    consists of the means for the most part. The statistic of a layer is `moments` (1, C, C + 1).
     """
 
     def statistic(self, features: Tensor, mask: Tensor | None = None, target: Tensor | None = None) -> Tensor:
