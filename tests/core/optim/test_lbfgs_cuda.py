@@ -15,6 +15,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from core.arrays import Array, Pixels, size_of
 from core.backends import loaded_network, torch_backend
 from core.backends.torch_backend import TorchBackend, TorchObjective
+from core.config.style_losses import STYLE_LOSSES
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError
 from core.image.reading import read_image
@@ -244,9 +245,10 @@ def test_backend_uses_lbfgs_cuda_only_for_short_evaluations_on_cuda(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a real CUDA device")
 @pytest.mark.filterwarnings("ignore:Accessing the data pointer")
+@pytest.mark.parametrize("style_loss", [name for name, spec in STYLE_LOSSES.items() if spec.sync_free])
 @pytest.mark.parametrize("precision", ["auto", "fp32", "tf32", "fp16"])
 def test_on_cuda_no_value_is_read_and_no_devices_are_mixed(
-    tiny_vgg: None, precision: str, monkeypatch: pytest.MonkeyPatch
+    tiny_vgg: None, precision: str, style_loss: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With fake tensors, which have a device and a shape but no values: to read a value or mix devices is an error."""
     content, style = content_and_style(64, 48)
@@ -259,7 +261,7 @@ def test_on_cuda_no_value_is_read_and_no_devices_are_mixed(
     # Autograd needs a real device; every gradient has the shape of its input.
     monkeypatch.setattr(torch.autograd, "grad", lambda _, inputs, **__: [torch.zeros_like(one) for one in inputs])
     with FakeTensorMode(allow_non_fake_inputs=True):
-        backend = TorchBackend(TransferConfig(precision=precision, tv_weight=10))
+        backend = TorchBackend(TransferConfig(precision=precision, style_loss=style_loss, tv_weight=10))
         objective = objective_of(backend, content, style, deferred=True)
         state = LBFGSState(objective, backend.to_array(content, objective.execution.plan), 5)
         for _ in range(2):
