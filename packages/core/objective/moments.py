@@ -10,12 +10,9 @@ import torch
 from torch import Tensor
 
 from core.objective.gram import gram, gram_backward
-from core.objective.reductions import as_float32, sum_of_squares
+from core.objective.least_variance import least_variance
+from core.objective.reductions import as_float32, mean_square
 from core.objective.style_loss import StyleLoss, mean_over_images
-
-MIN_VARIANCE = 1e-3
-"""Least variance that differences are compared with, as a part of the mean square of the features: uniform style
-images have none."""
 
 
 class MomentsLoss(StyleLoss):
@@ -38,12 +35,10 @@ class MomentsLoss(StyleLoss):
     def loss(self, statistic: Tensor, target: Tensor) -> Tensor:
         """Return the relative difference of two moments (1, C, C + 1)."""
         (mean, covariance), (target_mean, target_covariance) = map(mean_and_covariance, (statistic, target))
-        least = MIN_VARIANCE * _trace(target[..., :-1]) + torch.finfo(target.dtype).tiny ** 0.5
-        of_means = sum_of_squares(mean - target_mean) / torch.maximum(_trace(target_covariance), least)
-        of_covariances = sum_of_squares(covariance - target_covariance) / torch.maximum(
-            sum_of_squares(target_covariance), least.square()
-        )
-        return of_means + of_covariances
+        least = least_variance(_mean_diagonal(target[..., :-1]))
+        variance = torch.maximum(_mean_diagonal(target_covariance), least)
+        square = torch.maximum(mean_square(target_covariance), least.square())
+        return mean_square(mean - target_mean) / variance + mean_square(covariance - target_covariance) / square
 
     def backward(
         self,
@@ -80,5 +75,5 @@ def mean_and_covariance(moments: Tensor) -> tuple[Tensor, Tensor]:
     return mean, products - mean.unsqueeze(2) * mean.unsqueeze(1)
 
 
-def _trace(matrices: Tensor) -> Tensor:
-    return torch.diagonal(matrices, dim1=-2, dim2=-1).sum()
+def _mean_diagonal(matrices: Tensor) -> Tensor:
+    return torch.diagonal(matrices, dim1=-2, dim2=-1).mean()
