@@ -124,8 +124,8 @@ def objective(
     """Export the objective as one ONNX graph: image, targets and weights in, loss and gradient out.
 
     The graph contains the network up to the deepest layer and uses standard operators only. Images may have any sides
-    of at least 16 pixels (32 if the deepest layer is pool5) unless --size fixes them. The style loss is 'gram' or
-    'nearest'. The file is written only if the errors of loss and gradient are within the tolerances.
+    of at least 16 pixels (32 if the deepest layer is pool5) unless --size fixes them. The style loss is 'gram',
+    'moments' or 'nearest'. The file is written only if the errors of loss and gradient are within the tolerances.
     """
     with report_errors():
         require_full("python -m export objective")

@@ -163,10 +163,8 @@ def objective_inputs(
     table = {layer.name: layer for layer in network_layers}
     min_side = max(MIN_SIDE, network_layers[-1].stride)  # gives the deepest layer at least one position
     content_weights = "one weight per layer of content_taps, divided by activation_scale ** 2"
-    power = style_loss_spec(style_loss).activation_power
-    style_weights = f"one weight per layer of style_taps, divided by activation_scale ** {power}"
+    style_weights = _style_weights(style_loss, len(style_taps), ("regions",) if regions else ())
     count: int | str = "regions" if regions else 1
-    per_region = ("regions",) if regions else ()
     inputs: dict[str, TensorSpec | Sequence[TensorSpec]] = {
         IMAGE: _image(1, min_side),
         "content": [
@@ -175,7 +173,7 @@ def objective_inputs(
         ],
         "style": [_style_target(style_loss, table[tap], min_side, count) for tap in style_taps],
         "content_weights": TensorSpec("content_weights", (len(content_taps),), content_weights),
-        "style_weights": TensorSpec("style_weights", (*per_region, len(style_taps)), style_weights),
+        "style_weights": style_weights,
         "tv_weight": TensorSpec("tv_weight", (1,), "weight of the total variation"),
     }
     if regions:
@@ -215,8 +213,20 @@ def _style_target(style_loss: str, layer: Layer, min_side: int, count: int | str
     if style_loss == "gram":
         meaning = "Gram matrix of the style image: features @ features.T / (height * width)"
         return TensorSpec(name, (count, channels, channels), meaning)
+    if style_loss == "moments":
+        meaning = "covariances of the features of the style image, and their means as the last column"
+        return TensorSpec(name, (count, channels, channels + 1), meaning)
     meaning = "features of the most similar parts of the style image"
     return TensorSpec(name, _feature_shape(count, layer), meaning, min_side)
+
+
+def _style_weights(style_loss: str, taps: int, per_region: tuple[str, ...]) -> TensorSpec:
+    if style_loss == "moments":
+        meaning = "per layer of style_taps its weight / mean square of the covariances, and its weight / mean variance"
+        return TensorSpec("style_weights", (*per_region, taps, 2), meaning)
+    power = style_loss_spec(style_loss).activation_power
+    meaning = f"one weight per layer of style_taps, divided by activation_scale ** {power}"
+    return TensorSpec("style_weights", (*per_region, taps), meaning)
 
 
 def _feature_shape(batch: int | str, layer: Layer) -> tuple[int | str, ...]:

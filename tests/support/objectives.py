@@ -15,15 +15,18 @@ OPTIONS = {"content_layers": CONTENT_TAPS, "style_layers": STYLE_TAPS}
 """The layers of these artifacts, as options of a run. The extractors of the fixture `exported` have the same layers."""
 
 
-def exported_objective(factory: pytest.TempPathFactory, pooling: str = "max", *, regions: bool = False) -> Path:
+def exported_objective(
+    factory: pytest.TempPathFactory, pooling: str = "max", *, style_loss: str = "gram", regions: bool = False
+) -> Path:
     """Export the objective of the Oxford network with few layers, once per session: do not change the file."""
     from core.network.weights import load_weights
     from export.objective.export import export_objective
 
     def write(path: Path) -> None:
-        export_objective(path, load_weights("vgg19"), CONTENT_TAPS, STYLE_TAPS, pooling=pooling, regions=regions)
+        options = {"pooling": pooling, "style_loss": style_loss, "regions": regions}
+        export_objective(path, load_weights("vgg19"), CONTENT_TAPS, STYLE_TAPS, **options)
 
-    return shared_file(factory, f"{pooling}{'-regions' if regions else ''}.onnx", write)
+    return shared_file(factory, f"{style_loss}-{pooling}{'-regions' if regions else ''}.onnx", write)
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -41,10 +44,12 @@ def loss_weights(
     content_taps: tuple[str, ...], style_taps: tuple[str, ...], tv: float = 3.0, style_loss: str = "gram"
 ) -> Any:
     """Loss weights that differ from tap to tap, scaled for the Oxford features."""
+    from core.config.style_losses import style_loss_spec
     from core.objective.weights import LossWeights
 
+    power = style_loss_spec(style_loss).activation_power
     content = {tap: (1 + position) / 57.6**2 for position, tap in enumerate(content_taps)}
-    style = {tap: (0.1 + 0.05 * position) / 57.6**4 for position, tap in enumerate(style_taps)}
+    style = {tap: (0.1 + 0.05 * position) / 57.6**power for position, tap in enumerate(style_taps)}
     return LossWeights(content, style, tv, style_loss)
 
 
@@ -71,12 +76,25 @@ def reference_and_arguments(objective: Any, image: Tensor, *, style: Tensor | No
     style_weights = torch.tensor([*weights.style.values()], dtype=image.dtype)
     if objective.regions:
         style_weights = torch.tensor([[style.weight] for style in targets.styles], dtype=image.dtype) * style_weights
+    if objective.style_loss == "moments":
+        styles, factors = zip(*(_relative_moments(moments) for moments in styles), strict=True)
+        style_weights = style_weights[..., None] * torch.stack(factors, 1)[slice(None) if objective.regions else 0]
     others = [torch.tensor(values, dtype=image.dtype) for values in ([*weights.content.values()], [weights.tv])]
     arguments = [image, content, styles, others[0], style_weights, others[1]]
     if objective.regions:
         regions = [targets.regions[style.region] for style in targets.styles]
         arguments.append([torch.cat([_mask(region, tap, image) for region in regions]) for tap in objective.style_taps])
     return ReferenceObjective(objective.extractor, targets, weights), arguments
+
+
+def _relative_moments(moments: Tensor) -> tuple[Tensor, Tensor]:
+    """The covariances and means (R, C, C + 1), and what their mean squared differences are multiplied by, (R, 2)."""
+    squares, means = moments[..., :-1], moments[..., -1:]
+    covariances = squares - means * means.mT
+    least = squares.diagonal(dim1=1, dim2=2).mean(1) / 1000 + 1e-9
+    variances = torch.maximum(covariances.diagonal(dim1=1, dim2=2).mean(1), least)
+    squared_covariances = torch.maximum(covariances.square().mean((1, 2)), least.square())
+    return torch.cat([covariances, means], 2), torch.stack([1 / squared_covariances, 1 / variances], 1)
 
 
 def _mask(region: Any, tap: str, image: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from core.artifacts.extractors import OnnxExtractor, TorchExtractor, check_match
 from core.artifacts.manifest import MASK_PREFIX, Manifest, read_manifest
 from core.artifacts.onnx_session import CPU, provider_of, run_session
 from core.artifacts.runtimes import Execution
-from core.backends.onnx_targets import ExtractFeatures, LayerFeatures, StyleTargets, style_targets
+from core.backends.onnx_targets import ExtractFeatures, Features, LayerFeatures, StyleTargets, style_targets
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.installation import has_torch, require_full, without_artifacts
@@ -135,16 +135,14 @@ class OnnxObjective:
         self._session, self._manifest, self._weights = session, manifest, weights
         self._content, self._styles = content, styles
         self._spread = sum(weights.style[tap] * spread for tap, spread in styles.spreads.items())
-        style_weights = np.array([weights.style[tap] for tap in manifest.style_taps], np.float32)
         self._inputs = {
             **{CONTENT.format(tap): target for tap, target in content.items()},
             **{STYLE.format(manifest.style_loss, tap): target for tap, target in styles.targets.items()},
             "content_weights": np.array([weights.content[tap] for tap in manifest.content_taps], np.float32),
-            "style_weights": style_weights,
+            "style_weights": self._style_weights(),
             "tv_weight": np.array([weights.tv], np.float32),
         }
         if manifest.has_regions:
-            self._inputs["style_weights"] = np.outer(styles.weights, style_weights)
             self._inputs |= {MASK.format(tap): mask for tap, mask in styles.masks.items()}
         self._parts = ("content", "style", "tv") if weights.tv else ("content", "style")
 
@@ -155,6 +153,14 @@ class OnnxObjective:
         parts = {name: float(values[name]) for name in self._parts}
         parts["style"] += self._spread
         return Evaluation(float(values["loss"]) + self._spread, values["gradient"], parts)
+
+    def _style_weights(self) -> Features:
+        """Return the weights of m layers: (m,), with regions (R, m), and for `moments` (m, 2) or (R, m, 2)."""
+        taps, styles = self._manifest.style_taps, self._styles
+        weights = np.outer(styles.weights, np.array([self._weights.style[tap] for tap in taps], np.float32))
+        if styles.factors:
+            weights = weights[..., None] * np.stack([styles.factors[tap] for tap in taps], 1)
+        return weights if self._manifest.has_regions else weights[0]
 
     def scaled(self, *, content: float = 1.0, style: float = 1.0, tv: float = 1.0) -> "OnnxObjective":
         """Return the objective with other weights: see `LossWeights.scaled`; the targets stay the same."""

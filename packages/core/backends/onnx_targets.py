@@ -1,12 +1,17 @@
-"""Style targets of an exported objective, from features that any runtime computes. Gram matrices need no PyTorch."""
+"""Style targets of an exported objective, from features that any runtime computes.
+
+Only position targets need PyTorch.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.arrays import Pixels
+from core.backends.target_parts import Parts, factors, joined, mean_and_spread, parts_of
 from core.config.style_losses import style_loss_spec
 from core.errors import UsageError
 from core.network.architecture import stride_of
@@ -25,16 +30,39 @@ class StyleTargets:
     """One target for each of R regions: the whole image, if a style applies to it, and the mask of each other style.
 
     Attributes:
-        targets: By tap, (R, ...): Gram matrices (C, C), or features (C, h, w).
+        targets: By tap, (R, ...): Gram matrices (C, C), covariances and means (C, C + 1), or features (C, h, w).
         masks: By tap, (R, 1, h, w), with mean 1 in every region.
         weights: (R,), which multiply the style weights.
         spreads: By tap, by how much the losses of the styles of the whole image exceed that of their common target.
+        factors: By tap, (R, 2), which multiply the style weights of covariances and means; empty for other losses.
     """
 
     targets: Mapping[str, Features]
     masks: Mapping[str, Features]
     weights: Features
     spreads: Mapping[str, float]
+    factors: Mapping[str, Features] = field(default_factory=dict)
+
+    @classmethod
+    def of_regions(
+        cls,
+        targets: Mapping[str, Sequence[Parts]],
+        masks: Mapping[str, Sequence[Features]],
+        weights: Sequence[float],
+        spreads: Mapping[str, float],
+    ) -> Self:
+        """Return the targets of regions from the target, the mask (1, 1, h, w) and the weight of each."""
+        return cls(
+            {tap: np.concatenate([joined(parts) for parts in regions]) for tap, regions in targets.items()},
+            {tap: np.concatenate(regions) for tap, regions in masks.items()},
+            np.array(weights, np.float32),
+            spreads,
+            {
+                tap: np.stack([factors(parts) for parts in regions])
+                for tap, regions in targets.items()
+                if len(regions[0]) > 1
+            },
+        )
 
 
 def style_targets(
@@ -47,8 +75,10 @@ def style_targets(
 ) -> StyleTargets:
     """Return the targets, with one for all styles of the whole image, which comes first.
 
-    Every style loss that is exported is a mean squared difference x - t_s of something and the target of style s. With
-    shares w_s of the styles that add up to 1 and the mean target t: Σ w_s |x - t_s|² = |x - t|² + Σ w_s |t - t_s|².
+    Every style loss that is exported is a sum over parts of f_s |x - t_s|², with a target t_s and a factor f_s of style
+    s. With shares w_s of the styles that add up to 1, f = Σ w_s f_s and the mean target t = Σ w_s f_s t_s / f:
+    Σ w_s f_s |x - t_s|² = f |x - t|² + Σ w_s f_s |t - t_s|².
+
     The weight of a style with a mask is multiplied by the mean of the mask, as in `core.objective.targets`.
 
     Args:
@@ -64,11 +94,12 @@ def style_targets(
     """
     if style_loss_spec(style_loss).position_targets:
         compared = extract_features(content), extract_features(image)
-        styles = [_position_targets(style_loss, taps, one, extract_features, *compared) for one in exemplars]
+        found = [_position_targets(style_loss, taps, one, extract_features, *compared) for one in exemplars]
     else:
-        styles = [_mean_grams(taps, exemplar, extract_features) for exemplar in exemplars]
+        found = [_mean_statistics(STATISTICS[style_loss], taps, one, extract_features) for one in exemplars]
+    styles = [{tap: parts_of(style_loss, target) for tap, target in targets.items()} for targets in found]
     pairs = [*zip(exemplars, styles, strict=True)]
-    regions: list[tuple[LayerFeatures, float, Features | None]] = []
+    regions: list[tuple[Mapping[str, Parts], float, Features | None]] = []
     spreads: Mapping[str, float] = {}
     if whole := [(exemplar.weight, style) for exemplar, style in pairs if exemplar.mask is None]:
         common, spreads = _common_target(taps, whole)
@@ -79,15 +110,9 @@ def style_targets(
     masks = {}
     for tap in taps:
         size = content.shape[2] // stride_of(tap), content.shape[3] // stride_of(tap)
-        masks[tap] = np.concatenate(
-            [whole_mask(size) if mask is None else resized_mask(mask, size, "region") for _, _, mask in regions]
-        )
-    return StyleTargets(
-        {tap: np.concatenate([targets[tap] for targets, _, _ in regions]) for tap in taps},
-        masks,
-        np.array([weight for _, weight, _ in regions], np.float32),
-        spreads,
-    )
+        masks[tap] = [whole_mask(size) if mask is None else resized_mask(mask, size, "region") for *_, mask in regions]
+    targets = {tap: [target[tap] for target, _, _ in regions] for tap in taps}
+    return StyleTargets.of_regions(targets, masks, [weight for _, weight, _ in regions], spreads)
 
 
 def gram(features: Features, mask: Features | None = None) -> Features:
@@ -99,6 +124,16 @@ def gram(features: Features, mask: Features | None = None) -> Features:
     weighted: Features = flat if mask is None else flat * mask.reshape(1, 1, -1)
     product: Features = weighted @ flat.transpose(0, 2, 1) / np.float32(flat.shape[2])
     return product
+
+
+def moments(features: Features, mask: Features | None = None) -> Features:
+    """Return the moments (1, C, C + 1) of features (1, C, h, w): `core.objective.moments.moments` in NumPy."""
+    means = (features if mask is None else features * mask).mean((2, 3))
+    return np.concatenate([gram(features, mask), means[..., None]], 2)
+
+
+STATISTICS = {"gram": gram, "moments": moments}
+"""The statistics of the style losses that are exported and have no position targets."""
 
 
 def resized_mask(mask: Features, size: tuple[int, int], kind: str) -> Features:
@@ -122,17 +157,23 @@ def whole_mask(size: tuple[int, int]) -> Features:
     return np.ones((1, 1, *size), np.float32)
 
 
-def _mean_grams(taps: Sequence[str], exemplar: StyleExemplar, extract_features: ExtractFeatures) -> LayerFeatures:
-    """Return the mean Gram matrices (1, C, C) of the images of a style by tap, weighted by their areas."""
+def _mean_statistics(
+    statistic: Callable[[Features, Features | None], Features],
+    taps: Sequence[str],
+    exemplar: StyleExemplar,
+    extract_features: ExtractFeatures,
+) -> LayerFeatures:
+    """Return the mean statistics of the images of a style by tap, weighted by their areas."""
     areas = [pixels.shape[2] * pixels.shape[3] for pixels in exemplar.images]
-    grams: dict[str, Features] = {}
+    means: dict[str, Features] = {}
     for area, pixels in zip(areas, exemplar.images, strict=True):
         features = extract_features(pixels)
         for tap in taps:
             mask = exemplar.style_mask
             small = None if mask is None else resized_mask(mask, features[tap].shape[2:], "style")
-            grams[tap] = grams.get(tap, np.float32(0)) + np.float32(area / sum(areas)) * gram(features[tap], small)
-    return grams
+            share = np.float32(area / sum(areas))
+            means[tap] = means.get(tap, np.float32(0)) + share * statistic(features[tap], small)
+    return means
 
 
 def _position_targets(
@@ -151,7 +192,7 @@ def _position_targets(
     except ImportError as error:
         raise UsageError(
             f"the targets of the style loss {style_loss} need PyTorch, which is not installed: "
-            "pip install torch, or use an objective with the style loss gram"
+            "pip install torch, or use an objective with the style loss gram or moments"
         ) from error
 
     def tensors(features: LayerFeatures) -> dict[str, torch.Tensor]:
@@ -165,18 +206,15 @@ def _position_targets(
 
 
 def _common_target(
-    taps: Sequence[str], styles: Sequence[tuple[float, LayerFeatures]]
-) -> tuple[LayerFeatures, dict[str, float]]:
+    taps: Sequence[str], styles: Sequence[tuple[float, Mapping[str, Parts]]]
+) -> tuple[dict[str, Parts], dict[str, float]]:
     """Return the common target of styles with their weights, and the spread of their targets around it, by tap."""
     total = sum(weight for weight, _ in styles)
     shares = [weight / total for weight, _ in styles]
-    found = {tap: _mean_and_spread([style[tap] for _, style in styles], shares) for tap in taps}
-    return {tap: mean for tap, (mean, _) in found.items()}, {tap: spread for tap, (_, spread) in found.items()}
-
-
-def _mean_and_spread(targets: Sequence[Features], shares: Sequence[float]) -> tuple[Features, float]:
-    """Return the weighted mean of the targets of several styles, and their mean squared difference from it."""
-    weighted = list(zip(shares, targets, strict=True))
-    mean = sum((np.float32(share) * target for share, target in weighted), np.zeros_like(targets[0]))
-    spread = sum(share * float(np.square(mean - target, dtype=np.float64).mean()) for share, target in weighted)
-    return mean, spread
+    common: dict[str, Parts] = {}
+    spreads: dict[str, float] = {}
+    for tap in taps:
+        of_parts = [mean_and_spread(parts, shares) for parts in zip(*(style[tap] for _, style in styles), strict=True)]
+        common[tap] = [mean for mean, _ in of_parts]
+        spreads[tap] = sum(spread for _, spread in of_parts)
+    return common, spreads

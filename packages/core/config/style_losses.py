@@ -122,6 +122,7 @@ register_style_loss(
         activation_power=0,
         layer_weight=lambda channels, stride: 500 / stride**2,
         statistic_size=lambda channels: channels * (channels + 1),
+        exportable=True,
         sync_free=True,
     )
 )

@@ -63,8 +63,9 @@ class ObjectiveGraph:
         regions: bool = False,
     ) -> None:
         if style_loss not in STYLE_TERMS:
+            *others, last = STYLE_TERMS
             raise UsageError(
-                f"an objective with the style loss {style_loss} cannot be exported: use {' or '.join(STYLE_TERMS)}"
+                f"an objective with the style loss {style_loss} cannot be exported: use {', '.join(others)} or {last}"
             )
         self.style_loss, self.regions = style_loss, regions
         self.content_taps = tuple(canonical_layer_name(tap, weights.arch) for tap in content_taps)
@@ -97,11 +98,13 @@ class ObjectiveGraph:
         Args:
             image: (1, 3, H, W), RGB in [0, 1].
             content: For each content tap the target features (1, C, h, w).
-            style: For each style tap the target: the Gram matrix (1, C, C), or for the loss "nearest" the features
-                (1, C, h, w) of the most similar parts of the style image.
+            style: For each style tap the target: the Gram matrix (1, C, C), for the loss "moments" the covariances and
+                as a last column the means (1, C, C + 1), or for the loss "nearest" the features (1, C, h, w) of the
+                most similar parts of the style image.
             content_weights: (n,), in the order of the content taps: `core.objective.weights.LossWeights`, which divides
                 the weights of the command line by powers of the scale of the activations.
-            style_weights: (m,), in the order of the style taps; with regions (R, m).
+            style_weights: (m,), in the order of the style taps; with regions (R, m). For the loss "moments" (m, 2) or
+                (R, m, 2): the weights of the mean squared differences of the covariances and of the means.
             tv_weight: (1,).
             masks: With regions, for each style tap the masks (R, 1, h, w), with mean 1 in every region.
         """
@@ -113,7 +116,7 @@ class ObjectiveGraph:
             grads[tap] = mean_square_grad(difference) * weight
         for index, (tap, target) in enumerate(zip(self.style_taps, style, strict=True)):
             mask = masks[index] if self.regions else None
-            weight = style_weights.take(index, axis=-1)
+            weight = style_weights.take(index, axis=int(self.regions))
             loss, grad = STYLE_TERMS[self.style_loss](features[tap], target, weight, mask)
             style_terms.append(loss)
             grads[tap] = grads[tap] + grad if tap in grads else grad

@@ -29,9 +29,35 @@ def gram_backward(grad: Value, features: Value, mask: Value | None = None) -> Va
     With masks `grad` is (R, C, C), and the gradient the sum over all regions.
     """
     products = grad * (2 / _positions(features)) @ _flat(features)
-    if mask is not None:
-        products = (products * _flat(mask)).sum(0, keepdims=True)
-    return products.like(features)
+    return _over_regions(products, mask).like(features)
+
+
+def means(features: Value, mask: Value | None = None) -> Value:
+    """Return the means of the channels of features (1, C, H, W), (1, C, 1), or with masks (R, 1, H, W) (R, C, 1)."""
+    weighted = features if mask is None else features * mask
+    return weighted.sum(3).sum(2, keepdims=True) / _positions(features)
+
+
+def covariances(features: Value, means: Value, mask: Value | None = None) -> Value:
+    """Return the covariances of features (1, C, H, W) with these means, (1, C, C), or with masks of mean 1 (R, C, C).
+
+    They equal the Gram matrices minus the products of the means, which would lose digits.
+    """
+    centred = _flat(features) - means
+    weighted = centred if mask is None else centred * _flat(mask)
+    return weighted @ centred.transposed(0, 2, 1) / _positions(features)
+
+
+def moments_backward(
+    grad_covariances: Value, grad_means: Value, features: Value, means: Value, mask: Value | None = None
+) -> Value:
+    """Return dL/dfeatures (1, C, H, W), given a symmetric dL/dcovariances (1, C, C) and dL/dmeans (1, C, 1).
+
+    With masks the gradients are (R, C, C) and (R, C, 1), and the result is the sum over all regions.
+    """
+    positions = _positions(features)
+    products = grad_covariances * (2 / positions) @ (_flat(features) - means) + grad_means / positions
+    return _over_regions(products, mask).like(features)
 
 
 def total_variation(image: Value) -> Value:
@@ -68,6 +94,11 @@ def _positions(features: Value) -> Value:
 def _flat(features: Value) -> Value:
     """Return (N, C, H, W) as (N, C, H·W)."""
     return features.reshape(0, 0, -1)
+
+
+def _over_regions(grads: Value, mask: Value | None) -> Value:
+    """Return the sum (1, C, H·W) over the regions of gradients (R, C, H·W), weighted by the masks."""
+    return grads if mask is None else (grads * _flat(mask)).sum(0, keepdims=True)
 
 
 def _neighbour_differences(image: Value) -> tuple[Value, Value]:

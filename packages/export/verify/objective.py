@@ -15,6 +15,7 @@ from core.artifacts.manifest import Manifest
 from core.artifacts.runtimes import ONNX_RUNTIME, Execution
 from core.backends.onnx_backend import OnnxObjective
 from core.backends.onnx_targets import Features, StyleTargets, whole_mask
+from core.backends.target_parts import parts_of
 from core.network.architecture import MIN_SIDE, stride_of, truncated
 from core.network.vgg import VGGFeatures, load_vgg_features
 from core.network.weights import Weights
@@ -67,12 +68,12 @@ class _Sample:
 
     def graph_styles(self) -> StyleTargets:
         """Return the style targets of a graph."""
-        taps, styles = list(self.terms.style), self.targets.styles
+        loss, taps, styles = self.terms.style_loss, list(self.terms.style), self.targets.styles
         regions = [self.targets.regions[style.region] for style in styles]
-        return StyleTargets(
-            {tap: np.concatenate([style.statistics[tap].numpy() for style in styles]) for tap in taps},
-            {tap: np.concatenate([self._mask(region, tap) for region in regions]) for tap in taps},
-            np.array([style.weight for style in styles], np.float32),
+        return StyleTargets.of_regions(
+            {tap: [parts_of(loss, style.statistics[tap].numpy()) for style in styles] for tap in taps},
+            {tap: [self._mask(region, tap) for region in regions] for tap in taps},
+            [style.weight for style in styles],
             {},
         )
 

@@ -79,9 +79,15 @@ def test_targets_computed_by_pytorch_or_by_an_extractor_are_equal(
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
+@pytest.mark.parametrize("style_loss", ["gram", "moments"])
 def test_several_styles_have_the_loss_and_gradient_of_pytorch(
-    objective: Path, exported: Exported, content_path: Path, style_path: Path
+    tmp_path_factory: pytest.TempPathFactory,
+    exported: Exported,
+    content_path: Path,
+    style_path: Path,
+    style_loss: str,
 ) -> None:
+    objective = exported_objective(tmp_path_factory, style_loss=style_loss)
     content, style = images(content_path, style_path)
     others = style[..., 4:] ** 2, np.ascontiguousarray(style[:, ::-1])
     mask = np.linspace(0, 1, style[0, 0].size, dtype=np.float32).reshape(style[:, :1].shape)
@@ -89,8 +95,8 @@ def test_several_styles_have_the_loss_and_gradient_of_pytorch(
     found, expected = (
         backend.objective(content, exemplars, backend.plan((47, 31), (36, 40))).scaled(style=3)
         for backend in (
-            backend_for(config_for(objective, exported("onnx"))),
-            TorchBackend(TransferConfig(**OPTIONS, device="cpu")),
+            backend_for(config_for(objective, exported("onnx"), style_loss=style_loss)),
+            TorchBackend(TransferConfig(**OPTIONS, device="cpu", style_loss=style_loss)),
         )
     )
     image = (content + 0.2 * np.random.default_rng(0).random(content.shape, np.float32)).clip(0, 1)
@@ -140,10 +146,11 @@ def test_regions_are_refused(objective: Path, content_path: Path, style_path: Pa
 
 
 @pytest.mark.parametrize("has_mask", [(False,), (False, True, True, False), (True,)], ids=["none", "some", "all"])
+@pytest.mark.parametrize("style_loss", ["gram", "moments"])
 def test_objective_with_regions_has_the_loss_and_gradient_of_pytorch(
-    tmp_path_factory: pytest.TempPathFactory, has_mask: tuple[bool, ...]
+    tmp_path_factory: pytest.TempPathFactory, style_loss: str, has_mask: tuple[bool, ...]
 ) -> None:
-    objective = exported_objective(tmp_path_factory, regions=True)
+    objective = exported_objective(tmp_path_factory, style_loss=style_loss, regions=True)
     content, image, *styles = (noise(1, 3, 32, 47, seed=seed).float().numpy() for seed in range(6))
     exemplars = [
         StyleExemplar((style,), 1.0 + number, noise(1, 1, 32, 47, seed=number).float().numpy() if masked else None)
@@ -152,8 +159,8 @@ def test_objective_with_regions_has_the_loss_and_gradient_of_pytorch(
     found, expected = (
         backend.objective(content, exemplars, backend.plan((47, 32), (47, 32))).scaled(style=2)
         for backend in (
-            backend_for(config_for(objective)),
-            TorchBackend(TransferConfig(**OPTIONS, device="cpu")),
+            backend_for(config_for(objective, style_loss=style_loss)),
+            TorchBackend(TransferConfig(**OPTIONS, device="cpu", style_loss=style_loss)),
         )
     )
     onnx, pytorch = found(image), expected(torch.from_numpy(image))
@@ -161,6 +168,25 @@ def test_objective_with_regions_has_the_loss_and_gradient_of_pytorch(
     assert dict(onnx.parts) == pytest.approx(dict(pytorch.parts), rel=1e-5)
     gradient = pytorch.gradient.numpy()
     assert np.linalg.norm(onnx.gradient - gradient) < 1e-3 * np.linalg.norm(gradient)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5])
+def test_moments_of_a_uniform_style_are_those_of_pytorch(
+    tmp_path_factory: pytest.TempPathFactory, exported: Exported, content_path: Path, value: float
+) -> None:
+    """The features of a uniform style have next to no variance."""
+    content = resize(read_image(content_path).pixels, (47, 31))
+    config = config_for(
+        exported_objective(tmp_path_factory, style_loss="moments"), exported("onnx"), style_loss="moments"
+    )
+    eager = TorchBackend(TransferConfig(**OPTIONS, device="cpu", style_loss="moments"))
+    style = np.full((1, 3, 40, 36), value, np.float32)
+    found = objective_of(backend_for(config), content, style)(content[..., ::-1].copy())
+    expected = objective_of(eager, content, style)(torch.from_numpy(content).flip(3))
+    assert found.loss == pytest.approx(expected.loss, rel=1e-5)
+    gradient = expected.gradient.numpy()
+    assert np.isfinite(gradient).all()
+    assert np.linalg.norm(found.gradient - gradient) < 1e-3 * np.linalg.norm(gradient)
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])

@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from core.backends.onnx_targets import gram, resized_mask, style_targets
+from core.backends.onnx_targets import gram, moments, resized_mask, style_targets
 from core.errors import UsageError
 from core.objective.gram import gram as torch_gram
+from core.objective.moments import MomentsLoss
+from core.objective.moments import moments as torch_moments
 from core.styles import StyleExemplar
 
 
@@ -24,6 +26,41 @@ def extract(pixels: np.ndarray) -> dict[str, np.ndarray]:
 def test_gram_equals_that_of_pytorch() -> None:
     features = random(1, 5, 7, 9)
     np.testing.assert_allclose(gram(features), torch_gram(torch.from_numpy(features)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_moments_equal_those_of_pytorch(masked: bool) -> None:
+    features, mask = random(1, 5, 7, 9), random(1, 1, 7, 9) if masked else None
+    expected = torch_moments(torch.from_numpy(features), None if mask is None else torch.from_numpy(mask))
+    np.testing.assert_allclose(moments(features, mask), expected, rtol=1e-6)
+
+
+def moments_loss(image: np.ndarray, style: np.ndarray) -> float:
+    """The loss of PyTorch."""
+    return float(MomentsLoss().loss(*(torch_moments(torch.from_numpy(features)) for features in (image, style))))
+
+
+def distance_of_parts(image: np.ndarray, target: np.ndarray, factors: np.ndarray) -> float:
+    """The weighted mean squared differences of covariances and means from a target (C, C + 1)."""
+    flat = image[0].reshape(image.shape[1], -1)
+    differences = np.cov(flat, bias=True) - target[:, :-1], flat.mean(1) - target[:, -1]
+    return float(sum(factor * np.mean(part**2) for factor, part in zip(factors, differences, strict=True)))
+
+
+def test_moments_of_several_styles_have_a_common_target_and_its_spread() -> None:
+    """The mean of the losses of PyTorch for two styles whose variances differ, the second one in a region too."""
+    first, second, image = random(1, 3, 4, 5), 0.3 * random(1, 3, 6, 4), random(1, 3, 8, 8)
+    mask = np.ones((1, 1, 8, 8), np.float32)
+    exemplars = [StyleExemplar((first,), 3.0), StyleExemplar((second,), 1.0), StyleExemplar((second,), 5.0, mask)]
+    found = style_targets("moments", ["relu1_1"], exemplars, extract, image, image)
+    targets, factors, spread = found.targets["relu1_1"], found.factors["relu1_1"], found.spreads["relu1_1"]
+    assert (targets.shape, factors.shape) == ((2, 3, 4), (2, 2))
+    of_first, of_second = moments_loss(image, first), moments_loss(image, second)
+    common, of_region = (distance_of_parts(image, *region) for region in zip(targets, factors, strict=True))
+    assert common + spread == pytest.approx(0.75 * of_first + 0.25 * of_second, rel=1e-5)
+    assert of_region == pytest.approx(of_second, rel=1e-5)
+    assert found.weights == pytest.approx([1, 5])
+    assert spread > 0
 
 
 def test_several_styles_have_the_mean_target_and_its_spread() -> None:

@@ -140,6 +140,22 @@ def test_nearest_objective_has_features_as_targets(tmp_path: Path, tiny_vgg: Non
     assert manifest.inputs["style_weights"].endswith("activation_scale ** 2")
 
 
+@pytest.mark.parametrize("regions", [False, True])
+def test_moments_objective_has_two_weights_for_each_layer(
+    tmp_path_factory: pytest.TempPathFactory, vgg19_weights: Weights, regions: bool
+) -> None:
+    path = exported_objective(tmp_path_factory, style_loss="moments", regions=regions)
+    manifest = read_manifest(path, kind="objective")
+    count, per_region = ("regions", "regions, ") if regions else (1, "")
+    assert manifest.style_loss == "moments"
+    assert manifest.inputs["moments/relu2_1"].startswith(f"float32 ({count}, 128, 129), covariances of the features")
+    assert manifest.inputs["style_weights"].startswith(
+        f"float32 ({per_region}2, 2), per layer of style_taps its weight"
+    )
+    assert manifest.parity["gradient"]["relative_l2"] < 1e-6
+    assert verify_objective(path, manifest, vgg19_weights).passed
+
+
 def test_objective_with_regions_has_masks_as_inputs(tmp_path_factory: pytest.TempPathFactory) -> None:
     manifest = read_manifest(exported_objective(tmp_path_factory, regions=True))
     assert manifest.has_regions

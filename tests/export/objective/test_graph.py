@@ -68,7 +68,8 @@ def assert_equals_autograd(objective: ObjectiveGraph, *images: Tensor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "style_loss"), [("oxford", "gram"), ("torchvision", "gram"), ("torchvision", "nearest")]
+    ("source", "style_loss"),
+    [("oxford", "gram"), ("torchvision", "gram"), ("torchvision", "moments"), ("torchvision", "nearest")],
 )
 @pytest.mark.parametrize("pooling", ["max", "average"])
 @pytest.mark.parametrize("taps", [DEFAULTS, MIXED], ids=["default", "mixed"])
@@ -77,7 +78,7 @@ def test_objective_equals_autograd(taps: tuple, pooling: str, source: str, style
     assert_equals_autograd(objective, *(noise(1, 3, *size) for size in SIZES))
 
 
-@pytest.mark.parametrize("style_loss", ["gram", "nearest"])
+@pytest.mark.parametrize("style_loss", ["gram", "moments", "nearest"])
 def test_regions_equal_autograd(style_loss: str) -> None:
     objective = ObjectiveGraph(exact_weights(), *MIXED, "max", style_loss, regions=True)
     images = [noise(1, 3, *size) for size in SIZES]
@@ -120,7 +121,8 @@ def test_every_exportable_style_loss_is_a_term() -> None:
     assert {name for name in style_loss_names() if style_loss_spec(name).exportable} == STYLE_TERMS.keys()
     with pytest.raises(UsageError) as caught:
         ObjectiveGraph(load_weights("vgg19"), *DEFAULTS, "max", "wasserstein")
-    assert str(caught.value) == ("an objective with the style loss wasserstein cannot be exported: use gram or nearest")
+    sentence = "an objective with the style loss wasserstein cannot be exported: use gram, moments or nearest"
+    assert str(caught.value) == sentence
 
 
 def test_objective_has_canonical_taps() -> None:

@@ -4,14 +4,18 @@ import pytest
 import torch
 
 import core.objective.gram
+import core.objective.moments
 import core.objective.reductions
 import core.objective.total_variation
 from export.graph.values import Value
 from export.objective.losses import (
+    covariances,
     gram,
     gram_backward,
     mean_square,
     mean_square_grad,
+    means,
+    moments_backward,
     total_variation,
     total_variation_grad,
 )
@@ -52,3 +56,25 @@ def test_gram_matrices_and_their_backward_equal_those_of_core(regions: int) -> N
     found = computed_exactly(build, *(one.detach().numpy() for one in (features, grad, *masks)))
     torch.testing.assert_close(torch.from_numpy(found["gram"]), matrices.detach(), rtol=1e-13, atol=1e-15)
     torch.testing.assert_close(torch.from_numpy(found["gradient"]), expected, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("regions", [0, 2])
+def test_moments_and_their_backward_equal_those_of_core(regions: int) -> None:
+    features = noise(1, 4, 5, 3).requires_grad_()
+    masks = [noise(regions, 1, 5, 3, seed=2)] if regions else []
+    masks = [mask / mask.mean((2, 3), keepdim=True) for mask in masks]
+    grad_covariances, grad_means = noise(regions or 1, 4, 4, seed=1), noise(regions or 1, 4, 1, seed=3)
+    grad_covariances = grad_covariances + grad_covariances.mT
+    mean, covariance = core.objective.moments.mean_and_covariance(core.objective.moments.moments(features, *masks))
+    (expected,) = torch.autograd.grad([covariance, mean], features, [grad_covariances, grad_means[..., 0]])
+
+    def build(features: Value, grad_covariances: Value, grad_means: Value, *mask: Value) -> dict[str, Value]:
+        mean = means(features, *mask)
+        gradient = moments_backward(grad_covariances, grad_means, features, mean, *mask)
+        return {"means": mean, "covariances": covariances(features, mean, *mask), "gradient": gradient}
+
+    arguments = (one.detach().numpy() for one in (features, grad_covariances, grad_means, *masks))
+    found = {name: torch.from_numpy(value) for name, value in computed_exactly(build, *arguments).items()}
+    torch.testing.assert_close(found["means"], mean.detach()[..., None], rtol=1e-13, atol=1e-15)
+    torch.testing.assert_close(found["covariances"], covariance.detach(), rtol=1e-13, atol=1e-15)
+    torch.testing.assert_close(found["gradient"], expected, rtol=1e-13, atol=1e-15)

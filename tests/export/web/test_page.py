@@ -117,6 +117,7 @@ def test_web_command_rejects_a_missing_objective(tmp_path: Path, runtime_stub: P
             {"inputs": {"mask/relu1_1": "float32"}},
             "has inputs for regions, and a page has none: export one without",
         ),
+        ({"style_loss": "moments"}, "has the style loss moments, and a page supports gram only: export another"),
         ({"style_loss": "nearest"}, "has the style loss nearest, and a page supports gram only: export another"),
     ],
 )
