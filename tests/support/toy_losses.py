@@ -1,6 +1,5 @@
 """Style losses that the tests add from this one file: one that can be tiled, and one that samples positions."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +7,7 @@ from torch import Tensor
 
 from core.config.style_losses import StyleLossSpec, register_style_loss
 from core.objective.reductions import mean_square
-from core.objective.style_loss import StyleLoss, mean_over_images
+from core.objective.style_loss import StyleLoss
 
 
 class ChannelMeans(StyleLoss):
@@ -16,9 +15,6 @@ class ChannelMeans(StyleLoss):
 
     def statistic(self, features: Tensor, mask: Tensor | None = None, target: Tensor | None = None) -> Tensor:
         return (features if mask is None else features * mask).mean((2, 3))
-
-    def target(self, statistics: Sequence[Tensor], areas: Sequence[int]) -> Tensor:
-        return mean_over_images(statistics, areas)
 
     def loss(self, statistic: Tensor, target: Tensor) -> Tensor:
         return mean_square(statistic - target)
@@ -43,9 +39,6 @@ class SampledMeans(StyleLoss):
 
     def statistic(self, features: Tensor, mask: Tensor | None = None, target: Tensor | None = None) -> Tensor:
         return features.flatten(2)[..., self._positions(features)].mean(2)
-
-    def target(self, statistics: Sequence[Tensor], areas: Sequence[int]) -> Tensor:
-        return mean_over_images(statistics, areas)
 
     def loss(self, statistic: Tensor, target: Tensor) -> Tensor:
         return mean_square(statistic - target)

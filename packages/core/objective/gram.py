@@ -1,6 +1,5 @@
 """The style loss of Gatys et al. (arXiv 1508.06576, equations 3 to 5): squared differences of Gram matrices."""
 
-from collections.abc import Sequence
 from functools import reduce
 from operator import add
 
@@ -9,7 +8,7 @@ from torch import Tensor
 
 from core.network.dtypes import is_half
 from core.objective.reductions import flatten_positions, mean_square
-from core.objective.style_loss import StyleLoss, mean_over_images
+from core.objective.style_loss import StyleLoss
 
 MAX_COPIED_VALUES = 2**20
 """Approximate number of values that are copied at a time where a slice of features is not contiguous."""
@@ -25,10 +24,6 @@ class GramLoss(StyleLoss):
     def statistic(self, features: Tensor, mask: Tensor | None = None, target: Tensor | None = None) -> Tensor:
         """Return the Gram matrix (1, C, C) of features (1, C, H, W)."""
         return gram(features, mask)
-
-    def target(self, statistics: Sequence[Tensor], areas: Sequence[int]) -> Tensor:
-        """Return the mean Gram matrix of the style images, weighted by their areas."""
-        return mean_over_images(statistics, areas)
 
     def loss(self, statistic: Tensor, target: Tensor) -> Tensor:
         """Return the mean squared difference of two Gram matrices (1, C, C)."""

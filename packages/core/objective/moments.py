@@ -1,10 +1,8 @@
 """A style loss that compares the means and covariances of the features.
 
-Kolkin et al., Style Transfer by Relaxed Optimal Transport and Self-Similarity (arXiv 1904.12785), match these moments
-beside their transport distance. Here both are compared relative to those of the style images.
+Kolkin et al., Style Transfer by Relaxed Optimal Transport and Self-Similarity (arXiv 1904.12785), add such a loss to a
+transport distance. Here each difference is divided by the size of the moments of the style images.
 """
-
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,33 +10,15 @@ from torch import Tensor
 from core.objective.gram import gram, gram_backward
 from core.objective.least_variance import least_variance
 from core.objective.reductions import as_float32, mean_square
-from core.objective.style_loss import StyleLoss, mean_over_images
+from core.objective.style_loss import StyleLoss
 
 
-class MomentsLoss(StyleLoss):
-    """Squared differences of means and of covariances, relative to the variance and the covariances of the style.
-
-    With the means m, m' and the covariances S, S' of the features of the image and of the style images:
-    |m - m'|² / tr S' + |S - S'|² / |S'|². The loss does not depend on the scale of the features, so that the weights of
-    the layers have the same effect in every style. The layers of a Gram loss differ by factors of a thousand, and it
-    consists of the means for the most part. The statistic of a layer is `moments` (1, C, C + 1).
-    """
+class LossOfMoments(StyleLoss):
+    """A loss whose statistic is the `moments` (1, C, C + 1) of the features of a layer."""
 
     def statistic(self, features: Tensor, mask: Tensor | None = None, target: Tensor | None = None) -> Tensor:
         """Return the moments (1, C, C + 1) of features (1, C, H, W)."""
         return moments(features, mask)
-
-    def target(self, statistics: Sequence[Tensor], areas: Sequence[int]) -> Tensor:
-        """Return the mean moments of the style images, weighted by their areas."""
-        return mean_over_images(statistics, areas)
-
-    def loss(self, statistic: Tensor, target: Tensor) -> Tensor:
-        """Return the relative difference of two moments (1, C, C + 1)."""
-        (mean, covariance), (target_mean, target_covariance) = map(mean_and_covariance, (statistic, target))
-        least = least_variance(_mean_diagonal(target[..., :-1]))
-        variance = torch.maximum(_mean_diagonal(target_covariance), least)
-        square = torch.maximum(mean_square(target_covariance), least.square())
-        return mean_square(mean - target_mean) / variance + mean_square(covariance - target_covariance) / square
 
     def backward(
         self,
@@ -49,7 +29,27 @@ class MomentsLoss(StyleLoss):
         target: Tensor | None = None,
     ) -> None:
         """Accumulate dL/dfeatures into `grad` (1, C, H, W), given dL/dmoments (1, C, C + 1)."""
-        moments_backward(grad, features, grad_statistic, mask)
+        gram_backward(grad, features, grad_statistic[..., :-1], mask)
+        grad_means = grad_statistic[..., -1, None, None] / features[0, 0].numel()
+        grad += grad_means if mask is None else grad_means * mask
+
+
+class MomentsLoss(LossOfMoments):
+    """Squared differences of means and of covariances, relative to the variance and the covariances of the style.
+
+    With the means m, m' and the covariances S, S' of the features of the image and of the style images:
+    |m - m'|² / tr S' + |S - S'|² / |S'|². The loss does not depend on the scale of the features, so that the weights of
+    the layers have the same effect in every style. The layers of a Gram loss differ by factors of a thousand, and it
+    consists of the means for the most part.
+    """
+
+    def loss(self, statistic: Tensor, target: Tensor) -> Tensor:
+        """Return the relative difference of two moments (1, C, C + 1)."""
+        (mean, covariance), (target_mean, target_covariance) = map(mean_and_covariance, (statistic, target))
+        least = least_variance(_mean_diagonal(target[..., :-1]))
+        variance = torch.maximum(_mean_diagonal(target_covariance), least)
+        square = torch.maximum(mean_square(target_covariance), least.square())
+        return mean_square(mean - target_mean) / variance + mean_square(covariance - target_covariance) / square
 
 
 def moments(features: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -60,13 +60,6 @@ def moments(features: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     means = (as_float32(features) if mask is None else as_float32(features) * mask).mean((2, 3))
     return torch.cat([gram(features, mask), means.unsqueeze(2)], 2)
-
-
-def moments_backward(grad: Tensor, features: Tensor, grad_moments: Tensor, mask: Tensor | None = None) -> None:
-    """Backward of `moments`: accumulate dL/dfeatures into `grad` (1, C, H, W), given dL/dmoments (1, C, C + 1)."""
-    gram_backward(grad, features, grad_moments[..., :-1], mask)
-    grad_means = grad_moments[..., -1, None, None] / features[0, 0].numel()
-    grad += grad_means if mask is None else grad_means * mask
 
 
 def mean_and_covariance(moments: Tensor) -> tuple[Tensor, Tensor]:

@@ -42,9 +42,11 @@ class StyleLoss(ABC):
     def target(self, statistics: Sequence[Tensor], areas: Sequence[int]) -> Tensor:
         """Return the target made of the statistics of the style images of one style.
 
-        `areas` are the numbers of pixels of these images. Targets are computed anew at every scale.
+        By default it is their mean, weighted by the `areas`, which are the numbers of pixels of these images. Targets
+        are computed anew at every scale.
         """
-        raise NotImplementedError
+        weighted = [area / sum(areas) * statistic for area, statistic in zip(areas, statistics, strict=True)]
+        return torch.stack(weighted).sum(0)
 
     def position_targets(
         self,
@@ -102,9 +104,3 @@ def load_style_loss(name: str) -> StyleLoss:
     module, _, class_name = style_loss_spec(name).implementation.partition(":")
     loss: StyleLoss = getattr(import_module(module), class_name)()
     return loss
-
-
-def mean_over_images(statistics: Sequence[Tensor], areas: Sequence[int]) -> Tensor:
-    """Return the mean of the statistics of several images, weighted by their areas."""
-    weighted = [area / sum(areas) * statistic for area, statistic in zip(areas, statistics, strict=True)]
-    return torch.stack(weighted).sum(0)

@@ -8,20 +8,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from core.objective.moments import mean_and_covariance, moments, moments_backward
-from core.objective.style_loss import StyleLoss, mean_over_images
+from core.objective.moments import LossOfMoments, mean_and_covariance
 
 
-class WassersteinLoss(StyleLoss):
+class WassersteinLoss(LossOfMoments):
     """Squared 2-Wasserstein distance between normal distributions, divided by the number of channels.
 
     With the means m, m' and the covariances S, S' of the features of the image and of the style images:
-    |m - m'|² + tr(S + S' - 2 (S'^½ S S'^½)^½). The statistic of a layer is `moments` (1, C, C + 1).
+    |m - m'|² + tr(S + S' - 2 (S'^½ S S'^½)^½).
     """
-
-    def statistic(self, features: Tensor, mask: Tensor | None = None, target: Tensor | None = None) -> Tensor:
-        """Return the moments (1, C, C + 1) of features (1, C, H, W)."""
-        return moments(features, mask)
 
     def target(self, statistics: Sequence[Tensor], areas: Sequence[int]) -> Tensor:
         """Return the square root of the covariance with the means as a last column: float64, (1, C, C + 1).
@@ -29,7 +24,7 @@ class WassersteinLoss(StyleLoss):
         In float32 the rounding errors of the large eigenvalues would exceed the small eigenvalues, and the gradient
         would lose three digits.
         """
-        mean_moments = mean_over_images(statistics, areas)
+        mean_moments = super().target(statistics, areas)
         # Apple's MPS has neither float64 nor eigenvalues.
         device = "cpu" if mean_moments.is_mps else mean_moments.device
         mean, covariance = mean_and_covariance(mean_moments.to(device, torch.float64))
@@ -46,17 +41,6 @@ class WassersteinLoss(StyleLoss):
         distance = (mean - target_mean).square().sum(-1) + traces - 2 * overlap
         mean_distance: Tensor = distance.mean() / mean.shape[1]
         return mean_distance.to(statistic)
-
-    def backward(
-        self,
-        grad: Tensor,
-        features: Tensor,
-        grad_statistic: Tensor,
-        mask: Tensor | None = None,
-        target: Tensor | None = None,
-    ) -> None:
-        """Accumulate dL/dfeatures into `grad` (1, C, H, W), given dL/dmoments (1, C, C + 1)."""
-        moments_backward(grad, features, grad_statistic, mask)
 
 
 def _regularized(matrix: Tensor) -> Tensor:
