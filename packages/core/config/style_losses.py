@@ -130,7 +130,7 @@ register_style_loss(
     StyleLossSpec(
         name="wasserstein",
         implementation="core.objective.wasserstein:WassersteinLoss",
-        help="their Wasserstein distance",
+        help="Wasserstein distance of means and covariances",
         tileable=True,
         activation_power=2,
         statistic_size=lambda channels: channels * (channels + 1),

@@ -55,8 +55,9 @@ class MomentsLoss(LossOfMoments):
 def moments(features: Tensor, mask: Tensor | None = None) -> Tensor:
     """Return the first and second moments (N, C, C + 1) of features (N, C, H, W).
 
-    The Gram matrix with the means of the channels as a last column. Unlike a covariance, both are means over the
-    positions, so that those of tiles add up to those of the whole image. `mask` has the same meaning as for `gram`.
+    They are the Gram matrix, and the means of the channels as a last column. Unlike a covariance, both are means over
+    the positions: the moments of tiles add up to the moments of the whole image. `mask` has the same meaning as for
+    `gram`.
     """
     means = (as_float32(features) if mask is None else as_float32(features) * mask).mean((2, 3))
     return torch.cat([gram(features, mask), means.unsqueeze(2)], 2)
