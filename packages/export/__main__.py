@@ -45,7 +45,7 @@ from export.command_line import (
 )
 from export.runtime import run
 
-_OPTIONS_OF_PAINTERS = (*NETWORK_OPTIONS, *PAINTER_OPTIONS)
+_OPTIONS_OF_PAINTERS = (*NETWORK_OPTIONS, "style_loss", *PAINTER_OPTIONS)
 
 app = App(
     no_args_is_help=True,
@@ -170,7 +170,7 @@ def painter(
 
     Calls of the graph continue from the state that the call before returned, so that a program can show progress and
     stop. Image size, evaluations and strength are inputs; all other options are fixed at export. The style loss is
-    Gram. The file is written only if whole runs match those of python -m core.transfer.
+    'gram' or 'moments'. The file is written only if whole runs match those of python -m core.transfer.
     """
     with report_errors():
         require_full("python -m export painter")

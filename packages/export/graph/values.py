@@ -200,7 +200,7 @@ class Value:
         """Return the elements at an index of an axis; the result lacks the axis if the index is a scalar."""
         return Value(op.gather(self.var, self._index(index), axis=axis))
 
-    def slice(self, start: "Value | int", stop: "Value | int", axis: int = 0, step: int = 1) -> "Value":
+    def slice(self, start: "Value | int", stop: "Value | int", axis: int = 0, step: "Value | int" = 1) -> "Value":
         """Return the elements from `start` to before `stop` along an axis."""
         vectors = (int_vector(one).var for one in (start, stop, axis, step))
         return Value(op.slice(self.var, *vectors))

@@ -4,8 +4,10 @@ They compute the same as the classes in `core.objective`, whose backward functio
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from export.graph.values import Value
+from core.objective.least_variance import least_variance
+from export.graph.values import Value, concatenated, maximum
 from export.objective.losses import (
     covariances,
     gram,
@@ -52,6 +54,26 @@ def _nearest_term(features: Value, target: Value, weight: Value, mask: Value | N
     return loss, (grad * root).sum(0, keepdims=True)
 
 
+def _moments(features: Value) -> Value:
+    """Return the covariances of features (1, C, H, W), and their means as the last column, (1, C, C + 1)."""
+    mean = means(features)
+    return concatenated([covariances(features, mean), mean], 2)
+
+
+def _relative_weights(target: Value, weight: Value) -> Value:
+    """Return the weights (2,) of covariances and means: `weight` () / their squares, as in `core.objective.moments`."""
+    covariance, mean = target.slice(0, -1, axis=2), target.slice(-1, 2**31 - 1, axis=2)
+    variance, square_of_means = _mean_diagonal(covariance), (mean * mean).mean()
+    least = least_variance(variance + square_of_means)
+    squares = maximum(mean_square(covariance, 3), least * least), maximum(variance, least)
+    return concatenated([(weight / square).reshape(1) for square in squares])
+
+
+def _mean_diagonal(matrices: Value) -> Value:
+    """Return the mean of the diagonal elements of (1, C, C), ()."""
+    return matrices.reshape(-1).slice(0, 2**31 - 1, step=matrices.side(2) + 1).mean()
+
+
 def _of_regions(difference: Value, weight: Value, rank: int) -> tuple[Value, Value]:
     """Return the weighted sum over all regions of the mean square in each, and its gradient."""
     factor = (weight * weight.size.cast(weight.dtype)).reshape(-1, *(1,) * (rank - 1))
@@ -60,3 +82,25 @@ def _of_regions(difference: Value, weight: Value, rank: int) -> tuple[Value, Val
 
 STYLE_TERMS: Mapping[str, StyleTerm] = {"gram": _gram_term, "moments": _moments_term, "nearest": _nearest_term}
 """The style losses that are registered as exportable in `core.config.style_losses`."""
+
+
+@dataclass(frozen=True)
+class StyleStatistic:
+    """What a graph needs to compute the targets of a style loss by itself.
+
+    Attributes:
+        of: Returns the statistic (1, C, columns) of features (1, C, h, w). That of a style image is its target.
+        columns: Returns the number of columns for C channels.
+        weights: Returns the weight that the term of a layer takes, given the target and the weight () of the layer.
+    """
+
+    of: Callable[[Value], Value]
+    columns: Callable[[int], int]
+    weights: Callable[[Value, Value], Value]
+
+
+STYLE_STATISTICS: Mapping[str, StyleStatistic] = {
+    "gram": StyleStatistic(gram, lambda channels: channels, lambda target, weight: weight),
+    "moments": StyleStatistic(_moments, lambda channels: channels + 1, _relative_weights),
+}
+"""The losses of `STYLE_TERMS` whose targets are statistics of the style image."""

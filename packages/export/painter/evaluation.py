@@ -6,7 +6,7 @@ from core.config.transfer_config import TransferConfig
 from core.multiscale.preparation import GRADIENT_RATIO_AT_HALF
 from core.objective.weights import LossWeights
 from export.graph.control_flow import branch, choose
-from export.graph.values import Value, where, zeros
+from export.graph.values import Value, concatenated, where, zeros
 from export.painter.adam import GraphAdam
 from export.painter.inlined_objective import InlinedObjective, NetworkEvaluation
 from export.painter.lbfgs import LARGEST, GraphLBFGS
@@ -40,11 +40,11 @@ class Evaluator:
         self._objective, self._has_margin = objective, config.padding > 0
         weights = LossWeights.of(config, activation_scale)
         self._content_weights = Value.constant(list(weights.content.values()), np.float32)
-        self._style_weights = Value.constant(list(weights.style.values()), np.float32)
+        self._style_weights = [Value.constant(weight, np.float32) for weight in weights.style.values()]
         self._tv_weight = Value.constant([weights.tv], np.float32)
         self._content_names = tuple(f"content/{layer.name}" for layer in objective.content_layers)
-        self._gram_names = tuple(f"gram/{layer.name}" for layer in objective.style_layers)
-        self.targets = (*self._content_names, *self._gram_names)
+        self._style_names = tuple(f"style/{layer.name}" for layer in objective.style_layers)
+        self.targets = (*self._content_names, *self._style_names)
 
     def shapes(self, scale: GraphScale) -> dict[str, Shape]:
         """Return the shapes of all arrays of the state at a scale."""
@@ -52,8 +52,8 @@ class Evaluator:
         sides = [side + scale.padding * 2 for side in (scale.height, scale.width)]
         for name, layer in zip(self._content_names, self._objective.content_layers, strict=True):
             shapes[name] = (1, layer.out_channels, *(side / layer.stride for side in sides))
-        for name, layer in zip(self._gram_names, self._objective.style_layers, strict=True):
-            shapes[name] = (1, layer.out_channels, layer.out_channels)
+        for name, layer in zip(self._style_names, self._objective.style_layers, strict=True):
+            shapes[name] = (1, layer.out_channels, self._objective.statistic.columns(layer.out_channels))
         return shapes
 
     def start(self, image: Value, used: Value, scale: GraphScale) -> State:
@@ -82,7 +82,7 @@ class Evaluator:
         found = self._objective(
             margin.add(image) if margin else image,
             self._content_targets(state, scale),
-            [state[name] for name in self._gram_names],
+            [state[name] for name in self._style_names],
             self._weights(state),
         )
 
@@ -120,7 +120,11 @@ class Evaluator:
         content = where(is_step, state["content_factor"], phase.equals(CONTENT_GRADIENT).cast(np.float32))
         is_style = phase.equals(STYLE_GRADIENT).cast(np.float32)
         style, tv = (where(is_step, state[name], is_style) for name in ("style_factor", "tv_factor"))
-        return self._content_weights * content, self._style_weights * style, self._tv_weight * tv
+        style_weights = [
+            self._objective.statistic.weights(state[name], weight * style).with_batch()
+            for name, weight in zip(self._style_names, self._style_weights, strict=True)
+        ]
+        return self._content_weights * content, concatenated(style_weights), self._tv_weight * tv
 
     def _prepared(self, state: State, found: NetworkEvaluation, scale: GraphScale, strength: Value | None) -> State:
         """Return what an evaluation before those of the optimiser changes: targets, or factors of the weights."""
@@ -131,8 +135,8 @@ class Evaluator:
         content = dict(zip(self._content_names, found.features, strict=True))
         kept = {name: state[name] for name in content}
         changed |= branch(phase.equals(CONTENT_TARGETS), lambda: content, lambda: kept)
-        for name, gram in zip(self._gram_names, found.grams, strict=True):
-            changed[name] = where(phase.equals(STYLE_TARGETS), gram, state[name])
+        for name, statistic in zip(self._style_names, found.statistics, strict=True):
+            changed[name] = where(phase.equals(STYLE_TARGETS), statistic, state[name])
         return changed | self._factors(state, found.gradient, scale, strength)
 
     def _factors(self, state: State, gradient: Value, scale: GraphScale, strength: Value | None) -> State:

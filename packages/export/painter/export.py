@@ -15,6 +15,7 @@ from core.network.weights import Weights
 from export.formats.onnx_graph import finish, write_model
 from export.manifests import new_manifest
 from export.objective.graph import ObjectiveGraph
+from export.objective.style_terms import STYLE_STATISTICS
 from export.options import ExportOptions
 from export.painter.graph import PainterGraph
 from export.painter.inlined_objective import InlinedObjective
@@ -23,9 +24,6 @@ from export.verify.onnx_checker import check_onnx
 from export.verify.painter import verify_painter
 from export.verify.parity import ParityReport
 from export.verify.writing import write_verified
-
-STYLE_LOSS = "gram"
-"""The style loss of every painter."""
 
 
 def export_painter(
@@ -47,7 +45,7 @@ def export_painter(
     """
     check_supported(config)
     options = options or ExportOptions()
-    network = ObjectiveGraph(weights, config.content_layers, config.style_layers, config.pooling)
+    network = ObjectiveGraph(weights, config.content_layers, config.style_layers, config.pooling, config.style_loss)
     objective = InlinedObjective(network, palette=options.palette)
     model = build_painter(objective, config, weights.preprocessing.activation_scale, pixels, options)
     manifest = painter_manifest(objective, config, weights, pixels, options)
@@ -77,7 +75,7 @@ def build_painter(
 def check_supported(config: TransferConfig) -> None:
     """Raise UsageError if a painter does not support an option of `config`."""
     unsupported = {
-        "style_loss": config.style_loss != STYLE_LOSS,
+        "style_loss": config.style_loss not in STYLE_STATISTICS,
         "preserve_color": config.preserve_color != "none",
         "averaging": config.averaging > 0,
         "init": config.init not in ("matched", "content"),
@@ -103,7 +101,7 @@ def painter_manifest(
         taps=network.extractor.taps,
         content_taps=network.content_taps,
         style_taps=network.style_taps,
-        style_loss=STYLE_LOSS,
+        style_loss=network.style_loss,
         pooling=config.pooling,
         precision="fp32",
         options=options,

@@ -11,17 +11,17 @@ from export.formats.palette import is_palettized, palettize
 from export.graph.model import InputValues, build_model
 from export.graph.values import Value
 from export.objective.graph import ObjectiveGraph
-from export.objective.losses import gram
+from export.objective.style_terms import STYLE_STATISTICS
 
 
 @dataclass(frozen=True)
 class NetworkEvaluation:
-    """One evaluation: loss (), gradient (1, 3, H, W), and in the order of the taps features and Gram matrices."""
+    """One evaluation: loss (), gradient (1, 3, H, W), and in the order of the taps features and style statistics."""
 
     loss: Value
     gradient: Value
     features: list[Value]
-    grams: list[Value]
+    statistics: list[Value]
 
 
 class InlinedObjective:
@@ -31,6 +31,7 @@ class InlinedObjective:
         objective: What it evaluates.
         content_layers: The layers of the content loss.
         style_layers: The layers of the style loss.
+        statistic: The statistic that the style loss compares.
         palette: Whether weights are stored as indices into a palette.
     """
 
@@ -42,14 +43,18 @@ class InlinedObjective:
         self.objective = objective
         self.content_layers = tuple(_layer(objective, tap) for tap in objective.content_taps)
         self.style_layers = tuple(_layer(objective, tap) for tap in objective.style_taps)
+        self.statistic = STYLE_STATISTICS[objective.style_loss]
         self._model = _model(objective, palette)
         self.palette = is_palettized(self._model)
 
     def __call__(
-        self, image: Value, content: Sequence[Value], grams: Sequence[Value], weights: tuple[Value, Value, Value]
+        self, image: Value, content: Sequence[Value], style: Sequence[Value], weights: tuple[Value, Value, Value]
     ) -> NetworkEvaluation:
-        """Evaluate at `image` (1, 3, H, W), given the targets, and the weights of content, style and TV as vectors."""
-        arguments = [value.var for value in (image, *content, *grams, *weights)]
+        """Evaluate at `image` (1, 3, H, W), given the targets, and the weights of content, style and TV.
+
+        They are those of `ObjectiveGraph.evaluate`.
+        """
+        arguments = [value.var for value in (image, *content, *style, *weights)]
         found = [Value(variable) for variable in spox.inline(self._model)(*arguments).values()]
         loss, gradient, *statistics = found
         count = len(self.content_layers)
@@ -57,13 +62,14 @@ class InlinedObjective:
 
 
 def _model(objective: ObjectiveGraph, palette: bool | None) -> onnx.ModelProto:
-    """Return a model of the loss, its gradient, and the features and Gram matrices from which targets are made."""
+    """Return a model of the loss, its gradient, and the features and statistics from which targets are made."""
     inputs = InputValues(objective.inputs)
     found = objective.evaluate(**inputs.arguments)
     outputs = {"loss": found.loss, "gradient": found.gradient}
     outputs |= {f"features/{tap}": found.features[tap] for tap in objective.content_taps}
     # The loss contains the same nodes: a runtime that merges equal nodes computes them once.
-    outputs |= {f"own_gram/{tap}": gram(found.features[tap]) for tap in objective.style_taps}
+    statistic = STYLE_STATISTICS[objective.style_loss].of
+    outputs |= {f"own_statistic/{tap}": statistic(found.features[tap]) for tap in objective.style_taps}
     model = build_model(inputs.by_name, outputs, objective.network.initializers)
     if palette is not False:
         palettize(model, required=bool(palette))

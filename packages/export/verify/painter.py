@@ -49,7 +49,7 @@ def verify_painter(
     """
     painter = OnnxPainter(path, "cpu", execution)
     tolerances = tolerances_of(manifest, execution)
-    network = {"arch": manifest.arch, "pooling": manifest.pooling}
+    network = {"arch": manifest.arch, "pooling": manifest.pooling, "style_loss": manifest.style_loss}
     extractor = load_vgg_features(weights, manifest.taps, pooling=manifest.pooling)
     rows: list[Comparison] = []
     with one_thread():

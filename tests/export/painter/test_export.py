@@ -21,15 +21,18 @@ LAYERS = ("--content-layers", "relu2_1", "--style-layers", "relu1_1,relu2_1")
 
 
 @pytest.mark.slow
-def test_command_writes_a_verified_file(tmp_path: Path, tiny_vgg: None) -> None:
+@pytest.mark.parametrize("style_loss", ["gram", "moments"])
+def test_command_writes_a_verified_file(tmp_path: Path, tiny_vgg: None, style_loss: str) -> None:
     path = tmp_path / "painter.onnx"
-    exported = run("painter", "-o", path, *LAYERS, "--image-size", 300, "--min-scale-size", 40)
+    options = ("--style-loss", style_loss, "--image-size", 300, "--min-scale-size", 40)
+    exported = run("painter", "-o", path, *LAYERS, *options)
     assert exported.exit_code == 0, exported.output
     assert f"{path}: painter, onnx fp32" in exported.stdout
     assert {file.name for file in tmp_path.iterdir()} == {"painter.onnx", "painter.onnx.sha256"}
 
     manifest = read_manifest(path, kind="painter")
     assert [*manifest.outputs] == [*OUTPUTS]
+    assert manifest.style_loss == style_loss
     assert manifest.inputs["content"] == "uint8 (height, width, 3), RGB, of any size"
     assert "by default 300" in manifest.inputs["image_size"]
     assert set(manifest.settings) == set(PAINTER_OPTIONS)

@@ -37,7 +37,7 @@ Call = Callable[..., dict[str, Any]]
 def session_of(pixels: str = "uint8", **options: Any) -> Call:
     """Return a function that calls a painter with these options; inputs that are not given are empty."""
     config = TransferConfig(**OPTIONS | options)
-    objective = objective_of(config.content_layers, config.style_layers)
+    objective = objective_of(config.content_layers, config.style_layers, config.style_loss)
     model = build_painter(objective, config, load_weights(config.arch).preprocessing.activation_scale, pixels)
     onnx.checker.check_model(model, full_check=True)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
@@ -81,6 +81,7 @@ def finished(call: Call, **given: Any) -> tuple[NDArray[Any], list[float]]:
         {"strength": 1.0, "style_scale": 0.8},
         {"style_weight": (3.0, 20.0, 40.0), "scale_factor": 1.5},
         {"image_size_side": "short", "image_size": 36},
+        {"style_loss": "moments"},
     ],
     ids=str,
 )
@@ -95,6 +96,16 @@ def test_result_equals_that_of_a_run(options: dict[str, Any], tiny_vgg: None) ->
     for evaluation, loss in steps.items():
         assert losses[evaluation - 1] == pytest.approx(loss, rel=1e-2), evaluation
     assert abs(image / 255 - expected.pixels[0].transpose(1, 2, 0)).mean() < 2 / 255
+
+
+def test_a_style_image_without_contrast_gives_a_finite_result(tiny_vgg: None) -> None:
+    """The covariances of its features, by which the loss divides, are zero."""
+    flat = np.full_like(STYLE, 90)
+    config = TransferConfig(**OPTIONS, style_loss="moments", device="cpu", precision="fp32")
+    image, losses = finished(session_of(style_loss="moments"), style=flat)
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
+    assert abs(image / 255 - stylize(CONTENT, flat, config).pixels[0].transpose(1, 2, 0)).mean() < 2 / 255
 
 
 @pytest.mark.parametrize("passes", [1, 5])
@@ -220,7 +231,7 @@ def test_a_damaged_state_is_refused(call: Call, damage: str) -> None:
 
 def test_the_graph_has_standard_operators_in_float32(tiny_vgg: None) -> None:
     config = TransferConfig(**OPTIONS)
-    objective = objective_of(config.content_layers, config.style_layers)
+    objective = objective_of(config.content_layers, config.style_layers, config.style_loss)
     model = build_painter(objective, config, 1.0)
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
     assert model.ir_version == 8
