@@ -30,8 +30,6 @@ CONTENT, STYLE = "content/{}", "{}/{}"
 MASK = MASK_PREFIX + "{}"
 """The name of the masks of the regions at a tap in the graph."""
 
-GRAM = STYLE.format("gram", "{}")
-
 
 class OnnxBackend:
     """Evaluates the objective that `python -m export objective` wrote to a file."""

@@ -2,10 +2,13 @@
 
 from core.arrays import Array
 
+RELATIVE, ABSOLUTE = 1e-3, 1e-9
+"""The least variance is `RELATIVE` times the mean square of the features, plus `ABSOLUTE`."""
+
 
 def least_variance(mean_square: Array) -> Array:
     """Return a lower bound of the variance of features, given their mean square, a number or an array.
 
     The features of uniform style images have no variance, and may all be zero.
     """
-    return 1e-3 * mean_square + 1e-9
+    return RELATIVE * mean_square + ABSOLUTE

@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core.artifacts.content import content_sha256
 from core.artifacts.manifest import Manifest, metadata_props
 from core.artifacts.onnx_session import open_session, run_session
-from core.backends.onnx_backend import CONTENT, GRAM
+from core.backends.onnx_backend import CONTENT, STYLE
 from core.errors import StyleTransferError
+
+if TYPE_CHECKING:
+    import onnx
 
 STATISTICS = "statistics/{}"
 """Name of the output that computes a target, given the name of the input that takes it."""
@@ -20,9 +23,9 @@ STATISTICS = "statistics/{}"
 def add_target_outputs(objective: Path, path: Path, manifest: Manifest) -> dict[str, dict[str, str]]:
     """Write the ONNX file `objective` to `path` with an additional output for each target.
 
-    The graph compares a target with the same statistics of `image` (features for the content, Gram matrices for the
-    style), and the additional output returns these. A page runs it on the content and the style image to compute the
-    targets, and so needs neither a second file nor a second copy of the weights.
+    The graph compares a target with the same statistics of `image` (features for the content, Gram matrices or moments
+    for the style), and the additional output returns these. A page runs it on the content and the style image to
+    compute the targets, and so needs neither a second file nor a second copy of the weights.
 
     Returns:
         The name of the additional output by that of the target's input, for "content" and for "style".
@@ -34,14 +37,16 @@ def add_target_outputs(objective: Path, path: Path, manifest: Manifest) -> dict[
 
     targets = {
         "content": {name: STATISTICS.format(name) for name in map(CONTENT.format, manifest.content_taps)},
-        "style": {name: STATISTICS.format(name) for name in map(GRAM.format, manifest.style_taps)},
+        "style": {
+            name: STATISTICS.format(name)
+            for name in (STYLE.format(manifest.style_loss, tap) for tap in manifest.style_taps)
+        },
     }
     model = onnx.load(objective, load_external_data=False)
     graph = model.graph
     types = {value.name: value.type for value in graph.input}
     for target, output in (targets["content"] | targets["style"]).items():
-        (difference,) = (node for node in graph.node if node.op_type == "Sub" and node.input[1] == target)
-        graph.node.append(onnx.helper.make_node("Identity", [difference.input[0]], [output], name=output))
+        graph.node.append(onnx.helper.make_node("Concat", _compared(graph, target), [output], name=output, axis=-1))
         graph.output.append(onnx.helper.make_value_info(output, types[target]))
     outputs = {output: manifest.inputs[target] for target, output in (targets["content"] | targets["style"]).items()}
     path.write_bytes(model.SerializeToString(deterministic=True))
@@ -52,18 +57,25 @@ def add_target_outputs(objective: Path, path: Path, manifest: Manifest) -> dict[
     return targets
 
 
+def _compared(graph: "onnx.GraphProto", target: str) -> list[str]:
+    """Return the values that the graph subtracts a target from, or its slices along the last axis."""
+    slices = [node.output[0] for node in graph.node if node.op_type == "Slice" and node.input[0] == target]
+    minuends = {node.input[1]: node.input[0] for node in graph.node if node.op_type == "Sub"}
+    return [minuends[part] for part in slices or [target]]
+
+
 def _check_targets(path: Path, manifest: Manifest, targets: Mapping[str, str]) -> None:
     """Check that the loss of a random image is 0 with the targets computed from that image."""
     session = open_session(path, "cpu")
     image = np.random.default_rng(0).random((1, 3, 48, 32), dtype=np.float32)
     sides = {"height": image.shape[2], "width": image.shape[3]}
+    shapes = {value.name: value.shape for value in session.get_inputs()}
     inputs: dict[str, Any] = {
         "image": image,
         "content_weights": np.ones(len(manifest.content_taps), np.float32),
-        "style_weights": np.ones(len(manifest.style_taps), np.float32),
+        "style_weights": np.ones(shapes["style_weights"], np.float32),
         "tv_weight": np.zeros(1, np.float32),
     }
-    shapes = {value.name: value.shape for value in session.get_inputs()}
     for name in targets:
         inputs[name] = np.zeros([_side_length(side, sides) for side in shapes[name]], np.float32)
     first = run_session(session, ("loss", *targets.values()), inputs)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.artifacts.manifest import describe_shape, read_manifest
+from core.config.style_losses import style_loss_spec
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.files import resolved, sha256_of
@@ -48,9 +49,10 @@ def write_page(
             raise UsageError(f"refusing to replace {folder}, which contains the input {source}: choose another folder")
     with replacing_folder(folder) as temporary, _existing_or_exported(objective) as artifact:
         manifest = read_manifest(artifact, kind="objective")
-        if manifest.style_loss != "gram":
+        if style_loss_spec(manifest.style_loss).position_targets:
             raise UsageError(
-                f"{artifact} has the style loss {manifest.style_loss}, and a page supports gram only: export another"
+                f"{artifact} has the style loss {manifest.style_loss}, whose targets a page cannot compute: export one "
+                "with another style loss"
             )
         if manifest.has_regions:
             raise UsageError(f"{artifact} has inputs for regions, and a page has none: export one without --regions")
@@ -80,7 +82,8 @@ def _existing_or_exported(objective: Path | None) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / OBJECTIVE_FILE
         weights = load_weights(config.arch, config.weights, progress=True)
-        export_objective(path, weights, config.content_layers, config.style_layers, checksum=False)
+        layers = (config.content_layers, config.style_layers)
+        export_objective(path, weights, *layers, style_loss=config.style_loss, checksum=False)
         yield path
 
 

@@ -10,6 +10,7 @@ from core.image import color
 from core.multiscale.padding import NETWORK_GREY
 from core.multiscale.preparation import GRADIENT_RATIO_AT_HALF
 from core.network.architecture import MIN_SIDE
+from core.objective import least_variance
 from core.objective.weights import LossWeights
 from core.optim.constants import LBFGS
 from export.web import runtime
@@ -29,7 +30,12 @@ def page_settings(
         examples: Paths of example images by role.
         checksums: SHA-256 checksums of the page's files by path.
     """
-    config = TransferConfig(arch=manifest.arch, content_layers=manifest.content_taps, style_layers=manifest.style_taps)
+    config = TransferConfig(
+        arch=manifest.arch,
+        content_layers=manifest.content_taps,
+        style_layers=manifest.style_taps,
+        style_loss=manifest.style_loss,
+    )
     weights = LossWeights.of(config, manifest.activation_scale)
     return {
         "objective": asdict(manifest),
@@ -39,6 +45,7 @@ def page_settings(
             "style": [weights.style[tap] for tap in manifest.style_taps],
             "tv": weights.tv,
         },
+        "least_variance": least_variance_settings(),
         "gradient_ratio_at_half": GRADIENT_RATIO_AT_HALF,
         "schedule": schedule_settings(config),
         "grey": NETWORK_GREY.ravel().tolist(),
@@ -66,6 +73,11 @@ def schedule_settings(config: TransferConfig) -> dict[str, float]:
 def optimizer_settings(config: TransferConfig) -> dict[str, float]:
     """Return the constants of optimizer.js and curvature.js."""
     return {"history": config.history, **asdict(LBFGS)}
+
+
+def least_variance_settings() -> dict[str, float]:
+    """Return the constants of style_weights.js."""
+    return {"relative": least_variance.RELATIVE, "absolute": least_variance.ABSOLUTE}
 
 
 def color_matching_settings() -> dict[str, float]:

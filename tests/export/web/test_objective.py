@@ -13,7 +13,9 @@ from core.artifacts.onnx_session import open_session, run_session
 from core.errors import StyleTransferError
 from core.network.vgg import load_vgg_features
 from core.network.weights import Weights
+from core.objective.moments import mean_and_covariance, moments
 from export.web.objective import add_target_outputs
+from support.objectives import exported_objective
 
 
 def test_add_target_outputs_computes_features_and_gram_matrices(
@@ -45,6 +47,30 @@ def test_add_target_outputs_computes_features_and_gram_matrices(
         expected.append((flat @ flat.mT / flat.shape[2]).numpy())
     for name, value in zip(names, expected, strict=True):
         assert np.linalg.norm(actual[name] - value) < 1e-5 * np.linalg.norm(value), name
+
+
+def test_add_target_outputs_computes_moments(
+    tmp_path_factory: pytest.TempPathFactory, vgg19_weights: Weights, tmp_path: Path
+) -> None:
+    objective = exported_objective(tmp_path_factory, style_loss="moments")
+    manifest = read_manifest(objective, kind="objective")
+    targets = add_target_outputs(objective, tmp_path / "objective.onnx", manifest)
+    assert list(targets["style"]) == [f"moments/{tap}" for tap in manifest.style_taps]
+
+    session = open_session(tmp_path / "objective.onnx", "cpu")
+    image = np.random.default_rng(0).random((1, 3, 37, 42), dtype=np.float32)
+    sides = {"height": 37, "width": 42, "height // 4": 9, "width // 4": 10}
+    zeros = {
+        value.name: np.zeros([sides.get(side, side) for side in value.shape], np.float32)
+        for value in session.get_inputs()
+    }
+    actual = run_session(session, [*targets["style"].values()], zeros | {"image": image})
+    features = load_vgg_features(vgg19_weights, manifest.taps)(torch.from_numpy(image))
+    for tap in manifest.style_taps:
+        mean, covariance = mean_and_covariance(moments(features[tap].double()))
+        expected = torch.cat([covariance, mean[..., None]], 2).numpy()
+        found = actual[f"statistics/moments/{tap}"]
+        assert np.linalg.norm(found - expected) < 1e-5 * np.linalg.norm(expected), tap
 
 
 def test_add_target_outputs_rejects_an_objective_with_a_loss_at_its_targets(

@@ -46,14 +46,16 @@ def test_write_page_without_an_objective_exports_the_default_one(
 ) -> None:
     exported = []
 
-    def copy_shallow_objective(path: Path, weights: Weights, *layers: Sequence[str], checksum: bool) -> None:
-        exported.append((weights.arch, *layers))
+    def copy_shallow_objective(
+        path: Path, weights: Weights, *layers: Sequence[str], style_loss: str, checksum: bool
+    ) -> None:
+        exported.append((weights.arch, *layers, style_loss))
         shutil.copy(shallow_objective, path)
 
     monkeypatch.setattr("export.objective.export.export_objective", copy_shallow_objective)
     settings = write_page(tmp_path / "page", runtime=runtime_stub)
     config = TransferConfig()
-    assert exported == [(config.arch, config.content_layers, config.style_layers)]
+    assert exported == [(config.arch, config.content_layers, config.style_layers, config.style_loss)]
     assert "objective.onnx" in settings["files"]
 
 
@@ -117,8 +119,10 @@ def test_web_command_rejects_a_missing_objective(tmp_path: Path, runtime_stub: P
             {"inputs": {"mask/relu1_1": "float32"}},
             "has inputs for regions, and a page has none: export one without",
         ),
-        ({"style_loss": "moments"}, "has the style loss moments, and a page supports gram only: export another"),
-        ({"style_loss": "nearest"}, "has the style loss nearest, and a page supports gram only: export another"),
+        (
+            {"style_loss": "nearest"},
+            "has the style loss nearest, whose targets a page cannot compute: export one with another style loss",
+        ),
     ],
 )
 def test_write_page_refuses_an_objective_that_a_page_cannot_use(

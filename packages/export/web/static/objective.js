@@ -1,6 +1,7 @@
 // The objective (loss and gradient) in ONNX Runtime Web. Images are those of resize.js.
 
 import { Margin } from "./padding.js";
+import { styleWeights } from "./style_weights.js";
 import { rootMeanSquare } from "./vectors.js";
 
 const MAX_THREADS = 8;
@@ -49,15 +50,17 @@ export class ObjectiveSession {
    */
   async objective(content, style, options = {}) {
     const { padding = 0, contentWeightScale = 1, tvWeightScale = 1, strength = null, comparisonImage = null } = options;
-    const { targets, weights, grey } = this.settings;
+    const { targets, weights, grey, least_variance: leastVariance } = this.settings;
     const [margin, styleMargin] = [content, style].map((image) => new Margin(image, padding, grey));
-    const inputs = {
-      ...(await this.#computeTargets(targets.content, margin.add(content))),
-      ...(await this.#computeTargets(targets.style, styleMargin.add(style))),
-    };
+    const styleTargets = await this.#computeTargets(targets.style, styleMargin.add(style));
+    const inputs = { ...(await this.#computeTargets(targets.content, margin.add(content))), ...styleTargets };
+    const ofStyle = styleWeights(weights.style, Object.values(styleTargets), leastVariance);
     const weighted = (factors) => ({
       content_weights: this.#tensor(weights.content.map((weight) => weight * factors.content)),
-      style_weights: this.#tensor(weights.style.map((weight) => weight * factors.style)),
+      style_weights: this.#tensor(
+        ofStyle.values.map((weight) => weight * factors.style),
+        ofStyle.shape,
+      ),
       tv_weight: this.#tensor([weights.tv * factors.tv]),
     });
     const run = (pixels, weightInputs) => {
