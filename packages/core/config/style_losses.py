@@ -10,10 +10,16 @@ from core.errors import UsageError
 
 
 def gram_layer_weight(channels: int, stride: int) -> float:
-    """Return the default weight of a layer for Gram matrices, and for losses that balance the layers in a similar way.
+    """Return the default weight of a layer for Gram matrices.
 
-    It falls with the square of the channels, as in jcjohnson/neural-style, whose Gram losses are divided by C².
+    It falls with the fifth power of the channels, because the features of deep layers are large, and a Gram loss grows
+    with their fourth power. Otherwise one deep layer outweighs all others, and nothing opposes grain (docs/method.md).
     """
+    return (560 / channels) ** 5
+
+
+def distance_layer_weight(channels: int, stride: int) -> float:
+    """Return the default weight of a layer for losses that grow with the square of the features."""
     return (640 / channels) ** 2
 
 
@@ -44,7 +50,7 @@ class StyleLossSpec:
     help: str
     tileable: bool
     activation_power: int
-    layer_weight: Callable[[int, int], float] = gram_layer_weight
+    layer_weight: Callable[[int, int], float] = distance_layer_weight
     statistic_size: Callable[[int], int] | None = None
     exportable: bool = False
     sync_free: bool = False
@@ -108,6 +114,7 @@ register_style_loss(
         help="Gram matrices",
         tileable=True,
         activation_power=4,
+        layer_weight=gram_layer_weight,
         statistic_size=lambda channels: channels**2,
         exportable=True,
         sync_free=True,

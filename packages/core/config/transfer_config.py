@@ -79,8 +79,8 @@ class TransferConfig:
     style_weight: tuple[float, ...] | None = option(
         None,
         "Objective",
-        "Weight of the style loss: one for all layers, or one for each. By default (640 / C)² for C channels; with "
-        "--style-loss moments 500 / stride², with nearest 16.",
+        "Weight of the style loss: one for all layers, or one for each. By default (560 / C)^5 for C channels; with "
+        "--style-loss moments 500 / stride^2, with nearest 16, with others (640 / C)^2.",
         minimum=0,
         maximum=MAX_WEIGHT,
     )
