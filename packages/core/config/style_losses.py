@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from core.errors import UsageError
 
-
 GRAM_WEIGHTS = {1: 50_000.0, 2: 1600.0, 4: 50.0, 8: 1.6, 16: 500.0}
 """The default weight of a layer for Gram matrices, by its stride in pixels.
 
