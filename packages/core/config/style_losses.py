@@ -8,17 +8,14 @@ from dataclasses import dataclass
 
 from core.errors import UsageError
 
-GRAM_WEIGHTS = {1: 50_000.0, 2: 1600.0, 4: 50.0, 8: 1.6, 16: 500.0}
-"""The default weight of a layer for Gram matrices, by its stride in pixels.
-
-A Gram loss grows with the fourth power of the features, and those of the fourth block of VGG are the largest. These
-weights balance the layers: otherwise one outweighs all others, and nothing opposes grain (docs/method.md).
-"""
-
 
 def gram_layer_weight(channels: int, stride: int) -> float:
-    """Return the default weight of a layer for Gram matrices."""
-    return GRAM_WEIGHTS[min(stride, 16)]
+    """Return the default weight of a layer for Gram matrices.
+
+    It falls with the fifth power of the channels, because the features of deep layers are large, and a Gram loss grows
+    with their fourth power. Otherwise one deep layer outweighs all others, and nothing opposes grain (docs/method.md).
+    """
+    return (560 / channels) ** 5
 
 
 def distance_layer_weight(channels: int, stride: int) -> float:

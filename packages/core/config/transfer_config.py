@@ -79,9 +79,8 @@ class TransferConfig:
     style_weight: tuple[float, ...] | None = option(
         None,
         "Objective",
-        "Weight of the style loss: one for all layers, or one for each. By default 50000, 1600, 50, 1.6 and 500 in the "
-        "five blocks of the network; with --style-loss moments 500 / stride^2, with nearest 16, with others "
-        "(640 / C)^2 for C channels.",
+        "Weight of the style loss: one for all layers, or one for each. By default (560 / C)^5 for C channels; with "
+        "--style-loss moments 500 / stride^2, with nearest 16, with others (640 / C)^2.",
         minimum=0,
         maximum=MAX_WEIGHT,
     )

@@ -47,6 +47,6 @@ def test_page_settings_scale_the_default_weights_to_the_network(shallow_objectiv
     manifest = read_manifest(shallow_objective, kind="objective")
     weights = page_settings(manifest, {}, {}, {})["weights"]
     assert weights["content"] == pytest.approx([1 / manifest.activation_scale**2])
-    expected = [weight / manifest.activation_scale**4 for weight in (50_000, 1600)]
+    expected = [(560 / channels) ** 5 / manifest.activation_scale**4 for channels in (64, 128)]
     assert weights["style"] == pytest.approx(expected)
     assert weights["tv"] == 4000
