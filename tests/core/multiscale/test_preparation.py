@@ -96,7 +96,7 @@ def test_total_variation_follows_the_style_and_the_scale(strength: float | None)
 
 def test_more_strength_lowers_the_style_loss_and_raises_the_content_loss(content_path: Path, style_path: Path) -> None:
     """All results are evaluated with one objective, that of the default weights."""
-    config = QUICK.with_options(iterations=12, init="content", padding=0, tv_weight=0)
+    config = QUICK.with_options(iterations=40, init="content", padding=0, tv_weight=0)
     backend = TorchBackend(QUICK)
     content, style = (read_image(path).pixels for path in (content_path, style_path))
     plan = backend.plan((64, 43), (58, 64))
