@@ -22,7 +22,7 @@ from support.painters import write_painter
 from support.tiny_vgg import use_tiny_vgg
 
 LAYERS: dict[str, Any] = {"content_layers": "relu1_1", "style_layers": "relu1_1,relu2_1"}
-# With the default weights the first layer dominates, and two runs of so few layers soon differ by their rounding errors.
+# With the default weights the first layer dominates, and rounding errors soon separate two runs of so few layers.
 WEIGHTS: dict[str, Any] = {"style_weight": (100.0, 25.0), "strength": 0.5}
 OPTIONS: dict[str, Any] = {**LAYERS, **WEIGHTS, "iterations": 20, "min_scale_size": 32, "history": 4}
 
