@@ -61,7 +61,7 @@ def _moments(features: Value) -> Value:
 
 
 def _relative_weights(target: Value, weight: Value) -> Value:
-    """Return the weights (2,) of covariances and means: `weight` () / their squares, as in `core.objective.moments`."""
+    """Return the weights (2,) of covariances and means for the `weight` () of a layer: see `core.objective.moments`."""
     covariance, mean = target.slice(0, -1, axis=2), target.slice(-1, 2**31 - 1, axis=2)
     variance, square_of_means = _mean_diagonal(covariance), (mean * mean).mean()
     least = least_variance(variance + square_of_means)

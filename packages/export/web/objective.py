@@ -61,7 +61,13 @@ def _compared(graph: "onnx.GraphProto", target: str) -> list[str]:
     """Return the values that the graph subtracts a target from, or its slices along the last axis."""
     slices = [node.output[0] for node in graph.node if node.op_type == "Slice" and node.input[0] == target]
     minuends = {node.input[1]: node.input[0] for node in graph.node if node.op_type == "Sub"}
-    return [minuends[part] for part in slices or [target]]
+    parts = slices or [target]
+    if missing := [part for part in parts if part not in minuends]:
+        raise StyleTransferError(
+            f"the graph of the objective does not subtract {missing[0]}, so another program has changed it: export the "
+            "objective again"
+        )
+    return [minuends[part] for part in parts]
 
 
 def _check_targets(path: Path, manifest: Manifest, targets: Mapping[str, str]) -> None:

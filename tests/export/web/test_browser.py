@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from core.backends.torch_backend import TorchBackend
 from core.config.transfer_config import TransferConfig
 from core.image.reading import read_image
 from core.image.resize import resample
@@ -20,11 +21,14 @@ from core.multiscale.preparation import GRADIENT_RATIO_AT_HALF
 from core.network.vgg import load_vgg_features
 from core.network.weights import Weights
 from core.objective.weights import LossWeights
+from export.web.page import write_page
 from export.web.server import make_server
+from support.backends import objective_of
 from support.browser import Visit, contrast, serving, visit
 from support.documented_exports import DEFAULT_OBJECTIVE, documented_export
 from support.export_command import run
 from support.images import CHROMIUM, EXAMPLES
+from support.objectives import OPTIONS, exported_objective
 
 pytestmark = [
     pytest.mark.browser,
@@ -142,10 +146,7 @@ def test_evaluate_returns_loss_and_gradient_of_pytorch(
             return { ...result, gradient: [...result.gradient] };
         }""",
         {
-            "images": [
-                {"height": pixels.shape[2], "width": pixels.shape[3], "pixels": pixels.ravel().tolist()}
-                for pixels in images
-            ],
+            "images": [as_page_image(pixels) for pixels in images],
             "strength": strength,
         },
     )
@@ -153,6 +154,40 @@ def test_evaluate_returns_loss_and_gradient_of_pytorch(
         assert actual[part] == pytest.approx(float(expected[part]), rel=1e-5), part
     gradient = expected["gradient"].numpy().ravel()
     assert np.linalg.norm(actual["gradient"] - gradient) < 1e-3 * np.linalg.norm(gradient)
+
+
+def test_a_page_of_moments_evaluates_the_objective_of_python(
+    page_folder: Path, browser: Any, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    objective = exported_objective(tmp_path_factory, style_loss="moments")
+    write_page(tmp_path / "page", objective, runtime=page_folder / "ort")
+    generator = np.random.default_rng(0)
+    content, style, image = (
+        generator.random((1, 3, *sides), dtype=np.float32) for sides in ((34, 49), (45, 40), (34, 49))
+    )
+    config = TransferConfig(**OPTIONS, style_loss="moments", device="cpu", precision="fp32")
+    expected = objective_of(TorchBackend(config), content, style)(torch.from_numpy(image))
+    with serving(make_server(tmp_path / "page", 0)) as address:
+        opened = visit(browser, address)
+        actual = opened.page.evaluate(
+            """async (images) => {
+                const revive = (image) => ({ ...image, pixels: Float32Array.from(image.pixels) });
+                const [content, style, image] = images.map(revive);
+                const result = await styleTransfer.evaluate({ content, style, image, options: {} });
+                return { ...result, gradient: [...result.gradient] };
+            }""",
+            [as_page_image(pixels) for pixels in (content, style, image)],
+        )
+        opened.page.close()
+    assert actual["style"] == pytest.approx(expected.parts["style"], rel=1e-4)
+    assert actual["loss"] == pytest.approx(expected.loss, rel=1e-4)
+    gradient = expected.gradient.numpy().ravel()
+    assert np.linalg.norm(actual["gradient"] - gradient) < 1e-3 * np.linalg.norm(gradient)
+
+
+def as_page_image(pixels: np.ndarray) -> dict[str, Any]:
+    """Return pixels (1, 3, H, W) as an image of the page, ready for JSON."""
+    return {"height": pixels.shape[2], "width": pixels.shape[3], "pixels": pixels.ravel().tolist()}
 
 
 def test_run_displays_and_saves_the_result(opened: Visit, content_path: Path, style_path: Path, tmp_path: Path) -> None:

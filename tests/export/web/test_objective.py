@@ -90,3 +90,22 @@ def test_add_target_outputs_rejects_an_objective_with_a_loss_at_its_targets(
     manifest = read_manifest(shallow_objective, kind="objective")
     with pytest.raises(StyleTransferError, match="at its own targets, expected 0: export the objective again"):
         add_target_outputs(tmp_path / "changed.onnx", tmp_path / "objective.onnx", manifest)
+
+
+def test_add_target_outputs_rejects_a_graph_without_the_difference(shallow_objective: Path, tmp_path: Path) -> None:
+    """Here another program has replaced a subtraction by the sum with the negative target."""
+    model = onnx.load(shallow_objective)
+    nodes = list(model.graph.node)
+    (index,) = (i for i, node in enumerate(nodes) if node.op_type == "Sub" and node.input[1] == "gram/relu2_1")
+    first, output = nodes[index].input[0], nodes[index].output[0]
+    nodes[index : index + 1] = [
+        onnx.helper.make_node("Neg", ["gram/relu2_1"], ["negative"]),
+        onnx.helper.make_node("Add", [first, "negative"], [output]),
+    ]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.save(model, tmp_path / "changed.onnx")
+    manifest = read_manifest(shallow_objective, kind="objective")
+    with pytest.raises(StyleTransferError, match="does not subtract gram/relu2_1, so another program has changed it"):
+        add_target_outputs(tmp_path / "changed.onnx", tmp_path / "objective.onnx", manifest)
+    assert not (tmp_path / "objective.onnx").exists()
