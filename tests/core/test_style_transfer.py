@@ -106,7 +106,7 @@ def test_the_callback_gets_every_step_and_can_stop(content_path: Path, style_pat
 
 def test_scales_run_from_coarse_to_fine(content_path: Path, style_path: Path) -> None:
     sizes = []
-    config = QUICK.with_options(scales=2)
+    config = QUICK.with_options(scales=2, optimizer="adam")  # every evaluation is a step
     result = stylize(content_path, style_path, config, callback=lambda progress: sizes.append(progress.size))
     assert sizes[0] == (32, 22)
     assert sizes[-1] == (64, 43)
