@@ -38,7 +38,7 @@ def _gram_term(features: Value, target: Value, weight: Value, mask: Value | None
 
 def _moments_term(features: Value, target: Value, weight: Value, mask: Value | None) -> tuple[Value, Value]:
     mean = means(features, mask)
-    target_covariance, target_mean = target.slice(0, -1, axis=2), target.slice(-1, 2**31 - 1, axis=2)
+    target_covariance, target_mean = _covariances_and_means(target)
     difference = covariances(features, mean, mask) - target_covariance
     of_covariance, grad_covariance = _of_regions(difference, weight.take(0, axis=-1), 3)
     of_mean, grad_mean = _of_regions(mean - target_mean, weight.take(1, axis=-1), 3)
@@ -60,9 +60,14 @@ def _moments(features: Value) -> Value:
     return concatenated([covariances(features, mean), mean], 2)
 
 
+def _covariances_and_means(moments: Value) -> tuple[Value, Value]:
+    """Return covariances (R, C, C) and means (R, C, 1) from (R, C, C + 1)."""
+    return moments.slice(0, -1, axis=2), moments.slice(-1, 2**31 - 1, axis=2)
+
+
 def _relative_weights(target: Value, weight: Value) -> Value:
     """Return the weights (2,) of covariances and means for the `weight` () of a layer: see `core.objective.moments`."""
-    covariance, mean = target.slice(0, -1, axis=2), target.slice(-1, 2**31 - 1, axis=2)
+    covariance, mean = _covariances_and_means(target)
     variance, square_of_means = _mean_diagonal(covariance), (mean * mean).mean()
     least = least_variance(variance + square_of_means)
     squares = maximum(mean_square(covariance, 3), least * least), maximum(variance, least)

@@ -11,7 +11,7 @@ from export.formats.palette import is_palettized, palettize
 from export.graph.model import InputValues, build_model
 from export.graph.values import Value
 from export.objective.graph import ObjectiveGraph
-from export.objective.style_terms import STYLE_STATISTICS
+from export.objective.style_terms import STYLE_STATISTICS, StyleStatistic
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class InlinedObjective:
         self.content_layers = tuple(_layer(objective, tap) for tap in objective.content_taps)
         self.style_layers = tuple(_layer(objective, tap) for tap in objective.style_taps)
         self.statistic = STYLE_STATISTICS[objective.style_loss]
-        self._model = _model(objective, palette)
+        self._model = _model(objective, self.statistic, palette)
         self.palette = is_palettized(self._model)
 
     def __call__(
@@ -61,15 +61,14 @@ class InlinedObjective:
         return NetworkEvaluation(loss, gradient, statistics[:count], statistics[count:])
 
 
-def _model(objective: ObjectiveGraph, palette: bool | None) -> onnx.ModelProto:
+def _model(objective: ObjectiveGraph, statistic: StyleStatistic, palette: bool | None) -> onnx.ModelProto:
     """Return a model of the loss, its gradient, and the features and statistics from which targets are made."""
     inputs = InputValues(objective.inputs)
     found = objective.evaluate(**inputs.arguments)
     outputs = {"loss": found.loss, "gradient": found.gradient}
     outputs |= {f"features/{tap}": found.features[tap] for tap in objective.content_taps}
     # The loss contains the same nodes: a runtime that merges equal nodes computes them once.
-    statistic = STYLE_STATISTICS[objective.style_loss].of
-    outputs |= {f"own_statistic/{tap}": statistic(found.features[tap]) for tap in objective.style_taps}
+    outputs |= {f"own_statistic/{tap}": statistic.of(found.features[tap]) for tap in objective.style_taps}
     model = build_model(inputs.by_name, outputs, objective.network.initializers)
     if palette is not False:
         palettize(model, required=bool(palette))

@@ -31,7 +31,7 @@ def add_target_outputs(objective: Path, path: Path, manifest: Manifest) -> dict[
         The name of the additional output by that of the target's input, for "content" and for "style".
 
     Raises:
-        StyleTransferError: The loss of an image that is its own target is not 0.
+        StyleTransferError: The graph does not subtract a target, or the loss of an image at its own targets is not 0.
     """
     import onnx
 

@@ -111,6 +111,31 @@ def gram(features: torch.Tensor) -> torch.Tensor:
     return flat @ flat.mT / flat.shape[2]
 
 
+def evaluate(visit: Visit, images: list[np.ndarray], strength: float | None = None) -> dict[str, Any]:
+    """Return losses and gradient that a page computes.
+
+    `images` (1, 3, H, W) are content, style, the image to evaluate, and with a strength that of the comparison.
+    """
+    result: dict[str, Any] = visit.page.evaluate(
+        """async ({ images, strength }) => {
+            const revive = (image) => ({ ...image, pixels: Float32Array.from(image.pixels) });
+            const [content, style, image, comparisonImage] = images.map(revive);
+            const scales = { contentWeightScale: 8, tvWeightScale: 3 };
+            const options = strength === null ? {} : { strength, comparisonImage, ...scales };
+            const result = await styleTransfer.evaluate({ content, style, image, options });
+            return { ...result, gradient: [...result.gradient] };
+        }""",
+        {
+            "images": [
+                {"height": pixels.shape[2], "width": pixels.shape[3], "pixels": pixels.ravel().tolist()}
+                for pixels in images
+            ],
+            "strength": strength,
+        },
+    )
+    return result
+
+
 @pytest.mark.parametrize("strength", [None, 0.7])
 def test_evaluate_returns_loss_and_gradient_of_pytorch(
     opened: Visit, vgg19_weights: Weights, strength: float | None
@@ -136,20 +161,7 @@ def test_evaluate_returns_loss_and_gradient_of_pytorch(
             "tv_factor": 3 * style_factor,
         }
     expected = expected_at(image, **factors)
-    actual = opened.page.evaluate(
-        """async ({ images, strength }) => {
-            const revive = (image) => ({ ...image, pixels: Float32Array.from(image.pixels) });
-            const [content, style, image, comparisonImage] = images.map(revive);
-            const scales = { contentWeightScale: 8, tvWeightScale: 3 };
-            const options = strength === null ? {} : { strength, comparisonImage, ...scales };
-            const result = await styleTransfer.evaluate({ content, style, image, options });
-            return { ...result, gradient: [...result.gradient] };
-        }""",
-        {
-            "images": [as_page_image(pixels) for pixels in images],
-            "strength": strength,
-        },
-    )
+    actual = evaluate(opened, images, strength)
     for part in ("loss", "content", "style", "tv"):
         assert actual[part] == pytest.approx(float(expected[part]), rel=1e-5), part
     gradient = expected["gradient"].numpy().ravel()
@@ -169,25 +181,12 @@ def test_a_page_of_moments_evaluates_the_objective_of_python(
     expected = objective_of(TorchBackend(config), content, style)(torch.from_numpy(image))
     with serving(make_server(tmp_path / "page", 0)) as address:
         opened = visit(browser, address)
-        actual = opened.page.evaluate(
-            """async (images) => {
-                const revive = (image) => ({ ...image, pixels: Float32Array.from(image.pixels) });
-                const [content, style, image] = images.map(revive);
-                const result = await styleTransfer.evaluate({ content, style, image, options: {} });
-                return { ...result, gradient: [...result.gradient] };
-            }""",
-            [as_page_image(pixels) for pixels in (content, style, image)],
-        )
+        actual = evaluate(opened, [content, style, image])
         opened.page.close()
     assert actual["style"] == pytest.approx(expected.parts["style"], rel=1e-4)
     assert actual["loss"] == pytest.approx(expected.loss, rel=1e-4)
     gradient = expected.gradient.numpy().ravel()
     assert np.linalg.norm(actual["gradient"] - gradient) < 1e-3 * np.linalg.norm(gradient)
-
-
-def as_page_image(pixels: np.ndarray) -> dict[str, Any]:
-    """Return pixels (1, 3, H, W) as an image of the page, ready for JSON."""
-    return {"height": pixels.shape[2], "width": pixels.shape[3], "pixels": pixels.ravel().tolist()}
 
 
 def test_run_displays_and_saves_the_result(opened: Visit, content_path: Path, style_path: Path, tmp_path: Path) -> None:

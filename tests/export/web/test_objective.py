@@ -1,5 +1,6 @@
 """The objective of a page, in ONNX Runtime for Python."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -73,20 +74,31 @@ def test_add_target_outputs_computes_moments(
         assert np.linalg.norm(found - expected) < 1e-5 * np.linalg.norm(expected), tap
 
 
+def write_changed(
+    objective: Path, path: Path, target: str, change: Callable[[onnx.NodeProto], list[onnx.NodeProto]]
+) -> None:
+    """Write an objective in which the subtraction of a target is replaced by the nodes that `change` returns."""
+    model = onnx.load(objective)
+    nodes = list(model.graph.node)
+    (index,) = (i for i, node in enumerate(nodes) if node.op_type == "Sub" and node.input[1] == target)
+    nodes[index : index + 1] = change(nodes[index])
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.save(model, path)
+
+
 def test_add_target_outputs_rejects_an_objective_with_a_loss_at_its_targets(
     shallow_objective: Path, tmp_path: Path
 ) -> None:
     """Here the graph adds a million to the difference of features and target."""
-    model = onnx.load(shallow_objective)
-    nodes = list(model.graph.node)
-    (index,) = (i for i, node in enumerate(nodes) if node.op_type == "Sub" and node.input[1] == "content/relu3_1")
-    output = nodes[index].output[0]
-    nodes[index].output[0] = "difference"
-    offset = onnx.helper.make_node("Constant", [], ["offset"], value_float=1e6)
-    nodes[index + 1 : index + 1] = [offset, onnx.helper.make_node("Add", ["difference", "offset"], [output])]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    onnx.save(model, tmp_path / "changed.onnx")
+
+    def add_a_million(difference: onnx.NodeProto) -> list[onnx.NodeProto]:
+        output = difference.output[0]
+        difference.output[0] = "difference"
+        offset = onnx.helper.make_node("Constant", [], ["offset"], value_float=1e6)
+        return [difference, offset, onnx.helper.make_node("Add", ["difference", "offset"], [output])]
+
+    write_changed(shallow_objective, tmp_path / "changed.onnx", "content/relu3_1", add_a_million)
     manifest = read_manifest(shallow_objective, kind="objective")
     with pytest.raises(StyleTransferError, match="at its own targets, expected 0: export the objective again"):
         add_target_outputs(tmp_path / "changed.onnx", tmp_path / "objective.onnx", manifest)
@@ -94,17 +106,13 @@ def test_add_target_outputs_rejects_an_objective_with_a_loss_at_its_targets(
 
 def test_add_target_outputs_rejects_a_graph_without_the_difference(shallow_objective: Path, tmp_path: Path) -> None:
     """Here another program has replaced a subtraction by the sum with the negative target."""
-    model = onnx.load(shallow_objective)
-    nodes = list(model.graph.node)
-    (index,) = (i for i, node in enumerate(nodes) if node.op_type == "Sub" and node.input[1] == "gram/relu2_1")
-    first, output = nodes[index].input[0], nodes[index].output[0]
-    nodes[index : index + 1] = [
-        onnx.helper.make_node("Neg", ["gram/relu2_1"], ["negative"]),
-        onnx.helper.make_node("Add", [first, "negative"], [output]),
-    ]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    onnx.save(model, tmp_path / "changed.onnx")
+
+    def add_the_negative(difference: onnx.NodeProto) -> list[onnx.NodeProto]:
+        minuend, target = difference.input
+        negative = onnx.helper.make_node("Neg", [target], ["negative"])
+        return [negative, onnx.helper.make_node("Add", [minuend, "negative"], [*difference.output])]
+
+    write_changed(shallow_objective, tmp_path / "changed.onnx", "gram/relu2_1", add_the_negative)
     manifest = read_manifest(shallow_objective, kind="objective")
     with pytest.raises(StyleTransferError, match="does not subtract gram/relu2_1, so another program has changed it"):
         add_target_outputs(tmp_path / "changed.onnx", tmp_path / "objective.onnx", manifest)
