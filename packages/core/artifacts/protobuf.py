@@ -39,6 +39,8 @@ def fields(message: memoryview) -> Iterator[tuple[int, int, memoryview]]:
 
 def _read_number(message: memoryview, position: int) -> tuple[int, int]:
     """Return a number of up to 64 bits, seven in each byte and the lowest first, and the position after it."""
+    if position < len(message) and message[position] < 0x80:
+        return message[position], position + 1  # nearly always, so without the loop
     number = 0
     for shift, byte in zip(range(0, 70, 7), message[position : position + 10], strict=False):
         number |= (byte & 0x7F) << shift
