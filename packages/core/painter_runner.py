@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import accumulate
 from os import PathLike
 from pathlib import Path
 from time import perf_counter
@@ -14,6 +13,7 @@ from core.arrays import Pixels
 from core.artifacts.content import warn_if_changed
 from core.artifacts.extractors import check_matches_config
 from core.artifacts.manifest import Manifest
+from core.artifacts.onnx_session import require_device
 from core.artifacts.painter import INPUT_OPTIONS, PAINTER_OPTIONS, OnnxPainter, as_bytes, as_float
 from core.artifacts.runtimes import Execution
 from core.config.options import flag_of
@@ -39,6 +39,7 @@ class PainterRunner:
 
         Raises:
             UsageError: The painter is damaged, or does not support the run.
+            StyleTransferError: The device is missing.
         """
         group.check_supports(config)
         if checkpoint:
@@ -46,7 +47,8 @@ class PainterRunner:
         assert config.painter
         self._path, self._config = Path(config.painter), config
         self._execution = Execution(config.runtime)
-        self._painter = OnnxPainter(self._path, "cpu" if config.device == "cpu" else "auto", self._execution)
+        self._painter = OnnxPainter(self._path, config.device, self._execution)
+        require_device(self._painter.provider, config.device, without_artifacts("--painter"))
         self._manifest = self._painter.manifest
         check_painter(self._path, self._manifest, config)
         warn_if_changed(self._path, self._manifest, "its result")
@@ -78,8 +80,8 @@ class PainterRunner:
         """
         style = _only_image(exemplars)
         images = [content.pixels, style] if self._takes_float else [as_bytes(content.pixels), as_bytes(style)]
-        started, best, number = perf_counter(), np.inf, 0
-        last_evaluations = [*accumulate(scale.evaluations for scale in schedule)]
+        started, best, scale = perf_counter(), np.inf, 0
+        state_size = 0
         for step in self._painter.paint(
             *images,
             image_size=self._config.image_size,
@@ -87,11 +89,11 @@ class PainterRunner:
             strength=self._config.normalized_strength,
             passes=PASSES,
         ):
+            if step.state.size != state_size:  # it contains images of the scale
+                scale, state_size, best = scale + 1, step.state.size, np.inf
             if not step.losses.size:
                 continue
-            scale = next(index for index, last in enumerate(last_evaluations, start=1) if step.evaluations <= last)
-            best = min(float(step.losses.min()), best if scale == number else np.inf)
-            number = scale
+            best = float(np.fmin(best, np.fmin.reduce(step.losses)))  # a rejected step may have the loss NaN
             yield Progress(
                 scale=scale,
                 scales=len(schedule),
@@ -118,8 +120,17 @@ def check_painter(path: str | PathLike[str], manifest: Manifest, config: Transfe
     Raises:
         UsageError: An option differs from those of the painter, or a painter does not support it.
     """
+    if config.style_loss != manifest.style_loss:
+        raise UsageError(
+            f"{path} was exported with --style-loss {manifest.style_loss}, but this run uses {config.style_loss}: use "
+            f"the loss that it was exported with, export another, or {without_artifacts('--painter')}"
+        )
+    if "strength" in manifest.inputs and config.normalized_strength is None:
+        raise UsageError(
+            f"{path} was exported with a style strength, but this run has fixed weights: add --strength, or export the "
+            "painter again"
+        )
     unsupported = {
-        "style_loss": config.style_loss != manifest.style_loss,
         "preserve_color": config.preserve_color != "none",
         "averaging": config.averaging > 0,
         "bit_depth": config.bit_depth == 16 and manifest.inputs["content"].startswith("uint8"),

@@ -1,5 +1,6 @@
 """Runs with a painter: the results of PyTorch, and one sentence where the painter does not support the run."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,11 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from PIL import Image
 
+from core.artifacts.manifest import read_manifest
+from core.artifacts.painter import OnnxPainter, PainterStep
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.painter_runner import check_painter
@@ -136,20 +140,47 @@ def test_transparency_is_kept(folder: Path, style_path: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"style_loss": "wasserstein"}, "does not support --style-loss wasserstein"),
+        ({"style_loss": "moments"}, "was exported with --style-loss gram, but this run uses moments: use"),
         ({"preserve_color": "match"}, "does not support --preserve-color match"),
         ({"bit_depth": 16}, "does not support --bit-depth 16"),
         ({"optimizer": "adam", "averaging": 0.5}, "does not support --averaging 0.5"),
         ({"padding": 3}, "was exported with --padding 16, but this run uses 3"),
         ({"tv_weight": 5}, "was exported with the default --tv-weight, but this run uses 5.0: remove the option, or"),
         ({"pooling": "average"}, "pooling"),
+        ({"strength": None}, "was exported with a style strength, but this run has fixed weights: add --strength"),
     ],
 )
-def test_options_that_the_painter_lacks_are_refused(
-    options: dict[str, Any], message: str, folder: Path, content_path: Path, style_path: Path
-) -> None:
+def test_options_that_the_painter_lacks_are_refused(options: dict[str, Any], message: str, folder: Path) -> None:
+    path = folder / "painter.onnx"
     with pytest.raises(UsageError, match=message):
-        stylize(content_path, style_path, config_for(folder / "painter.onnx", **options))
+        check_painter(path, read_manifest(path), config_for(path, **options))
+
+
+def test_a_run_checks_the_options(folder: Path, content_path: Path, style_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not support --preserve-color match"):
+        stylize(content_path, style_path, config_for(folder / "painter.onnx", preserve_color="match"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_missing_device_is_named(folder: Path, content_path: Path, style_path: Path) -> None:
+    with pytest.raises(StyleTransferError, match="ONNX Runtime finds no cuda device on this machine"):
+        stylize(content_path, style_path, config_for(folder / "painter.onnx", device="cuda"))
+
+
+def test_a_scale_that_converges_early_is_over(
+    folder: Path, content_path: Path, style_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first scale of 30 evaluations needs 3. Its losses are none of the second one."""
+
+    def paint(*arguments: object, **settings: object) -> Iterator[PainterStep]:
+        image = np.zeros((43, 64, 3), np.uint8)
+        for size, losses, made in ((100, [3, 2, 1], 3), (400, [9, math.nan], 5), (400, [math.nan, 7], 7)):
+            yield PainterStep(image, np.zeros(size, np.float32), np.array(losses, np.float32), made, made == 7)
+
+    monkeypatch.setattr(OnnxPainter, "paint", paint)
+    steps: list[Progress] = []
+    stylize(content_path, style_path, config_for(folder / "painter.onnx", iterations=60), callback=steps.append)
+    assert [(step.scale, step.loss) for step in steps] == [(1, 1), (2, 9), (2, 7)]
 
 
 def test_a_default_that_differs_from_the_painter_is_named(tmp_path: Path) -> None:

@@ -101,6 +101,14 @@ def provider_of(session: Any) -> str:
     return str(session.get_providers()[0])
 
 
+def require_device(provider: str, device: str, remedy: str) -> None:
+    """Raise StyleTransferError, which ends with `remedy`, if a session runs on the CPU where `device` is another."""
+    if device not in ("auto", "cpu") and provider == CPU:
+        raise StyleTransferError(
+            f"ONNX Runtime finds no {device} device on this machine: use --device auto or --device cpu, or {remedy}"
+        )
+
+
 def _import_onnxruntime() -> Any:
     try:
         import onnxruntime

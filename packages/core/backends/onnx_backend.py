@@ -12,11 +12,11 @@ from core.arrays import Array, Pixels, Size
 from core.artifacts.content import warn_if_changed
 from core.artifacts.extractors import OnnxExtractor, TorchExtractor, check_matches_config, open_extractor
 from core.artifacts.manifest import MASK_PREFIX, Manifest, read_manifest
-from core.artifacts.onnx_session import CPU, provider_of, run_session
+from core.artifacts.onnx_session import provider_of, require_device, run_session
 from core.artifacts.runtimes import Execution
 from core.backends.onnx_targets import ExtractFeatures, Features, LayerFeatures, StyleTargets, style_targets
 from core.config.transfer_config import TransferConfig
-from core.errors import StyleTransferError, UsageError
+from core.errors import UsageError
 from core.installation import has_torch, require_full, without_artifacts
 from core.memory.plan import Memory, Plan, plan_memory
 from core.objective.weights import LossWeights
@@ -54,11 +54,7 @@ class OnnxBackend:
         self._execution = Execution(config.runtime, "fp32" if config.precision == "auto" else config.precision)
         self._session = self._execution.open(path, config.device)
         self.provider = provider_of(self._session)
-        if config.device not in ("auto", "cpu") and self.provider == CPU:
-            raise StyleTransferError(
-                f"ONNX Runtime finds no {config.device} device on this machine: use --device auto or --device cpu, or "
-                f"{_without_objective()}"
-            )
+        require_device(self.provider, config.device, _without_objective())
 
     def plan(self, size: Size, style_size: Size) -> Plan:
         """Return the plan for the whole image at once, the only one that the artifact supports, without a check."""

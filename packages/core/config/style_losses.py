@@ -35,9 +35,9 @@ class StyleLossSpec:
         activation_power: Power of the scale of the activations in proportion to which the loss grows.
         layer_weight: Function that maps the number of channels of a layer, and its stride in pixels, to its default
             weight.
+        layer_weight_help: The formula of `layer_weight` for the help of --style-weight.
         statistic_size: Function that maps a number of channels C to the number of float32 values in the statistic of
             a layer with C channels; None if the loss is not tileable.
-        exportable: Whether the loss can be exported as part of an objective artifact.
         sync_free: Whether the loss is evaluated on CUDA without host synchronisation.
         position_targets: Whether the loss has a target for every position, which depends on the content image and on
             the image that a scale starts from.
@@ -51,14 +51,18 @@ class StyleLossSpec:
     tileable: bool
     activation_power: int
     layer_weight: Callable[[int, int], float] = distance_layer_weight
+    layer_weight_help: str = "(640 / C)^2"
     statistic_size: Callable[[int], int] | None = None
-    exportable: bool = False
     sync_free: bool = False
     position_targets: bool = False
     stochastic: bool = False
 
     def __post_init__(self) -> None:
-        """Check that a tileable loss has a statistic of known size, which is the same for all tiles."""
+        """Check that a tileable loss is not stochastic, and has a statistic of known size.
+
+        Raises:
+            UsageError: It is, or has none.
+        """
         if self.tileable and self.stochastic:
             raise UsageError(
                 f"style loss {self.name!r} is tileable, but it samples positions of the image: set tileable to False"
@@ -107,6 +111,15 @@ def style_loss_help() -> str:
     return "Style loss: " + "; ".join(f"'{spec.name}' ({spec.help})" for spec in STYLE_LOSSES.values()) + "."
 
 
+def style_weight_help() -> str:
+    """Return the help of --style-weight, with the default of each registered loss."""
+    defaults = [f"{spec.layer_weight_help} with {spec.name}" for spec in STYLE_LOSSES.values()]
+    return (
+        "Weight of the style loss: one for all layers, or one for each. By default, for a layer of C channels: "
+        f"{'; '.join(defaults)}."
+    )
+
+
 register_style_loss(
     StyleLossSpec(
         name="gram",
@@ -115,8 +128,8 @@ register_style_loss(
         tileable=True,
         activation_power=4,
         layer_weight=gram_layer_weight,
+        layer_weight_help="(560 / C)^5",
         statistic_size=lambda channels: channels**2,
-        exportable=True,
         sync_free=True,
     )
 )
@@ -128,8 +141,8 @@ register_style_loss(
         tileable=True,
         activation_power=0,
         layer_weight=lambda channels, stride: 500 / stride**2,
+        layer_weight_help="500 / stride^2",
         statistic_size=lambda channels: channels * (channels + 1),
-        exportable=True,
         sync_free=True,
     )
 )
@@ -147,7 +160,7 @@ register_style_loss(
     StyleLossSpec(
         name="sliced-wasserstein",
         implementation="core.objective.sliced_wasserstein:SlicedWassersteinLoss",
-        help="that of full distributions, slower",
+        help="Wasserstein distance of full distributions, slower",
         tileable=False,
         activation_power=2,
     )
@@ -160,8 +173,8 @@ register_style_loss(
         tileable=True,
         activation_power=2,
         layer_weight=lambda channels, stride: 16,
+        layer_weight_help="16",
         statistic_size=lambda channels: 1,
-        exportable=True,
         position_targets=True,
     )
 )

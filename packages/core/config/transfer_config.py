@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 from core.config.combinations import check_combinations
 from core.config.options import flag_of, option, options_of
 from core.config.presets import effort_options, preset_options
-from core.config.style_losses import style_loss_help, style_loss_names, style_loss_spec
+from core.config.style_losses import style_loss_help, style_loss_names, style_loss_spec, style_weight_help
 from core.errors import UsageError
 from core.files import is_file
 from core.network.architecture import MIN_SIDE, WEIGHT_SOURCES, Pooling, canonical_layer_name, channels_of, stride_of
@@ -79,8 +79,7 @@ class TransferConfig:
     style_weight: tuple[float, ...] | None = option(
         None,
         "Objective",
-        "Weight of the style loss: one for all layers, or one for each. By default (560 / C)^5 for C channels; with "
-        "--style-loss moments 500 / stride^2, with nearest 16, with others (640 / C)^2.",
+        style_weight_help,
         minimum=0,
         maximum=MAX_WEIGHT,
     )

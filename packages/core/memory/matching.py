@@ -19,8 +19,8 @@ MAX_CELLS = 2**16
 
 def cell_side(pixels: int, finest_stride: int = 1) -> int:
     """Return the side of the cells of an image, of which the finest features have this stride."""
-    sides = [side for side in CELL_SIDES if side >= finest_stride]
-    return next((side for side in sides if pixels <= MAX_CELLS * side**2), sides[-1])
+    smallest = next((side for side in CELL_SIDES if pixels <= MAX_CELLS * side**2), CELL_SIDES[-1])
+    return max(smallest, finest_stride)
 
 
 def matching_memory(size: "Size", style_size: "Size", config: "TransferConfig") -> int:
@@ -33,7 +33,7 @@ def matching_memory(size: "Size", style_size: "Size", config: "TransferConfig") 
         return 0
     layers = [layer for layer in truncated(config.arch, config.style_layers) if layer.name in config.style_layers]
     content, style = math.prod(size), math.prod(style_size)
-    cell = cell_side(content) ** 2
+    cell = cell_side(content, min(layer.stride for layer in layers)) ** 2
     features = sum(layer.out_channels / layer.stride**2 for layer in layers)
     description = sum(layer.out_channels for layer in layers) / cell
     return math.ceil(4 * (features + description) * (2 * content + style))

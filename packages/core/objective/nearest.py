@@ -14,6 +14,7 @@ from torch.nn.functional import avg_pool2d, interpolate, normalize
 
 from core.memory.matching import cell_side
 from core.network.architecture import stride_of
+from core.objective.masks import check_not_empty
 from core.objective.reductions import as_float32, mean_square
 from core.objective.style_loss import StyleLoss
 from core.objective.types import LayerFeatures
@@ -92,7 +93,7 @@ class Matches:
         the feature at the same place of the nearest cell; where a position covers several cells, the mean of theirs.
         """
         stride, (height, width) = stride_of(tap), like.shape[2:]
-        positions, cells = max(1, self.cell // stride), max(1, stride // self.cell)  # in one another, along one side
+        positions, cells = max(1, self.cell // stride), max(1, stride // self.cell)  # in a cell; in a position
         height, width = height * cells, width * cells
         rows, columns = (torch.arange(side, device=like.device) for side in (height, width))
         cell_rows = (rows // positions).clamp(max=self.row.shape[0] - 1)
@@ -169,6 +170,7 @@ def _kept_cells(candidate: Tensor, style_mask: Tensor | None, cell: int) -> Tens
     if style_mask is None:
         return cells
     small = avg_pool2d(style_mask, cell).flatten()
+    check_not_empty(small.max().item(), "style")
     return cells[small >= small.max() / 2]
 
 

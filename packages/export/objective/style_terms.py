@@ -86,7 +86,7 @@ def _of_regions(difference: Value, weight: Value, rank: int) -> tuple[Value, Val
 
 
 STYLE_TERMS: Mapping[str, StyleTerm] = {"gram": _gram_term, "moments": _moments_term, "nearest": _nearest_term}
-"""The style losses that are registered as exportable in `core.config.style_losses`."""
+"""The style losses that an objective can have."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from core.errors import UsageError
 from core.memory.matching import MAX_CELLS
 from core.objective.nearest import (
     Matches,
@@ -55,6 +56,15 @@ def test_the_search_in_blocks_finds_the_same(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("core.objective.nearest.MAX_SIMILARITIES", 500)
     blocks = find_nearest(wanted, [candidate], 4)
     assert torch.equal(whole.row, blocks.row) and torch.equal(whole.column, blocks.column)
+
+
+def test_a_style_mask_that_selects_no_cell_is_refused() -> None:
+    """It is white only below the last row of whole cells."""
+    mask = torch.zeros(1, 1, 66, 64)
+    mask[..., 64:, :] = 1
+    described = hypercolumns(features_of(66, 64, 1), 4)
+    with pytest.raises(UsageError, match="a style mask is too small or too dark"):
+        find_nearest(described, [described], 4, mask)
 
 
 def test_an_image_is_nearest_to_itself() -> None:

@@ -126,7 +126,8 @@ def test_lbfgs_rejects_a_start_whose_loss_is_not_finite(modules: Modules) -> Non
     const steps = lbfgs(objective, new Float32Array(3), { evaluations: 5, channels: 3, constants: data });
     return steps.next().catch((error) => error.message);
     """
-    assert modules.run(IMPORTS, script, CONSTANTS) == "The initial loss is not finite: reduce the style weight."
+    message = modules.run(IMPORTS, script, CONSTANTS)
+    assert message == "The initial loss is not finite: choose other images, or less style strength."
 
 
 def test_lbfgs_ends_at_a_minimum(modules: Modules) -> None:

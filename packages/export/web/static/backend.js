@@ -17,14 +17,16 @@ const MAX_DIFFERENCE = 1e-3;
 export async function openBackend(settings, model, requested) {
   const wasm = await ObjectiveSession.open(settings, model, "wasm");
   if (requested === "wasm" || !(await hasWebGPU(requested === "webgpu"))) return { session: wasm };
+  let session = null;
   try {
-    const session = await ObjectiveSession.open(settings, model, "webgpu");
+    session = await ObjectiveSession.open(settings, model, "webgpu");
     const difference = await relativeDifference(session, wasm);
     if (difference > MAX_DIFFERENCE) throw new Error(`WebGPU differs from WebAssembly by ${difference}`);
     await wasm.release();
     return { session, difference };
   } catch (error) {
     console.warn(`Running on WebAssembly: ${error.message}`); // whether WebGPU works depends on the driver
+    await session?.release().catch(({ message }) => console.warn(message));
     return { session: wasm };
   }
 }

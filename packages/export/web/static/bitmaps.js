@@ -1,9 +1,11 @@
 // Conversions between bitmaps of the browser and images as resize.js defines them.
 
+import { roundHalfToEven } from "./schedule.js";
+
 /** Return a bitmap with its long side reduced to `size` as ImageData, over white where it is transparent. */
 export function scaleBitmap(bitmap, size, minSide) {
   const scale = Math.min(1, size / Math.max(bitmap.width, bitmap.height));
-  const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(Math.round(side * scale), minSide));
+  const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(roundHalfToEven(side * scale), minSide));
   let source = bitmap;
   // Browsers may interpolate among four pixels only: halving first lets every pixel count.
   for (let { width: w, height: h } = bitmap; w >= 2 * width && h >= 2 * height; ) {

@@ -1,4 +1,4 @@
-import { errorMessage } from "./errors.js";
+import { MessageError, errorMessage } from "./errors.js";
 
 /** Runs the tasks of worker.js in a web worker. */
 export class WorkerClient {
@@ -10,10 +10,10 @@ export class WorkerClient {
       const { resolve, reject, onProgress } = this.#calls.get(data.id);
       if ("progress" in data) return onProgress(data.progress);
       this.#calls.delete(data.id);
-      return "error" in data ? reject(new Error(data.error)) : resolve(data.result);
+      return "error" in data ? reject(new MessageError(data.error)) : resolve(data.result);
     };
     this.#worker.onerror = ({ message }) => {
-      const error = new Error(errorMessage(message ?? "The web worker could not be started: reload the page."));
+      const error = new MessageError(errorMessage(message ?? "The web worker could not be started: reload the page."));
       for (const { reject } of this.#calls.values()) reject(error);
     };
   }

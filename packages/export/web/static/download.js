@@ -1,9 +1,11 @@
 // Files of this page. Their paths are relative to the page's folder, wherever it is hosted.
 
+import { MessageError } from "./errors.js";
+
 /** Fetch a file; throw an error that names it if that fails. */
 export async function fetchFile(path) {
   const response = await fetch(new URL(path, import.meta.url)).catch(() => null);
-  if (!response?.ok) throw new Error(`${path} could not be loaded: reload the page, or write it again.`);
+  if (!response?.ok) throw new MessageError(`${path} could not be loaded: reload the page, or write it again.`);
   return response;
 }
 

@@ -2,6 +2,7 @@
 
 import { element } from "./dom.js";
 import { fetchFile } from "./download.js";
+import { MessageError } from "./errors.js";
 
 /** File input, drop zone, preview and examples of one role, "content" or "style". */
 export class ImageInput {
@@ -43,13 +44,14 @@ export class ImageInput {
     const group = element(`${this.role}-examples`);
     group.hidden = false;
     for (const path of paths) {
-      const name = withoutExtension(path.split("/").at(-1));
+      const fileName = path.split("/").at(-1);
+      const name = withoutExtension(fileName);
       const image = Object.assign(document.createElement("img"), { src: path, alt: name });
       const button = Object.assign(document.createElement("button"), { type: "button", title: name });
       button.setAttribute("aria-pressed", "false");
       button.append(image);
       const chooseExample = async () => {
-        await this.#choose(await (await fetchFile(path)).blob(), name);
+        await this.#choose(await (await fetchFile(path)).blob(), fileName);
         button.setAttribute("aria-pressed", "true");
       };
       button.addEventListener("click", () => this.run(chooseExample));
@@ -57,26 +59,26 @@ export class ImageInput {
     }
   }
 
-  async #choose(file, name) {
+  async #choose(file, fileName) {
     const bitmap = await createImageBitmap(file).catch(() => null);
-    if (!bitmap) throw new Error(`${name} cannot be read by this browser: choose a JPEG or PNG file.`);
+    if (!bitmap) throw new MessageError(`${fileName} cannot be read by this browser: choose a JPEG or PNG file.`);
     const minSide = (await this.settings).schedule.min_side;
     if (Math.min(bitmap.width, bitmap.height) < minSide) {
       const size = `${bitmap.width} × ${bitmap.height}`;
-      throw new Error(`${name} has ${size} pixels: choose an image with at least ${minSide} pixels per side.`);
+      throw new MessageError(`${fileName} has ${size} pixels: choose an image with at least ${minSide} pixels per side.`);
     }
     this.bitmap = bitmap;
-    this.name = withoutExtension(name);
+    this.name = withoutExtension(fileName);
     for (const button of element(`${this.role}-examples`).children) button.setAttribute("aria-pressed", "false");
-    this.#showPreview(file, name);
+    this.#showPreview(file);
     await this.onChange();
   }
 
-  #showPreview(file, name) {
+  #showPreview(file) {
     const preview = element(`${this.role}-preview`);
     URL.revokeObjectURL(preview.src);
     preview.src = URL.createObjectURL(file);
-    preview.alt = name;
+    preview.alt = this.name;
     preview.hidden = false;
     element(`${this.role}-drop`).classList.add("filled");
   }

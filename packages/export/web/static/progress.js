@@ -3,19 +3,22 @@
 export class ProgressEstimate {
   #evaluations = 0;
   #done = 0; // pixels times evaluations
-  #doneAtScale = 0; // evaluations
+  #leftAtScale = 0; // evaluations
+  #scales;
   #total;
   #start = null;
 
   /** @param scales The scales that buildSchedule returns. */
   constructor(scales) {
+    this.#scales = scales;
+    this.#leftAtScale = scales[0].evaluations;
     this.#total = scales.reduce((sum, scale) => sum + pixelCount(scale) * scale.evaluations, 0);
   }
 
   /** Count one evaluation; return {evaluations, share, secondsLeft}. `secondsLeft` is null before the second one. */
   count(scale) {
     this.#evaluations++;
-    this.#doneAtScale++;
+    this.#leftAtScale--;
     this.#done += pixelCount(scale);
     this.#start ??= { time: performance.now(), done: this.#done }; // the first evaluation includes the warm-up
     const measured = this.#done - this.#start.done;
@@ -24,10 +27,11 @@ export class ProgressEstimate {
     return { evaluations: this.#evaluations, share: this.#done / this.#total, secondsLeft };
   }
 
-  /** Remove the evaluations from the total that the scale did not use because it converged early. */
+  /** Give the evaluations that the scale did not use, because it converged early, to the next one. */
   finish(scale) {
-    this.#total -= (scale.evaluations - this.#doneAtScale) * pixelCount(scale);
-    this.#doneAtScale = 0;
+    const next = this.#scales[this.#scales.indexOf(scale) + 1];
+    this.#total += this.#leftAtScale * ((next ? pixelCount(next) : 0) - pixelCount(scale));
+    this.#leftAtScale += next?.evaluations ?? 0;
   }
 }
 

@@ -37,8 +37,8 @@ function shrink({ width, height }, factor) {
   return { width: roundHalfToEven(width / factor), height: roundHalfToEven(height / factor) };
 }
 
-// Python's round(); Math.round rounds halves up.
-function roundHalfToEven(value) {
+/** Round as Python's round(); Math.round rounds halves up. */
+export function roundHalfToEven(value) {
   const floor = Math.floor(value);
   if (value - floor !== 0.5) return Math.round(value);
   return floor % 2 === 0 ? floor : floor + 1;

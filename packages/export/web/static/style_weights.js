@@ -2,8 +2,8 @@
 
 /**
  * Return the weights of the style layers for the objective, {values, shape}. A target of the loss "gram" has one weight,
- * one of the loss "moments" the weight of its covariances and that of its means: the weight of the layer, divided by the
- * squares of the covariances and by the variance.
+ * one of the loss "moments" the weight of its covariances and that of its means: the weight of the layer, divided by the mean
+ * square of the covariances and by the mean variance.
  *
  * @param weights The weight of each layer.
  * @param targets The target of each layer, {data, dims}: Gram matrix (1, C, C), or moments (1, C, C + 1).
@@ -13,14 +13,14 @@ export function styleWeights(weights, targets, leastVariance) {
   const ofLayers = targets.map(({ data, dims: [, channels, columns] }, layer) =>
     columns === channels
       ? [weights[layer]]
-      : momentSquares(data, channels, leastVariance).map((square) => weights[layer] / square),
+      : momentSizes(data, channels, leastVariance).map((square) => weights[layer] / square),
   );
-  const [count] = ofLayers.map((values) => values.length);
+  const count = ofLayers[0].length;
   return { values: ofLayers.flat(), shape: count === 1 ? [weights.length] : [weights.length, count] };
 }
 
 // Return the mean square of the covariances, and the mean variance, of moments (C, C + 1) with the means last.
-function momentSquares(moments, channels, { relative, absolute }) {
+function momentSizes(moments, channels, { relative, absolute }) {
   let [squares, variance, squaresOfMeans] = [0, 0, 0];
   for (let row = 0; row < channels; row++) {
     const start = row * (channels + 1);

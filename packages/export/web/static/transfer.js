@@ -25,7 +25,9 @@ export async function transfer(session, { content, style, strength, evaluations 
   const progress = new ProgressEstimate(scales);
   let image = null;
   let objective = null;
+  let [planned, used] = [0, 0]; // evaluations; if a scale converges early, the next one gets the rest
   for (const scale of scales) {
+    planned += scale.evaluations;
     const [scaledContent, scaledStyle] = [resize(content, scale.size), resize(style, scale.styleSize)];
     const matched = matchColors(scaledContent, scaledStyle, colorMatching);
     const initial = mixImages(scaledContent, matched, Math.min(1, 2 * strength));
@@ -38,8 +40,11 @@ export async function transfer(session, { content, style, strength, evaluations 
       strength,
       comparisonImage: halveContrast(matched),
     });
-    const observed = observe(objective, isStopped, () => report({ total: evaluations, ...progress.count(scale) }));
-    image = await minimize(observed, image, { evaluations: scale.evaluations, constants: optimizer }, report);
+    const observed = observe(objective, isStopped, () => {
+      used++;
+      report({ total: evaluations, ...progress.count(scale) });
+    });
+    image = await minimize(observed, image, { evaluations: planned - used, constants: optimizer }, report);
     progress.finish(scale);
   }
   return finalResult(image, isStopped() ? null : objective);

@@ -22,6 +22,7 @@ class Page {
   constructor() {
     this.output = new OutputView();
     this.settings = fetchFile("page.json").then((response) => response.json());
+    this.settings.then((settings) => this.#showSettings(settings), () => {}); // `ready` fails as well
     const options = { settings: this.settings, run: (action) => this.#run(action) };
     this.content = new ImageInput("content", { ...options, onChange: () => this.#showContentImage() });
     this.style = new ImageInput("style", { ...options, onChange: () => this.#update() });
@@ -52,9 +53,9 @@ class Page {
   }
 
   async #load() {
+    this.isReady = false;
     showStatus("Loading the network…");
     const settings = await this.settings;
-    if (!this.isReady) this.#showSettings(settings);
     this.worker = new WorkerClient();
     const requestedBackend = new URLSearchParams(location.search).get("backend");
     const { backend, difference } = await this.worker.call("load", { settings, requestedBackend }, (share) => {
