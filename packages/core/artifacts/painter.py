@@ -116,7 +116,8 @@ class OnnxPainter:
             content: The content image, of any size: uint8 (H, W, 3), or float32 (1, 3, H, W) in [0, 1], as the manifest
                 says; always RGB.
             style: The style image, likewise.
-            image_size: Bound of the long side of the output in pixels; None for the value of the manifest.
+            image_size: Bound of the long side of the output in pixels, or length of the short side, as the painter was
+                exported; None for the value of the manifest.
             evaluations: Evaluations of the optimiser over all scales; likewise.
             strength: Style strength in [0, 1]; likewise.
             passes: Evaluations of the network in each call at most; None for one call for each scale. The result does

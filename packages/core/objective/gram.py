@@ -46,7 +46,8 @@ def gram(features: Tensor, mask: Tensor | None = None) -> Tensor:
 
     Gatys et al. (equation 3) do not divide. The division makes images of different sizes comparable. A `mask`
     (1, 1, H, W) with mean 1 weights every position: the guided Gram matrix of Gatys et al., Controlling Perceptual
-    Factors in Neural Style Transfer (arXiv 1611.07865). The masks (R, 1, H, W) of R regions give R matrices.
+    Factors in Neural Style Transfer (arXiv 1611.07865). The masks (R, 1, H, W) of R regions give R matrices. In half
+    precision N and R are 1.
     """
     products = [_products(features[:, :, rows], _mask_rows(mask, rows)) for rows in _row_chunks(features)]
     return reduce(add, products) / (features.shape[2] * features.shape[3])

@@ -158,10 +158,6 @@ class Value:
         """Return the maximum over some axes, by default over all."""
         return Value(op.reduce_max(self.var, _axes(axes), keepdims=False))
 
-    def min(self, *axes: int) -> "Value":
-        """Return the minimum over some axes, by default over all."""
-        return Value(op.reduce_min(self.var, _axes(axes), keepdims=False))
-
     @cached_property
     def size(self) -> "Value":
         """The number of elements, int64."""
@@ -200,8 +196,10 @@ class Value:
         """Return the elements at an index of an axis; the result lacks the axis if the index is a scalar."""
         return Value(op.gather(self.var, self._index(index), axis=axis))
 
-    def slice(self, start: "Value | int", stop: "Value | int", axis: int = 0, step: "Value | int" = 1) -> "Value":
-        """Return the elements from `start` to before `stop` along an axis."""
+    def slice(
+        self, start: "Value | int", stop: "Value | int" = 2**31 - 1, axis: int = 0, step: "Value | int" = 1
+    ) -> "Value":
+        """Return the elements from `start` to before `stop`, by default to the end, along an axis."""
         vectors = (int_vector(one).var for one in (start, stop, axis, step))
         return Value(op.slice(self.var, *vectors))
 

@@ -103,6 +103,5 @@ def _over_regions(grads: Value, mask: Value | None) -> Value:
 
 def _neighbour_differences(image: Value) -> tuple[Value, Value]:
     """Return the differences of horizontal and of vertical neighbours."""
-    end = 2**31 - 1
-    across, down = (image.slice(1, end, axis) - image.slice(0, -1, axis) for axis in (3, 2))
+    across, down = (image.slice(1, axis=axis) - image.slice(0, -1, axis) for axis in (3, 2))
     return across, down

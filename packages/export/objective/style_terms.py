@@ -62,7 +62,7 @@ def _moments(features: Value) -> Value:
 
 def _covariances_and_means(moments: Value) -> tuple[Value, Value]:
     """Return covariances (R, C, C) and means (R, C, 1) from (R, C, C + 1)."""
-    return moments.slice(0, -1, axis=2), moments.slice(-1, 2**31 - 1, axis=2)
+    return moments.slice(0, -1, axis=2), moments.slice(-1, axis=2)
 
 
 def _relative_weights(target: Value, weight: Value) -> Value:
@@ -76,7 +76,7 @@ def _relative_weights(target: Value, weight: Value) -> Value:
 
 def _mean_diagonal(matrices: Value) -> Value:
     """Return the mean of the diagonal elements of (1, C, C), ()."""
-    return matrices.reshape(-1).slice(0, 2**31 - 1, step=matrices.side(2) + 1).mean()
+    return matrices.reshape(-1).slice(0, step=matrices.side(2) + 1).mean()
 
 
 def _of_regions(difference: Value, weight: Value, rank: int) -> tuple[Value, Value]:

@@ -18,14 +18,14 @@ def match_colors(pixels: Value, reference: Value) -> Value:
     """
     source, source_mean, source_covariance = _moments(pixels)
     _, target_mean, target_covariance = _moments(reference)
-    values, vectors = eigenvalues(source_covariance)
+    values, vectors = eigendecomposition(source_covariance)
     root, inverse = _power(values, vectors, 0.5), _power(values, vectors, -0.5)
-    middle = _power(*eigenvalues(root @ target_covariance @ root), 0.5)
+    middle = _power(*eigendecomposition(root @ target_covariance @ root), 0.5)
     transport = inverse @ middle @ inverse
     return (transport @ (source - source_mean) + target_mean).like(pixels)
 
 
-def eigenvalues(matrix: Value) -> tuple[Value, Value]:
+def eigendecomposition(matrix: Value) -> tuple[Value, Value]:
     """Return the eigenvalues (3,) and eigenvectors (3, 3), as columns, of a symmetric (3, 3) matrix.
 
     The cyclic Jacobi method (Golub and Van Loan, Matrix Computations, section 8.5).

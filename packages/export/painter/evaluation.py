@@ -141,8 +141,8 @@ class Evaluator:
 
     def _factors(self, state: State, gradient: Value, scale: GraphScale, strength: Value | None) -> State:
         """Return the factors of the weights: `core.multiscale.preparation.normalize_strength`."""
+        one = Value.constant(1, np.float32)
         if strength is None:
-            one = Value.constant(1, np.float32)
             return {
                 "content_factor": scale.content_weight_scale,
                 "style_factor": one,
@@ -151,7 +151,6 @@ class Evaluator:
         rms = (gradient * gradient).mean().sqrt()
         content_rms = where(state["phase"].equals(CONTENT_GRADIENT), rms, state["content_rms"])
         both = (content_rms > 0) & (rms > 0)
-        one = Value.constant(1, np.float32)
         balance = where(both, (GRADIENT_RATIO_AT_HALF * content_rms / where(both, rms, one)).sqrt(), one)
         style_factor = 4 * strength * strength * balance
         return {

@@ -61,7 +61,7 @@ class PainterGraph:
         return build_model(inputs.tensors, outputs)
 
     def _status_of_state(self, inputs: PainterInputs, schedule: GraphSchedule) -> Value:
-        """Return whether the state is empty, or of a run with these inputs."""
+        """Return `Status.RUNNING` if the state is empty or of a run with these inputs, else `Status.BAD_STATE`."""
         state, header = inputs.state, self._header(inputs)
         padded = _padded_state(state, len(self._layout.scalars))
         same = Value.constant(True, bool)

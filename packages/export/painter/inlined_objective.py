@@ -52,7 +52,7 @@ class InlinedObjective:
     ) -> NetworkEvaluation:
         """Evaluate at `image` (1, 3, H, W), given the targets, and the weights of content, style and TV.
 
-        They are those of `ObjectiveGraph.evaluate`.
+        The arguments are those of `ObjectiveGraph.evaluate`.
         """
         arguments = [value.var for value in (image, *content, *style, *weights)]
         found = [Value(variable) for variable in spox.inline(self._model)(*arguments).values()]

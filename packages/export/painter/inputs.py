@@ -68,7 +68,7 @@ class PainterInputs:
         tensors: The inputs as the host gives them, by name.
         content: The content image (1, 3, H, W) float32 RGB in [0, 1].
         style: The style image (1, 3, h, w), likewise.
-        image_size: Bound of the long side, int64 ().
+        image_size: Bound of the long side, or length of the short side, as the configuration says, int64 ().
         evaluations: Evaluations of the optimiser over all scales, int64 ().
         strength: Style strength in [0, 1], float32 (); None if the configuration has fixed weights.
         passes: Evaluations of the network in this call at most, int64 ().

@@ -14,7 +14,7 @@ from export.painter.state import Shape
 State = Mapping[str, Value]
 
 LARGEST = float(np.finfo(np.float32).max)
-"""The loss before the first evaluation."""
+"""The loss before the first evaluation. What is not below counts as not finite."""
 
 LEAST = float(np.finfo(np.float32).tiny)
 """Divisors are at least this."""

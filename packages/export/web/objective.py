@@ -45,15 +45,16 @@ def add_target_outputs(objective: Path, path: Path, manifest: Manifest) -> dict[
     model = onnx.load(objective, load_external_data=False)
     graph = model.graph
     types = {value.name: value.type for value in graph.input}
-    for target, output in (targets["content"] | targets["style"]).items():
+    output_of = targets["content"] | targets["style"]
+    for target, output in output_of.items():
         graph.node.append(onnx.helper.make_node("Concat", _compared(graph, target), [output], name=output, axis=-1))
         graph.output.append(onnx.helper.make_value_info(output, types[target]))
-    outputs = {output: manifest.inputs[target] for target, output in (targets["content"] | targets["style"]).items()}
+    outputs = {output: manifest.inputs[target] for target, output in output_of.items()}
     path.write_bytes(model.SerializeToString(deterministic=True))
     described = replace(manifest, outputs={**manifest.outputs, **outputs}, content_sha256=content_sha256(path))
     onnx.helper.set_model_props(model, metadata_props(described))
     path.write_bytes(model.SerializeToString(deterministic=True))
-    _check_targets(path, manifest, targets["content"] | targets["style"])
+    _check_targets(path, manifest, output_of)
     return targets
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from core.image.color import match_colors as match_colors_in_numpy
 from export.graph.values import Value
-from export.painter.color import eigenvalues, match_colors
+from export.painter.color import eigendecomposition, match_colors
 from support.graphs import computed
 
 GENERATOR = np.random.default_rng(0)
@@ -43,7 +43,7 @@ def test_eigenvalues_and_eigenvectors_rebuild_the_matrix(rank: int) -> None:
     matrix = factor @ factor.T
 
     def build(value: Value) -> dict[str, Value]:
-        values, vectors = eigenvalues(value)
+        values, vectors = eigendecomposition(value)
         return {"values": values.reshape(3), "vectors": vectors.reshape(3, 3)}
 
     found = computed(build, matrix)
