@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from PIL import Image
 
 from core.artifacts.manifest import read_manifest
-from core.artifacts.painter import OnnxPainter, PainterStep
+from core.artifacts.painter import PAINTER_OPTIONS, OnnxPainter, PainterStep
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.painter_runner import check_painter
@@ -154,6 +155,25 @@ def test_options_that_the_painter_lacks_are_refused(options: dict[str, Any], mes
     path = folder / "painter.onnx"
     with pytest.raises(UsageError, match=message):
         check_painter(path, read_manifest(path), config_for(path, **options))
+
+
+def test_every_option_is_in_the_painter_or_has_no_effect_or_is_refused() -> None:
+    """A new option needs a place in one of these sets."""
+    network = {"arch", "pooling", "weights", "weights_preprocessing", "style_loss"}
+    refused = {
+        "preserve_color",
+        "averaging",
+        "bit_depth",
+        "precision",
+        "tile_size",
+        "max_memory",
+        "extractor",
+        "objective",
+    }
+    of_the_host = {"painter", "runtime", "device", "quality", "save_every"}
+    of_noise = {"seed", "blend"}
+    names = [field.name for field in fields(TransferConfig)]
+    assert sorted(names) == sorted([*PAINTER_OPTIONS, *network, *refused, *of_the_host, *of_noise])
 
 
 def test_a_run_checks_the_options(folder: Path, content_path: Path, style_path: Path) -> None:
