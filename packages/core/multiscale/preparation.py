@@ -53,7 +53,7 @@ def normalize_strength(
     weights of style and total variation are multiplied by (`GRADIENT_RATIO_AT_HALF` / r)^½. Without this factor styles
     of large gradients replace the scene. Its square, which would give all images the same ratio, makes pale styles too
     strong. The ratio of the weights is 16 times as large at 0.8 and a sixteenth at 0.2. At 0 only the content counts,
-    at 1 only the style. Total variation removes the grain that the style loss leaves, so their ratio stays the same.
+    at 1 only the style. Total variation removes the grain that both losses leave, and follows the larger factor.
 
     The weights of content and total variation are also multiplied by the factors of the scale.
     """
@@ -65,10 +65,11 @@ def normalize_strength(
     style_rms = root_mean_square(objective.scaled(content=0)(image).gradient)
     balance = (GRADIENT_RATIO_AT_HALF * content_rms / style_rms) ** 0.5 if content_rms and style_rms else 1.0
     content_factor, style_factor = 4 * (1 - strength) ** 2, 4 * strength**2
+    tv_factor = max(content_factor, style_factor) if strength else 0.0
     return objective.scaled(
         content=content_factor * scale.content_weight_scale,
         style=style_factor * balance,
-        tv=style_factor * balance * scale.tv_weight_scale,
+        tv=tv_factor * balance * scale.tv_weight_scale,
     )
 
 

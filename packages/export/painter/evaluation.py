@@ -6,7 +6,7 @@ from core.config.transfer_config import TransferConfig
 from core.multiscale.preparation import GRADIENT_RATIO_AT_HALF
 from core.objective.weights import LossWeights
 from export.graph.control_flow import branch, choose
-from export.graph.values import Value, concatenated, where, zeros
+from export.graph.values import Value, concatenated, maximum, where, zeros
 from export.painter.adam import GraphAdam
 from export.painter.inlined_objective import InlinedObjective, NetworkEvaluation
 from export.painter.lbfgs import LARGEST, GraphLBFGS
@@ -152,10 +152,11 @@ class Evaluator:
         content_rms = where(state["phase"].equals(CONTENT_GRADIENT), rms, state["content_rms"])
         both = (content_rms > 0) & (rms > 0)
         balance = where(both, (GRADIENT_RATIO_AT_HALF * content_rms / where(both, rms, one)).sqrt(), one)
-        style_factor = 4 * strength * strength * balance
+        content_factor, style_factor = 4 * (1 - strength) * (1 - strength), 4 * strength * strength
+        tv_factor = where(strength > 0, maximum(content_factor, style_factor), strength)
         return {
             "content_rms": content_rms,
-            "content_factor": 4 * (1 - strength) * (1 - strength) * scale.content_weight_scale,
-            "style_factor": style_factor,
-            "tv_factor": style_factor * scale.tv_weight_scale,
+            "content_factor": content_factor * scale.content_weight_scale,
+            "style_factor": style_factor * balance,
+            "tv_factor": tv_factor * balance * scale.tv_weight_scale,
         }

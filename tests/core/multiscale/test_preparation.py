@@ -76,8 +76,9 @@ def test_the_default_halves_the_differences_of_the_gradient_ratio(
 
 
 @tiny
-@pytest.mark.parametrize("strength", [None, 0.8])
-def test_total_variation_follows_the_style_and_the_scale(strength: float | None) -> None:
+@pytest.mark.parametrize(("strength", "factor"), [(None, 1.0), (0.8, 1.0), (0.2, 16.0), (0.0, 0.0)])
+def test_total_variation_follows_the_larger_weight_and_the_scale(strength: float | None, factor: float) -> None:
+    """`factor` is the ratio of its factor and that of the style."""
     fixed = {"style_weight": 0.1, "tv_weight": 4.0} if strength is None else {"strength": strength, "tv_weight": 4.0}
     config = TransferConfig(image_size=32, scales=1, reference_size=128, tv_scaling=1.5, padding=0, **fixed)
     image, other = np.random.default_rng(0).random((2, 1, 3, 32, 32), np.float32)
@@ -91,7 +92,8 @@ def test_total_variation_follows_the_style_and_the_scale(strength: float | None)
     scaled = normalize_strength(objective, parametrization, exemplars, to_array, scale, config)
     # One image is evaluated with both: the ratio of its terms is that of the weights.
     before, after = (one(to_array(other)).parts for one in (objective, scaled))
-    assert after["tv"] / before["tv"] == pytest.approx(4**1.5 * after["style"] / before["style"], rel=1e-5)
+    style, tv = (after.get(part, 0.0) / before[part] for part in ("style", "tv"))  # a part of weight 0 is left out
+    assert tv == pytest.approx(factor * 4**1.5 * style, rel=1e-5)
 
 
 def test_more_strength_lowers_the_style_loss_and_raises_the_content_loss(content_path: Path, style_path: Path) -> None:

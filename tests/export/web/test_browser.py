@@ -136,7 +136,7 @@ def evaluate(visit: Visit, images: list[np.ndarray], strength: float | None = No
     return result
 
 
-@pytest.mark.parametrize("strength", [None, 0.7])
+@pytest.mark.parametrize("strength", [None, 0.3, 0.7])
 def test_evaluate_returns_loss_and_gradient_of_pytorch(
     opened: Visit, vgg19_weights: Weights, strength: float | None
 ) -> None:
@@ -154,11 +154,11 @@ def test_evaluate_returns_loss_and_gradient_of_pytorch(
             float(expected_at(comparison, **others)["gradient"].square().mean().sqrt())
             for others in ({"style_factor": 0, "tv_factor": 0}, {"content_factor": 0})
         )
-        style_factor = 4 * strength**2 * (GRADIENT_RATIO_AT_HALF * content_rms / style_rms) ** 0.5
+        balance = (GRADIENT_RATIO_AT_HALF * content_rms / style_rms) ** 0.5
         factors = {
             "content_factor": 8 * 4 * (1 - strength) ** 2,
-            "style_factor": style_factor,
-            "tv_factor": 3 * style_factor,
+            "style_factor": 4 * strength**2 * balance,
+            "tv_factor": 3 * 4 * max(strength, 1 - strength) ** 2 * balance,
         }
     expected = expected_at(image, **factors)
     actual = evaluate(opened, images, strength)

@@ -78,7 +78,7 @@ export class ObjectiveSession {
       const balance = contentSize && styleSize ? Math.sqrt(this.settings.gradient_ratio_at_half / ratio) : 1;
       factors.content = 4 * (1 - strength) ** 2;
       factors.style = 4 * strength ** 2 * balance;
-      factors.tv = factors.style;
+      factors.tv = strength ? Math.max(factors.content * balance, factors.style) : 0;
     }
     factors.content *= contentWeightScale;
     factors.tv *= tvWeightScale;
