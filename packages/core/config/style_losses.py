@@ -113,11 +113,11 @@ def style_loss_help() -> str:
 
 def style_weight_help() -> str:
     """Return the help of --style-weight, with the default of each registered loss."""
-    defaults = [f"{spec.layer_weight_help} with {spec.name}" for spec in STYLE_LOSSES.values()]
-    return (
-        "Weight of the style loss: one for all layers, or one for each. By default, for a layer of C channels: "
-        f"{'; '.join(defaults)}."
-    )
+    names: dict[str, list[str]] = {}
+    for spec in STYLE_LOSSES.values():
+        names.setdefault(spec.layer_weight_help, []).append(spec.name)
+    defaults = "; ".join(f"{formula} with {', '.join(losses)}" for formula, losses in names.items())
+    return f"Weight of the style loss: one for all layers, or one for each. By default, for C channels: {defaults}."
 
 
 register_style_loss(
