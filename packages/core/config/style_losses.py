@@ -160,7 +160,7 @@ register_style_loss(
     StyleLossSpec(
         name="sliced-wasserstein",
         implementation="core.objective.sliced_wasserstein:SlicedWassersteinLoss",
-        help="Wasserstein distance of full distributions, slower",
+        help="distance of full distributions, slower",
         tileable=False,
         activation_power=2,
     )
