@@ -11,7 +11,7 @@ import numpy as np
 
 from core.arrays import Pixels
 from core.artifacts.content import warn_if_changed
-from core.artifacts.extractors import check_matches_config
+from core.artifacts.extractors import check_matches_config, check_style_loss
 from core.artifacts.manifest import Manifest
 from core.artifacts.onnx_session import require_device
 from core.artifacts.painter import INPUT_OPTIONS, PAINTER_OPTIONS, OnnxPainter, as_bytes, as_float
@@ -80,8 +80,7 @@ class PainterRunner:
         """
         style = _only_image(exemplars)
         images = [content.pixels, style] if self._takes_float else [as_bytes(content.pixels), as_bytes(style)]
-        started, best, scale = perf_counter(), np.inf, 0
-        state_size = 0
+        started, best, scale, state_size = perf_counter(), np.inf, 0, 0
         for step in self._painter.paint(
             *images,
             image_size=self._config.image_size,
@@ -120,11 +119,7 @@ def check_painter(path: str | PathLike[str], manifest: Manifest, config: Transfe
     Raises:
         UsageError: An option differs from those of the painter, or a painter does not support it.
     """
-    if config.style_loss != manifest.style_loss:
-        raise UsageError(
-            f"{path} was exported with --style-loss {manifest.style_loss}, but this run uses {config.style_loss}: use "
-            f"the loss that it was exported with, export another, or {without_artifacts('--painter')}"
-        )
+    check_style_loss(path, manifest, config)
     if "strength" in manifest.inputs and config.normalized_strength is None:
         raise UsageError(
             f"{path} was exported with a style strength, but this run has fixed weights: add --strength, or export the "

@@ -20,7 +20,7 @@ from core.artifacts.runtimes import ONNX_RUNTIME, Execution
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.files import is_file, sha256_of
-from core.installation import require_full
+from core.installation import require_full, without_artifacts
 from core.network.architecture import truncated
 
 if TYPE_CHECKING:
@@ -164,6 +164,15 @@ def check_matches_config(path: str | os.PathLike[str], manifest: Manifest, confi
                 f"{path} was exported with {flag} {exported} and this run uses {requested}: "
                 f"add {flag} {exported}, or export another"
             )
+
+
+def check_style_loss(path: str | os.PathLike[str], manifest: Manifest, config: TransferConfig) -> None:
+    """Raise UsageError unless the objective or painter at `path` has the style loss of `config`."""
+    if config.style_loss != manifest.style_loss:
+        raise UsageError(
+            f"{path} was exported with --style-loss {manifest.style_loss}, but this run uses {config.style_loss}: use "
+            f"the loss that it was exported with, export another, or {without_artifacts(f'--{manifest.kind}')}"
+        )
 
 
 def check_taps(path: str | os.PathLike[str], manifest: Manifest, taps: Sequence[str]) -> None:

@@ -10,7 +10,13 @@ import numpy as np
 
 from core.arrays import Array, Pixels, Size
 from core.artifacts.content import warn_if_changed
-from core.artifacts.extractors import OnnxExtractor, TorchExtractor, check_matches_config, open_extractor
+from core.artifacts.extractors import (
+    OnnxExtractor,
+    TorchExtractor,
+    check_matches_config,
+    check_style_loss,
+    open_extractor,
+)
 from core.artifacts.manifest import MASK_PREFIX, Manifest, read_manifest
 from core.artifacts.onnx_session import provider_of, require_device, run_session
 from core.artifacts.runtimes import Execution
@@ -192,11 +198,7 @@ def check_objective(path: str | os.PathLike[str], manifest: Manifest, config: Tr
     Raises:
         UsageError: Its layers, its network or its loss differ.
     """
-    if config.style_loss != manifest.style_loss:
-        raise UsageError(
-            f"{path} was exported with --style-loss {manifest.style_loss}, but this run uses {config.style_loss}: use "
-            f"the loss that it was exported with, export another, or {without_artifacts('--objective')}"
-        )
+    check_style_loss(path, manifest, config)
     for flag, held, asked in (
         ("--content-layers", manifest.content_taps, config.content_layers),
         ("--style-layers", manifest.style_taps, config.style_layers),

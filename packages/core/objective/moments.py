@@ -39,8 +39,8 @@ class MomentsLoss(LossOfMoments):
 
     With the means m, m' and the covariances S, S' of the features of the image and of the style images:
     |m - m'|² / tr S' + |S - S'|² / |S'|². The loss does not depend on the scale of the features, so that the weights of
-    the layers have the same effect in every style. The terms of a Gram loss differ by factors of a
-    thousand between layers, and differences of the means make up most of it.
+    the layers have the same effect in every style. The terms of a Gram loss differ by factors of a thousand
+    between layers, and differences of the means make up most of it.
     """
 
     def loss(self, statistic: Tensor, target: Tensor) -> Tensor:

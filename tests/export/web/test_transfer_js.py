@@ -1,7 +1,5 @@
 """transfer.js: scales that converge early, and errors.js."""
 
-import pytest
-
 from core.config.transfer_config import TransferConfig
 from export.web.settings import color_matching_settings, optimizer_settings, schedule_settings
 from support.javascript import Modules
@@ -44,7 +42,7 @@ def test_the_next_scale_gets_the_evaluations_of_one_that_converges(modules: Modu
     assert coarse < 30
     # The objective of the finest scale is evaluated once more, for the result.
     assert coarse + fine - 1 == 80
-    assert found["reports"][-1]["share"] == pytest.approx(1)
+    assert found["reports"][-1]["share"] == 1
 
 
 def test_a_file_name_is_no_error_of_memory(modules: Modules) -> None:

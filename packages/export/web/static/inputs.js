@@ -65,7 +65,8 @@ export class ImageInput {
     const minSide = (await this.settings).schedule.min_side;
     if (Math.min(bitmap.width, bitmap.height) < minSide) {
       const size = `${bitmap.width} × ${bitmap.height}`;
-      throw new MessageError(`${fileName} has ${size} pixels: choose an image with at least ${minSide} pixels per side.`);
+      const remedy = `choose an image with at least ${minSide} pixels per side`;
+      throw new MessageError(`${fileName} has ${size} pixels: ${remedy}.`);
     }
     this.bitmap = bitmap;
     this.name = withoutExtension(fileName);

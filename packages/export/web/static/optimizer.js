@@ -23,7 +23,9 @@ export async function* lbfgs(objective, start, { evaluations, channels, constant
   const history = new LBFGSHistory(channels, constants);
   let image = clip(start);
   let current = await objective(image);
-  if (!isFiniteEvaluation(current)) throw new Error("The initial loss is not finite: choose other images, or less style strength.");
+  if (!isFiniteEvaluation(current)) {
+    throw new Error("The initial loss is not finite: choose other images, or less style strength.");
+  }
   let used = 1;
   yield { evaluations: used, image, ...current };
   while (used < evaluations) {

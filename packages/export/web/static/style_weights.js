@@ -2,8 +2,8 @@
 
 /**
  * Return the weights of the style layers for the objective, {values, shape}. A target of the loss "gram" has one weight,
- * one of the loss "moments" the weight of its covariances and that of its means: the weight of the layer, divided by the mean
- * square of the covariances and by the mean variance.
+ * one of the loss "moments" the weight of its covariances and that of its means: the weight of the layer, divided by the
+ * mean square of the covariances and by the mean variance.
  *
  * @param weights The weight of each layer.
  * @param targets The target of each layer, {data, dims}: Gram matrix (1, C, C), or moments (1, C, C + 1).
@@ -13,7 +13,7 @@ export function styleWeights(weights, targets, leastVariance) {
   const ofLayers = targets.map(({ data, dims: [, channels, columns] }, layer) =>
     columns === channels
       ? [weights[layer]]
-      : momentSizes(data, channels, leastVariance).map((square) => weights[layer] / square),
+      : momentSizes(data, channels, leastVariance).map((size) => weights[layer] / size),
   );
   const count = ofLayers[0].length;
   return { values: ofLayers.flat(), shape: count === 1 ? [weights.length] : [weights.length, count] };
