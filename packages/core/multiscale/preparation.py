@@ -17,7 +17,7 @@ from core.styles import StyleExemplar
 GRADIENT_RATIO_AT_HALF = 130.0
 """Ratio of the RMS gradients of style and content at which strength 0.5 leaves the style weights as they are.
 
-Chosen by looking at results (see docs/quality.md).
+Chosen by looking at results (see docs/notes/quality.md).
 """
 
 
