@@ -215,7 +215,7 @@ def test_snapshots_that_cannot_be_written_give_one_warning(
     ran = transfer("-c", content_path, "-s", style_path, "-o", tmp_path / "o.png", "--save-every", 2, *SMALL)
     assert ran.exit_code == 0
     assert warnings_of(ran.stderr) == [
-        "Warning: an image on the way failed, the run continues: [Errno 28] No space left on device"
+        "Warning: an intermediate image failed, the run continues: [Errno 28] No space left on device"
     ]
     assert files_in(tmp_path) == ["o.png"]
 

@@ -151,7 +151,7 @@ def run_to_files(
     """Run, display the progress, and write the output image, the run record and the video.
 
     After an interrupt or a failure the best image so far is written and the checkpoint stays; after a complete run the
-    checkpoint is removed. If the progress display, an image on the way, the checkpoint or the video fails, the run
+    checkpoint is removed. If the progress display, an intermediate image, the checkpoint or the video fails, the run
     continues with a warning. With several ranks only rank 0 displays and writes.
 
     Raises:
@@ -194,7 +194,7 @@ def _after_step(
     """Return the callback of a run; it names the checkpoint, if given, from which the run is resumed."""
     write_snapshot = SnapshotWriter(output, config)
     display, snapshot, recording = (
-        NonEssential(name) for name in ("the progress display", "an image on the way", "a frame of the video")
+        NonEssential(name) for name in ("the progress display", "an intermediate image", "a frame of the video")
     )
 
     def after_step(step: Progress) -> bool:
