@@ -134,8 +134,8 @@ def race(
 ) -> None:
     """Measure the time until a picture is as good as the finished pictures of other configurations.
 
-    As good means that content structure and style, both in a network that no run
-    optimises, differ at most as much.
+    A picture is as good if neither its structure nor its style error is larger. Both are measured in a network that no
+    run optimises.
     """
     with report_errors(), allow_large_images():
         require_full("python -m bench race")
@@ -185,7 +185,7 @@ def quality(
 
 @app.command()
 def tally(key: options.KeyFile, answers: options.AnswerFiles) -> None:
-    """Count the answers of judges to blind sheets: the share that prefers the first program of the key.
+    """Print how often judges of blind sheets preferred the first of the two programs.
 
     A file of answers has a line for each sheet: its name, a tab, and A, B or = for a tie.
     """

@@ -14,28 +14,35 @@ def _limited(option: str, *names: str, help: str) -> Any:
     """Return an integer option with the limits of an option of `TransferConfig`, whose errors have another name."""
     described = options_of(TransferConfig)[option]
     maximum = described.maximum if math.isfinite(described.maximum) else None
-    return typer.Option(*names, min=described.minimum, max=maximum, help=help)
+    return typer.Option(*names, min=described.minimum, max=maximum, metavar=described.metavar, help=help)
 
 
 BaseResults = Annotated[Path, typer.Argument(metavar="BASE", help="Result file of the base.")]
 NewResults = Annotated[Path, typer.Argument(metavar="NEW", help="Result file of the new version.")]
 ReportedResults = Annotated[
-    list[Path], typer.Argument(help="Result files of: python -m bench run, time-to-quality, quality or race.")
+    list[Path],
+    typer.Argument(metavar="RESULTS", help="Result files of: python -m bench run, time-to-quality, quality or race."),
 ]
-ReportFolder = Annotated[Path, typer.Option("--output", "-o", help="Folder of the report.")]
+ReportFolder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Directory of the report.")]
 
 # run
-ResultFile = Annotated[Path, typer.Option("--output", "-o", help="Result file to write, as JSON.")]
+ResultFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Result file to write, as JSON.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Small images only: minutes on two cores.")]
 Full = Annotated[bool, typer.Option("--full", help="Everything, up to 16 megapixels: hours on a CPU.")]
-SuiteDevice = Annotated[Literal["all", "cpu", "cuda"], typer.Option("--device", help="Device to measure.")]
-Suite = Annotated[str | None, typer.Option(help="Single suite to run: extractor, objective, startup, …")]
+SuiteDevice = Annotated[
+    Literal["all", "cpu", "cuda"], typer.Option("--device", metavar="all|cpu|cuda", help="Device to measure.")
+]
+Suite = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Single suite to run: extractor, objective, startup, …")
+]
 
 # compare
-FailAbove = Annotated[float, typer.Option(help="Largest allowed ratio of time or memory, NEW over BASE.")]
+FailAbove = Annotated[
+    float, typer.Option(metavar="FLOAT", help="Largest allowed ratio of time or memory, NEW over BASE.")
+]
 By = Annotated[
     Literal["time", "share"],
-    typer.Option(help="'share' multiplies times by the measured peak FLOP/s, for runs of different machines."),
+    typer.Option(metavar="time|share", help="'share' normalises times by each machine's peak FLOP/s."),
 ]
 AllowRemoved = Annotated[
     list[str] | None, typer.Option(metavar="NAME", help="Benchmark that may be missing from NEW; 'all' for any.")
@@ -49,11 +56,13 @@ ConfirmNew = Annotated[
 ]
 
 # time-to-quality
-Content = Annotated[Path, typer.Option("--content", "-c", help="Content image.")]
-Style = Annotated[Path, typer.Option("--style", "-s", help="Style image.")]
-OptionalResultFile = Annotated[Path | None, typer.Option("--output", "-o", help="Result file to write, as JSON.")]
+Content = Annotated[Path, typer.Option("--content", "-c", metavar="FILE", help="Content image.")]
+Style = Annotated[Path, typer.Option("--style", "-s", metavar="FILE", help="Style image.")]
+OptionalResultFile = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Result file to write, as JSON.")
+]
 Size = Annotated[int, _limited("image_size", help="Maximum long side of the images, in pixels.")]
-Evaluations = Annotated[int, typer.Option(help="Evaluations of each baseline.")]
+Evaluations = Annotated[int, typer.Option(metavar="INT", help="Evaluations of each baseline.")]
 ToolkitEvaluations = Annotated[
     int | None,
     _limited(
@@ -67,16 +76,18 @@ ToolkitScales = Annotated[
     int,
     _limited("scales", "--toolkit-scales", "--our-scales", help="Number of scales of the toolkit; 0 for its default."),
 ]
-Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Device of all programs.")]
-Seed = Annotated[int, typer.Option(help="Random seed of the toolkit.")]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"], typer.Option(metavar="auto|cpu|cuda|mps", help="Device of all programs.")
+]
+Seed = Annotated[int, typer.Option(metavar="INT", help="Random seed of the toolkit.")]
 Baselines = Annotated[
     list[str] | None,
-    typer.Option("--baseline", "--peer", help="Baseline to run; repeatable. All of them if not given."),
+    typer.Option("--baseline", "--peer", metavar="NAME", help="Baseline to run; repeatable. All of them if not given."),
 ]
-ImageFolder = Annotated[Path | None, typer.Option(help="Directory for the final image of each program.")]
+ImageFolder = Annotated[Path | None, typer.Option(metavar="DIR", help="Directory for the final image of each program.")]
 
 # race
-RaceFolder = Annotated[Path, typer.Option("--output", "-o", help="Folder of the results.")]
+RaceFolder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Directory of the results.")]
 Config = Annotated[
     str,
     typer.Option(metavar="CONFIG", help="Configuration: 'default', a preset, or a file as for core.transfer --config."),
@@ -90,9 +101,11 @@ RivalConfigs = Annotated[
 RaceSize = Annotated[int, _limited("image_size", help="Long side of the pictures, in pixels.")]
 
 # quality and tally
-Contents = Annotated[Path, typer.Argument(metavar="CONTENTS", help="Folder of content images, or one image.")]
-Styles = Annotated[Path, typer.Argument(metavar="STYLES", help="Folder of style images, or one image.")]
-QualityFolder = Annotated[Path, typer.Option("--output", "-o", help="Folder of the pictures, sheets and measures.")]
+Contents = Annotated[Path, typer.Argument(metavar="CONTENTS", help="Directory of content images, or one image.")]
+Styles = Annotated[Path, typer.Argument(metavar="STYLES", help="Directory of style images, or one image.")]
+QualityFolder = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", help="Directory of the pictures, sheets and measures.")
+]
 Configs = Annotated[
     list[str] | None,
     typer.Option(
@@ -111,10 +124,13 @@ Rivals = Annotated[
 PairsFile = Annotated[
     Path | None,
     typer.Option(
-        help="File whose lines name a content and a style, separated by a tab or comma. All pairs if not given."
+        metavar="FILE",
+        help="File whose lines name a content and a style, separated by a tab or comma. All pairs if not given.",
     ),
 ]
-OrderSeed = Annotated[int, typer.Option(help="Random seed of the order of the pictures on blind sheets.")]
+OrderSeed = Annotated[
+    int, typer.Option(metavar="INT", help="Random seed of the order of the pictures on blind sheets.")
+]
 KeyFile = Annotated[Path, typer.Argument(metavar="KEY", help="Key of the sheets, from blind/keys.")]
 AnswerFiles = Annotated[list[Path], typer.Argument(metavar="ANSWERS", help="Answers of one judge per file.")]
 

@@ -17,13 +17,16 @@ from core.webapp.server import LOOPBACK, check_address, serve
 
 app = App()
 
+_MAX_MEMORY = options_of(TransferConfig)["max_memory"]
+
 
 @app.command(context_settings={"help_option_names": ["-h", "--help"]})
 def page(
     host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 accepts connections from other machines.")
+        str,
+        typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 accepts connections from other machines."),
     ] = LOOPBACK,
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501,
+    port: Annotated[int, typer.Option(metavar="INT", help="Port to listen on.")] = 8501,
     allowed_host: Annotated[
         list[str] | None,
         typer.Option(
@@ -34,11 +37,13 @@ def page(
     ] = None,
     max_image_size: Annotated[
         int,
-        typer.Option(min=MIN_SIDE, help="Largest side of a square result in pixels; others have as many pixels."),
+        typer.Option(
+            min=MIN_SIDE,
+            metavar="INT",
+            help="Limit on the result, as the side of a square with the same number of pixels.",
+        ),
     ] = Limits.image_size,
-    max_memory: Annotated[
-        str, typer.Option(metavar="SIZE", help="Memory limit of a transfer, e.g. 6GB; 0 for all free memory.")
-    ] = "0",
+    max_memory: Annotated[str, typer.Option(metavar=_MAX_MEMORY.metavar, help=_MAX_MEMORY.help)] = "0",
 ) -> None:
     """Serve a web page that runs style transfers; press Ctrl-C to stop it.
 
@@ -49,7 +54,7 @@ def page(
             raise StyleTransferError("the page needs Streamlit, which is not installed: run pip install '.[app]'")
         with_artifacts(TransferConfig())  # raises here rather than in the first transfer
         check_address(host, port)
-        set_limits(Limits(max_image_size, options_of(TransferConfig)["max_memory"].parse(max_memory)))
+        set_limits(Limits(max_image_size, _MAX_MEMORY.parse(max_memory)))
         serve(host, port, allowed_host or ())
 
 

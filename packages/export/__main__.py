@@ -3,19 +3,20 @@
 import json
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 
 from core.artifacts.content import content_state
 from core.artifacts.manifest import read_manifest
-from core.artifacts.painter import PAINTER_OPTIONS, Pixels
+from core.artifacts.painter import PAINTER_OPTIONS, ImageFormat
 from core.artifacts.runtimes import Execution
 from core.cli.command import App
 from core.cli.config_file import resolve_config
 from core.cli.errors import report_errors
 from core.cli.options import Effort, Preset, config_options
 from core.cli.terminal import print_line
+from core.config.options import options_of
 from core.config.transfer_config import RuntimeName, TransferConfig
 from core.errors import UsageError
 from core.installation import require_full
@@ -45,12 +46,14 @@ from export.command_line import (
 )
 from export.runtime import run
 
+_OPTIONS = options_of(TransferConfig)
 _OPTIONS_OF_PAINTERS = (*NETWORK_OPTIONS, "style_loss", *PAINTER_OPTIONS)
 
 app = App(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Export the network and the objective for other programs, verify the files, and run them without PyTorch.",
+    help="Export the network, the objective and the painter for other programs, verify the files, and run them without "
+    "PyTorch.",
 )
 
 
@@ -159,7 +162,11 @@ def painter(
     preset: Preset = None,
     effort: Effort = None,
     pixels: Annotated[
-        Pixels, typer.Option(help="Images are uint8 (height, width, 3), or float32 (1, 3, height, width) in [0, 1].")
+        ImageFormat,
+        typer.Option(
+            metavar="|".join(get_args(ImageFormat)),
+            help="Images are uint8 (height, width, 3), or float32 (1, 3, height, width) in [0, 1].",
+        ),
     ] = "uint8",
     opset: Opset = None,
     palette: Palette = None,
@@ -168,8 +175,8 @@ def painter(
 ) -> None:
     """Export the whole optimisation as one ONNX graph: content and style image in, result out.
 
-    Calls of the graph continue from the state that the call before returned, so that a program can show progress and
-    stop. Image size, evaluations and strength are inputs; all other options are fixed at export. The style loss is
+    Each call returns a state; pass it to the next call to continue. Between calls a program can show progress and stop.
+    Image size, evaluations and strength are inputs; all other options are fixed at export. The style loss is
     'gram' or 'moments'. The file is written only if whole runs match those of python -m core.transfer.
     """
     with report_errors():
@@ -202,20 +209,27 @@ def verify(
     ] = None,
     weights_preprocessing: Annotated[
         str | None,
-        typer.Option(help="Preprocessing of a weights file that does not specify it.", show_default=False),
+        typer.Option(
+            metavar=_OPTIONS["weights_preprocessing"].metavar,
+            help=_OPTIONS["weights_preprocessing"].help,
+            show_default=False,
+        ),
     ] = None,
     trusted: Annotated[
         bool, typer.Option("--trusted", help="Run the native code of an AOTInductor package, which cannot be checked.")
     ] = False,
-    runtime: Annotated[RuntimeName, typer.Option(help="Program that executes an ONNX file.")] = "onnxruntime",
+    runtime: Annotated[
+        RuntimeName, typer.Option(metavar=_OPTIONS["runtime"].metavar, help=_OPTIONS["runtime"].help)
+    ] = "onnxruntime",
     precision: Annotated[
-        Literal["fp32", "bf16"], typer.Option(help="Precision of that program; bf16 needs --runtime openvino.")
+        Literal["fp32", "bf16"],
+        typer.Option(metavar="fp32|bf16", help="Precision of that program; bf16 needs --runtime openvino."),
     ] = "fp32",
 ) -> None:
     """Compare an artifact with eager PyTorch in float32 and float64, at several image sizes.
 
     Exits with status 1 and prints the largest error if a tolerance is exceeded. If another program has changed the
-    file, a warning says so, and the errors are those of the changed file.
+    file, a warning says so; the errors then refer to the modified file.
     """
     with report_errors():
         require_full("python -m export verify")
@@ -269,11 +283,13 @@ def web(
     ] = None,
     onnxruntime_web: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder with the npm package onnxruntime-web.", show_default="npm fetches it"),
+        typer.Option(
+            metavar="DIR", help="Directory of the npm package onnxruntime-web.", show_default="npm fetches it"
+        ),
     ] = None,
     examples: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder with the folders content and style, with images for the page."),
+        typer.Option(metavar="DIR", help="Directory with subdirectories content/ and style/."),
     ] = None,
 ) -> None:
     """Write a static web page that runs style transfer in the browser.
@@ -291,7 +307,7 @@ def web(
 
 @app.command()
 def triton(
-    artifacts: Annotated[list[Path], typer.Argument(metavar="FILE…", help="ONNX artifacts, one of each kind.")],
+    artifacts: Annotated[list[Path], typer.Argument(metavar="FILE", help="ONNX artifacts, one of each kind.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Model repository to write.", show_default=False)
     ],
@@ -307,7 +323,7 @@ def triton(
 @app.command()
 def serve(
     page: Annotated[Path, typer.Argument(metavar="DIR", help="A page that `web` wrote.")],
-    port: Annotated[int, typer.Option(help="TCP port; 0 for any free port.")] = 8000,
+    port: Annotated[int, typer.Option(metavar="INT", help="TCP port; 0 for any free port.")] = 8000,
 ) -> None:
     """Serve a page on this machine only, with the COOP and COEP headers that WebAssembly threads require."""
     with report_errors():

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from rich.table import Table
@@ -20,7 +20,10 @@ ArtifactPath = Annotated[Path, typer.Argument(metavar="FILE", help="An artifact 
 OutputPath = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Output file.", show_default=False)]
 Checksum = Annotated[bool, typer.Option("--sha256/--no-sha256", help="Print the SHA-256 and write it to FILE.sha256.")]
 FileFormat = Annotated[
-    Format | None, typer.Option("--format", help="File format.", show_default="by the suffix of FILE")
+    Format | None,
+    typer.Option(
+        "--format", metavar="|".join(get_args(Format)), help="File format.", show_default="by the suffix of FILE"
+    ),
 ]
 Taps = Annotated[
     str | None,
@@ -30,6 +33,7 @@ NumberType = Annotated[
     Precision,
     typer.Option(
         "--precision",
+        metavar="|".join(get_args(Precision)),
         help="Number type of the weights: fp16 halves the file; int8 is for ONNX only, and loses accuracy.",
     ),
 ]
@@ -42,7 +46,7 @@ Palette = Annotated[
         "--palette/--no-palette",
         help="Store the weights of an ONNX file as bytes, without loss: a quarter of the size, but most converters "
         "cannot read it.",
-        show_default="--no-palette for an extractor, --palette for an objective",
+        show_default="--palette, except for an extractor",
     ),
 ]
 FixedSize = Annotated[
@@ -50,24 +54,25 @@ FixedSize = Annotated[
     typer.Option(
         "--size",
         metavar="HxW",
-        help="The only height and width of images in pixels; the shapes in the file are static.",
+        help="Fixed height and width; makes all shapes static.",
         show_default="any",
     ),
 ]
 Batch = Annotated[
     str | None,
     typer.Option(
-        metavar="N|dynamic", help="Number of images at a time.", show_default="dynamic, or 1 if --size is given"
+        metavar="INT|dynamic", help="Batch size, or 'dynamic'.", show_default="dynamic, or 1 if --size is given"
     ),
 ]
 RegionsInput = Annotated[
     bool,
-    typer.Option("--regions", help="Take masks and a style target for each of any number of regions."),
+    typer.Option("--regions", help="Add mask inputs and one style target per region."),
 ]
 Outputs = Annotated[
     OutputType | None,
     typer.Option(
         "--outputs",
+        metavar="|".join(get_args(OutputType)),
         help="What a PyTorch program returns: a dictionary by layer, or a tuple in network order for converters.",
         show_default="dict",
     ),

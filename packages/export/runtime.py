@@ -51,8 +51,10 @@ FIXED_OPTIONS = (
 
 @config_options(*FIXED_OPTIONS)
 def run(
-    objective: Annotated[Path, typer.Argument(help="Artifact of: python -m export objective.")],
-    extractor: Annotated[Path, typer.Argument(help="Artifact of: python -m export extractor --format onnx.")],
+    objective: Annotated[Path, typer.Argument(metavar="OBJECTIVE", help="Artifact of: python -m export objective.")],
+    extractor: Annotated[
+        Path, typer.Argument(metavar="EXTRACTOR", help="Artifact of: python -m export extractor --format onnx.")
+    ],
     content: ContentPath = None,
     style: StylePaths = None,
     region: Regions = None,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from core.artifacts.content import content_sha256
 from core.artifacts.manifest import Manifest
-from core.artifacts.painter import Pixels
+from core.artifacts.painter import ImageFormat
 from core.config.transfer_config import TransferConfig
 from core.network.weights import load_weights
 from export.formats.onnx_graph import write_model
@@ -26,7 +26,7 @@ def objective_of(
         return InlinedObjective(ObjectiveGraph(load_weights("vgg19"), content_layers, style_layers, "max", style_loss))
 
 
-def write_painter(path: Path, config: TransferConfig, pixels: Pixels = "uint8") -> Manifest:
+def write_painter(path: Path, config: TransferConfig, pixels: ImageFormat = "uint8") -> Manifest:
     """Write a painter with the options of `config`, max pooling and the tiny network."""
     with use_tiny_vgg():
         weights = load_weights("vgg19")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from core.arrays import Pixels as PixelArray
+from core.arrays import Pixels
 from core.artifacts.manifest import Manifest, read_manifest
 from core.artifacts.onnx_session import provider_of, run_session
 from core.artifacts.runtimes import ONNX_RUNTIME, Execution
@@ -29,7 +29,7 @@ PAINTER_OPTIONS = (
 INPUT_OPTIONS = {"image_size": "image_size", "iterations": "evaluations", "strength": "strength"}
 """Options that are inputs of a painter, and the names of the inputs; fixed weights leave no input for the strength."""
 
-Pixels = Literal["uint8", "float"]
+ImageFormat = Literal["uint8", "float"]
 """Format of images: "uint8" (H, W, 3) in 0…255, or "float" (1, 3, H, W) float32 in [0, 1]; always RGB."""
 
 OUTPUTS = ("image", "next_state", "losses", "evaluations_made", "status")
@@ -146,17 +146,17 @@ class OnnxPainter:
             yield PainterStep(found["image"], current, found["losses"], found["evaluations_made"].item(), finished)
 
 
-def as_bytes(pixels: PixelArray) -> NDArray[np.uint8]:
+def as_bytes(pixels: Pixels) -> NDArray[np.uint8]:
     """Return an image (1, 3, H, W) in [0, 1] as (H, W, 3)."""
     levels: NDArray[np.uint8] = np.ascontiguousarray((pixels[0] * 255).round().astype(np.uint8).transpose(1, 2, 0))
     return levels
 
 
-def as_float(image: NDArray[Any]) -> PixelArray:
+def as_float(image: NDArray[Any]) -> Pixels:
     """Return an image, uint8 (H, W, 3) or already float32, as (1, 3, H, W) float32 in [0, 1]."""
     if image.dtype == np.float32:
         return image
-    pixels: PixelArray = np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+    pixels: Pixels = np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
     return pixels
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from core.config.options import Option, options_of
-from core.config.presets import EFFORT_HELP, EFFORTS, PRESETS
+from core.config.presets import EFFORT_HELP, EFFORTS, EVALUATIONS_PER_EPOCH, PRESETS
 from core.config.transfer_config import TransferConfig
 
 COMMON_PANEL = "Common options"
@@ -126,7 +126,7 @@ Epochs = Annotated[
     int | None,
     typer.Option(
         metavar="INT",
-        help="Length of the run in epochs of 20 evaluations, instead of --iterations.",
+        help=f"Length of the run in epochs of {EVALUATIONS_PER_EPOCH} evaluations, instead of --iterations.",
         rich_help_panel=COMMON_PANEL,
         show_default=False,
     ),

@@ -116,8 +116,8 @@ def style_weight_help() -> str:
     names: dict[str, list[str]] = {}
     for spec in STYLE_LOSSES.values():
         names.setdefault(spec.layer_weight_help, []).append(spec.name)
-    defaults = "; ".join(f"{formula} with {', '.join(losses)}" for formula, losses in names.items())
-    return f"Weight of the style loss: one for all layers, or one for each. By default, for C channels: {defaults}."
+    defaults = "; ".join(f"{formula} for {', '.join(losses)}" for formula, losses in names.items())
+    return f"Weight of the style loss: one for all layers, or one for each. By default {defaults} (C channels)."
 
 
 register_style_loss(
@@ -150,7 +150,7 @@ register_style_loss(
     StyleLossSpec(
         name="wasserstein",
         implementation="core.objective.wasserstein:WassersteinLoss",
-        help="Wasserstein distance of means and covariances",
+        help="normal distributions",
         tileable=True,
         activation_power=2,
         statistic_size=lambda channels: channels * (channels + 1),
@@ -160,7 +160,7 @@ register_style_loss(
     StyleLossSpec(
         name="sliced-wasserstein",
         implementation="core.objective.sliced_wasserstein:SlicedWassersteinLoss",
-        help="distance of full distributions, slower",
+        help="full distributions, slower",
         tileable=False,
         activation_power=2,
     )
@@ -169,7 +169,7 @@ register_style_loss(
     StyleLossSpec(
         name="nearest",
         implementation="core.objective.nearest:NearestLoss",
-        help="nearest features of the style",
+        help="nearest features",
         tileable=True,
         activation_power=2,
         layer_weight=lambda channels, stride: 16,

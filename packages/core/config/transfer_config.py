@@ -104,8 +104,8 @@ class TransferConfig:
     strength: float | None = option(
         None,
         "Objective",
-        "Style strength in [0, 1], normalised so that a value has a similar effect for any image, style and size. "
-        "Overrides the ratio of --content-weight and --style-weight; 0.5 if neither is given.",
+        "Style strength in [0, 1], similar for all images, styles and sizes. Replaces the ratio of --content-weight "
+        "and --style-weight; 0.5 without these.",
         minimum=0,
         maximum=1,
     )
@@ -137,7 +137,7 @@ class TransferConfig:
     extractor: str | None = option(
         None,
         "Network",
-        "Exported feature extractor. ONNX files compute the features of the targets only, other files all features.",
+        "Exported feature extractor. ONNX files serve for the targets only (no gradient).",
         file_or=(),
     )
     objective: str | None = option(
@@ -146,7 +146,7 @@ class TransferConfig:
     painter: str | None = option(
         None, "Network", "Exported painter that makes the whole run in place of PyTorch.", file_or=()
     )
-    runtime: RuntimeName = option("onnxruntime", "Network", "Program that executes the painter or the objective.")
+    runtime: RuntimeName = option("onnxruntime", "Network", "Program that executes the exported ONNX file.")
 
     optimizer: Literal["lbfgs", "adam"] = option("lbfgs", "Optimiser", "Optimisation algorithm.")
     iterations: int = option(
@@ -187,8 +187,7 @@ class TransferConfig:
     reference_size: int = option(
         512,
         "Scales",
-        "Long side, in pixels, for which the weights of content and total variation are meant, for the same character "
-        "at every size; 0 for the final size.",
+        "Long side in pixels at which the content and total variation weights apply unscaled; 0 for the final size.",
         minimum=0,
     )
     content_scaling: float = option(
@@ -220,8 +219,8 @@ class TransferConfig:
     precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = option(
         "auto",
         "Machine",
-        "Precision of the network; 'auto' uses bf16 or fp16 where the hardware supports it, else fp32. Losses and "
-        "optimiser use fp32. Artifacts compute in fp32, with --runtime openvino also in bf16.",
+        "Precision of the network; 'auto' is bf16 or fp16 where the hardware supports it, else fp32. Artifacts "
+        "compute in fp32, or in bf16 with --runtime openvino.",
     )
     max_memory: int = option(
         0,

@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 
 from core.artifacts.manifest import Manifest
-from core.artifacts.painter import PAINTER_OPTIONS, Pixels
+from core.artifacts.painter import PAINTER_OPTIONS, ImageFormat
 from core.config.options import flag_of
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
@@ -31,7 +31,7 @@ def export_painter(
     weights: Weights,
     config: TransferConfig,
     *,
-    pixels: Pixels = "uint8",
+    pixels: ImageFormat = "uint8",
     options: ExportOptions | None = None,
     checksum: bool = True,
 ) -> Manifest:
@@ -61,7 +61,7 @@ def build_painter(
     objective: InlinedObjective,
     config: TransferConfig,
     activation_scale: float,
-    pixels: Pixels = "uint8",
+    pixels: ImageFormat = "uint8",
     options: ExportOptions | None = None,
 ) -> onnx.ModelProto:
     """Return the painter as an ONNX model without metadata."""
@@ -89,7 +89,7 @@ def check_supported(config: TransferConfig) -> None:
 
 
 def painter_manifest(
-    objective: InlinedObjective, config: TransferConfig, weights: Weights, pixels: Pixels, options: ExportOptions
+    objective: InlinedObjective, config: TransferConfig, weights: Weights, pixels: ImageFormat, options: ExportOptions
 ) -> Manifest:
     """Return the manifest of a painter, without errors."""
     network = objective.objective

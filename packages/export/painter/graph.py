@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 
-from core.artifacts.painter import Pixels, Status
+from core.artifacts.painter import ImageFormat, Status
 from core.config.transfer_config import TransferConfig
 from export.graph.control_flow import branch, choose, loop
 from export.graph.model import build_model
@@ -37,7 +37,11 @@ class PainterGraph:
     """Builds the graph for one network and one configuration."""
 
     def __init__(
-        self, objective: InlinedObjective, config: TransferConfig, activation_scale: float, pixels: Pixels = "uint8"
+        self,
+        objective: InlinedObjective,
+        config: TransferConfig,
+        activation_scale: float,
+        pixels: ImageFormat = "uint8",
     ) -> None:
         self._config, self._pixels = config, pixels
         self._evaluator = Evaluator(objective, config, activation_scale)

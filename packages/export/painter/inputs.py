@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from core.artifacts.painter import Pixels, Status
+from core.artifacts.painter import ImageFormat, Status
 from core.config.transfer_config import TransferConfig
 from core.network.architecture import MIN_SIDE
 from export.graph.values import Value, concatenated, int_vector, where
@@ -19,7 +19,7 @@ MAX_COUNT = 2**24
 MAX_PASSES = 2**31 - 1
 
 
-def painter_inputs(config: TransferConfig, pixels: Pixels) -> list[TensorSpec]:
+def painter_inputs(config: TransferConfig, pixels: ImageFormat) -> list[TensorSpec]:
     """Return the inputs of a painter; settings that a host may leave empty have at most one element."""
     specs = [_image_spec(name, prefix, pixels) for name, prefix in (("content", ""), ("style", "style_"))]
     settings = [
@@ -37,14 +37,14 @@ def painter_inputs(config: TransferConfig, pixels: Pixels) -> list[TensorSpec]:
     return [*specs, TensorSpec("state", ("state_size",), "empty at first, then next_state of the call before")]
 
 
-def _image_spec(name: str, prefix: str, pixels: Pixels) -> TensorSpec:
+def _image_spec(name: str, prefix: str, pixels: ImageFormat) -> TensorSpec:
     height, width = f"{prefix}height", f"{prefix}width"
     if pixels == "float":
         return TensorSpec(name, (1, 3, height, width), "RGB in [0, 1], of any size")
     return TensorSpec(name, (height, width, 3), "RGB, of any size", dtype="uint8")
 
 
-def painter_outputs(pixels: Pixels) -> list[TensorSpec]:
+def painter_outputs(pixels: ImageFormat) -> list[TensorSpec]:
     """Return the outputs of a painter."""
     is_float = pixels == "float"
     shape = (1, 3, "output_height", "output_width") if is_float else ("output_height", "output_width", 3)
@@ -73,7 +73,7 @@ class PainterInputs:
         strength: Style strength in [0, 1], float32 (); None if the configuration has fixed weights.
         passes: Evaluations of the network in this call at most, int64 ().
         state: The state, float32 (n,), empty for a new run.
-        pixels: Format of the images (see `Pixels`).
+        pixels: Format of the images (see `ImageFormat`).
     """
 
     tensors: Mapping[str, Value]
@@ -84,10 +84,10 @@ class PainterInputs:
     strength: Value | None
     passes: Value
     state: Value
-    pixels: Pixels
+    pixels: ImageFormat
 
     @classmethod
-    def of(cls, config: TransferConfig, pixels: Pixels) -> "PainterInputs":
+    def of(cls, config: TransferConfig, pixels: ImageFormat) -> "PainterInputs":
         """Create the inputs; `config` has the values of settings that the host leaves empty."""
         specs = painter_inputs(config, pixels)
         tensors = {spec.name: Value.of_input(np.dtype(spec.dtype), spec.shape) for spec in specs}

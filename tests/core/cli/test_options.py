@@ -9,6 +9,7 @@ from typer.testing import Result
 from core.config import style_losses
 from core.config.transfer_config import TransferConfig
 from support.core_commands import batch, transfer
+from support.programs import commands_of_programs
 
 
 def help_text(command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> str:
@@ -68,3 +69,14 @@ def test_help_of_each_option_fits_two_lines(monkeypatch: pytest.MonkeyPatch) -> 
         for row in rows:
             description = row.strip("│ ").rsplit("  ", 1)[-1].split(" [default")[0]
             assert len(description) <= 240 or "--style-loss" in row, description
+
+
+def test_every_option_and_argument_of_every_program_names_its_value() -> None:
+    """Without a placeholder of its own, the help shows a Python type such as <int range>."""
+    named = 0
+    for program, arguments, command in commands_of_programs():
+        for param in command.params:
+            if not getattr(param, "is_flag", False):
+                assert param.metavar, (program, *arguments, param.name)
+                named += 1
+    assert named > 100
