@@ -24,9 +24,9 @@ class Visit:
     requests: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
-    def choose(self, content: Path, style: Path, *, size: int = 64, iterations: int = 10) -> None:
-        """Fill in the form; `size` and `iterations` may be smaller than the form's minimum."""
-        for name, value in (("size", size), ("iterations", iterations)):
+    def choose(self, content: Path, style: Path, *, size: int = 64, evaluations: int = 10) -> None:
+        """Fill in the form; `size` and `evaluations` may be smaller than the form's minimum."""
+        for name, value in (("size", size), ("evaluations", evaluations)):
             self.page.eval_on_selector(f"#{name}", "(input, value) => { input.min = 1; input.step = 1; }", value)
             self.page.eval_on_selector(f"#{name}", "(input, value) => { input.value = value; }", value)
         for role, path in (("content", content), ("style", style)):

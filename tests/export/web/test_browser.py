@@ -198,7 +198,7 @@ def test_run_displays_and_saves_the_result(opened: Visit, content_path: Path, st
     page.click("#run:enabled")
     page.wait_for_selector("#losses:visible")
     first = opened.loss()
-    opened.wait_for_status("^Finished after 10 iterations in ")
+    opened.wait_for_status("^Finished after 10 evaluations in ")
     assert opened.loss() < 0.5 * first
     assert opened.loss() == pytest.approx(sum(map(opened.loss, ("content", "style", "tv"))), rel=0.01)
     assert len(page.get_attribute("#curve polyline", "points").split()) > 5
@@ -217,9 +217,9 @@ def test_run_displays_and_saves_the_result(opened: Visit, content_path: Path, st
 
 def test_stop_returns_the_best_image(opened: Visit, content_path: Path, style_path: Path) -> None:
     page = opened.page
-    opened.choose(content_path, style_path, iterations=390)
+    opened.choose(content_path, style_path, evaluations=390)
     page.click("#run:enabled")
-    opened.wait_for_status("^Iteration .* of 390, about .* left$")
+    opened.wait_for_status("^Evaluation .* of 390, about .* left$")
     assert page.is_disabled("#run")
     page.click("#stop:enabled")
     opened.wait_for_status("^Stopped after")
@@ -262,7 +262,7 @@ def test_every_control_has_an_accessible_name(opened: Visit) -> None:
     names = [node.get("name", {}).get("value") for node in controls]
     assert len(names) > 10
     assert all(names), [node["role"]["value"] for node, name in zip(controls, names, strict=True) if not name]
-    for name in ("Choose the content image", "Size", "Style strength", "Iterations", "Run", "Stop", "Save"):
+    for name in ("Choose the content image", "Size", "Style strength", "Evaluations", "Run", "Stop", "Save"):
         assert name in " ".join(names)
 
 
@@ -274,7 +274,7 @@ def test_every_control_is_reached_by_the_keyboard(opened: Visit, content_path: P
     for _ in range(30):
         opened.page.keyboard.press("Tab")
         reached.add(opened.page.evaluate("document.activeElement.id"))
-    assert {"content-file", "style-file", "size", "strength", "iterations", "run"} <= reached
+    assert {"content-file", "style-file", "size", "strength", "evaluations", "run"} <= reached
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -41,7 +41,7 @@ class Page {
   }
 
   #listen() {
-    for (const id of ["size", "strength", "iterations"]) {
+    for (const id of ["size", "strength", "evaluations"]) {
       element(id).addEventListener("input", () => this.#showFormValues());
     }
     element("form").addEventListener("submit", (event) => {
@@ -97,7 +97,7 @@ class Page {
       toImage(scaleBitmap(bitmap, size, schedule.min_side)),
     );
     const names = { content: this.content.name, style: this.style.name };
-    const evaluations = Number(element("iterations").value);
+    const evaluations = Number(element("evaluations").value);
     const strength = Number(element("strength").value) / 100;
     const request = { content, style, strength, evaluations };
     this.isRunning = true;
@@ -129,7 +129,7 @@ class Page {
     this.evaluations = evaluations;
     showProgress(share);
     const left = secondsLeft === null ? "" : `, about ${formatDuration(secondsLeft)} left`;
-    if (!this.isStopping) showStatus(`Iteration ${evaluations} of ${total}${left}`);
+    if (!this.isStopping) showStatus(`Evaluation ${evaluations} of ${total}${left}`);
     if (evaluations % Math.ceil(total / 4) === 0 && evaluations < total) {
       announce(`${Math.round(100 * share)} percent done${left}.`);
     }
@@ -140,7 +140,7 @@ class Page {
     if (losses) this.output.showLosses(losses);
     if (!this.isStopping) showProgress(1);
     const state = this.isStopping ? "Stopped" : "Finished";
-    showStatus(`${state} after ${this.evaluations} iterations in ${formatDuration(seconds)}.`);
+    showStatus(`${state} after ${this.evaluations} evaluations in ${formatDuration(seconds)}.`);
     announce(`${state}. The result can be saved.`);
   }
 
@@ -153,7 +153,7 @@ class Page {
 
   #stop() {
     this.isStopping = true;
-    showStatus("Stopping after this iteration…");
+    showStatus("Stopping after this evaluation…");
     this.#update();
     this.worker.call("stop");
   }
@@ -168,7 +168,7 @@ class Page {
     element("size-value").textContent = `${size} pixels`;
     element("size").setAttribute("aria-valuetext", `${size} pixels on the long side`);
     element("strength-value").textContent = `${element("strength").value} %`;
-    element("iterations-value").textContent = element("iterations").value;
+    element("evaluations-value").textContent = element("evaluations").value;
   }
 
   // Enable the buttons that can be used, and say what is missing before a run.
