@@ -184,8 +184,8 @@ class Measures(Struct, frozen=True):
 class Picture(Struct, frozen=True, kw_only=True):
     """One picture of a quality run, the names of its input files, and its measures.
 
-    `seconds` is the duration of the run without its start, and `peak_memory_bytes` the largest resident set of its
-    process; None if this program did not make the picture.
+    `seconds` is the duration of the run without process start-up, and `peak_memory_bytes` the largest resident set of
+    its process; None if this program did not make the picture.
     """
 
     program: str
@@ -221,7 +221,7 @@ class RacePoint(Struct, frozen=True):
     measures: Measures
 
 
-class Racer(Struct, frozen=True, kw_only=True):
+class ConfigurationResult(Struct, frozen=True, kw_only=True):
     """One configuration of a race, with all its options; the last point is that of the finished picture."""
 
     name: str
@@ -229,7 +229,7 @@ class Racer(Struct, frozen=True, kw_only=True):
     points: Annotated[tuple[RacePoint, ...], Meta(min_length=1)]
 
 
-class Lead(Struct, frozen=True, kw_only=True):
+class TimeToMatch(Struct, frozen=True, kw_only=True):
     """Time at which the first configuration of a race is as good as the finished picture of a rival.
 
     A picture is as good if neither its structure nor its style differs more than that of the rival's last picture.
@@ -250,8 +250,8 @@ class RaceRun(MachineRun, frozen=True, kw_only=True, omit_defaults=True):
     content: str
     style: str
     size: tuple[Side, Side]
-    racers: Annotated[tuple[Racer, ...], Meta(min_length=2)]
-    leads: tuple[Lead, ...]
+    racers: Annotated[tuple[ConfigurationResult, ...], Meta(min_length=2)]
+    leads: tuple[TimeToMatch, ...]
 
 
 Run = BenchmarkRun | TimeToQualityRun | QualityRun | RaceRun

@@ -14,11 +14,14 @@ NEIGHBOURHOOD = 4.0
 """Standard deviation of the Gaussian neighbourhood in which the contrast of the content is computed, in pixels."""
 
 TRANSITION = (0.2, 0.3)
-"""Frequencies where the filter begins and ends to pass, in cycles per pixel; half the Nyquist frequency is 0.25."""
+"""Lower and upper edge of the transition band of the high-pass filter, in cycles per pixel.
+
+Half the Nyquist frequency is 0.25.
+"""
 
 
-def flat_places(content: Pixels) -> NDArray[np.bool_]:
-    """Return the pixels (H, W) of a content image around which its luma has the lowest contrast.
+def low_contrast_mask(content: Pixels) -> NDArray[np.bool_]:
+    """Return a mask (H, W) of the pixels of a content image around which its luma has the lowest contrast.
 
     The contrast is the standard deviation in a Gaussian neighbourhood. The share of flat pixels is `FLAT_SHARE`, or
     more where several have the same contrast.
@@ -30,26 +33,26 @@ def flat_places(content: Pixels) -> NDArray[np.bool_]:
     return flat
 
 
-def fine_energy(pixels: Pixels, places: NDArray[np.bool_] | None = None) -> float:
+def high_frequency_energy(pixels: Pixels, places: NDArray[np.bool_] | None = None) -> float:
     """Return the mean square of the frequencies of an image above half the Nyquist frequency.
 
     Args:
         pixels: Image (1, 3, H, W).
         places: The pixels (H, W) over which the mean is taken; all if None.
     """
-    squares = _fine(pixels[0].astype(np.float64)) ** 2
+    squares = _high_frequencies(pixels[0].astype(np.float64)) ** 2
     return float(squares.mean() if places is None else squares[:, places].mean())
 
 
 def dirt(pixels: Pixels, flat: NDArray[np.bool_], style_energy: float) -> float | None:
-    """Return the fine energy of a result in the flat places of its content, relative to that of the style image.
+    """Return the high-frequency energy of a result where its content is flat, relative to that of the style image.
 
-    None if the style image has no fine energy.
+    None if the style image has none.
     """
-    return fine_energy(pixels, flat) / style_energy if style_energy else None
+    return high_frequency_energy(pixels, flat) / style_energy if style_energy else None
 
 
-def _fine(planes: NDArray[np.float64]) -> NDArray[np.float64]:
+def _high_frequencies(planes: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return planes (3, H, W) without their low frequencies: weights rise from 0 to 1 as a squared sine.
 
     The planes are mirrored at their edges, because a Fourier transform joins opposite edges.

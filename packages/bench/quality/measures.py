@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.quality.color import color_difference, color_quantiles
-from bench.quality.dirt import dirt, fine_energy, flat_places
+from bench.quality.dirt import dirt, high_frequency_energy, low_contrast_mask
 from bench.quality.efficientnet import EfficientNetLite0
 from bench.quality.structure import self_similarity, structure_difference
 from bench.quality.style import style_difference, style_statistics
@@ -34,10 +34,10 @@ class Reference:
         return cls(
             network,
             similarity=self_similarity(network.features(content)[STRUCTURE_TAP]),
-            flat=flat_places(content),
+            flat=low_contrast_mask(content),
             statistics=style_statistics(network.features(style)),
             quantiles=color_quantiles(style),
-            style_energy=fine_energy(style),
+            style_energy=high_frequency_energy(style),
         )
 
     def measure(self, picture: Pixels) -> Measures:

@@ -131,7 +131,7 @@ def _make_task(
 
 def _prepare_runs(task: Task, names: Sequence[str]) -> tuple[dict[str, TimedRun[Point]], dict[str, str]]:
     """Load the networks of all programs; return the runs, and the reasons why other programs are skipped."""
-    judge, clock = partial(loss_point, make_evaluator(task)), make_timer(task.device.type)
+    evaluate, clock = partial(loss_point, make_evaluator(task)), make_timer(task.device.type)
     # Warm up the device, so that its initialisation is not timed.
     task.objective(task.network())(task.tensor(task.content))
     runs, skipped = dict[str, TimedRun[Point]](), {}
@@ -145,7 +145,7 @@ def _prepare_runs(task: Task, names: Sequence[str]) -> tuple[dict[str, TimedRun[
         except Unavailable as reason:
             skipped[name] = str(reason)
             continue
-        runs[name] = TimedRun(name, snapshots, interval=interval, judge=judge, clock=clock)
+        runs[name] = TimedRun(name, snapshots, interval=interval, evaluate=evaluate, clock=clock)
     return runs, skipped
 
 

@@ -17,7 +17,7 @@ from bench.quality.grid import Pair
 from bench.quality.measures import Reference
 from bench.quality.programs import DEFAULT, Configuration, check_names, read_configurations
 from bench.quality.sheets import write_contact_sheets
-from bench.results import Lead, RacePoint, Racer, RaceRun, load, save
+from bench.results import ConfigurationResult, RacePoint, RaceRun, TimeToMatch, load, save
 from bench.time_to_quality.timed_run import OnPoint, TimedRun, make_timer, run_interleaved
 from bench.time_to_quality.toolkit import prepare_run
 from core.arrays import Pixels, size_of
@@ -84,7 +84,7 @@ def run_race(
     run_interleaved([run.timed for run in runs.values()], on_point)
 
     racers = tuple(
-        Racer(name=name, config=run.configuration.config.to_dict(), points=tuple(run.timed.points))
+        ConfigurationResult(name=name, config=run.configuration.config.to_dict(), points=tuple(run.timed.points))
         for name, run in runs.items()
     )
     first, *others = racers
@@ -96,19 +96,19 @@ def run_race(
         style=style.name,
         size=size_of(contents),
         racers=racers,
-        leads=tuple(lead(first.points, rival.name, rival.points) for rival in others),
+        leads=tuple(time_to_match(first.points, rival.name, rival.points) for rival in others),
     )
     _write_sheet(folder, pair, runs, result)
     save(result, folder / RESULTS)
     return result
 
 
-def lead(points: Sequence[RacePoint], rival: str, rival_points: Sequence[RacePoint]) -> Lead:
+def time_to_match(points: Sequence[RacePoint], rival: str, rival_points: Sequence[RacePoint]) -> TimeToMatch:
     """Compare the time of a rival's whole run with that of the first point that is as good as its end."""
     end = rival_points[-1]
     good = [point for point in points if _is_as_good(point, end)]
     seconds = good[0].seconds if good else None
-    return Lead(rival=rival, rival_seconds=end.seconds, seconds=seconds, ratio=seconds and end.seconds / seconds)
+    return TimeToMatch(rival=rival, rival_seconds=end.seconds, seconds=seconds, ratio=seconds and end.seconds / seconds)
 
 
 class _Run:
@@ -126,11 +126,11 @@ class _Run:
             configuration.name,
             prepare_run(content, style, config),
             interval=max(1, config.iterations // points),
-            judge=self._judge,
+            evaluate=self._evaluate,
             clock=make_timer(choose_device(config.device).type),
         )
 
-    def _judge(self, evaluations: int, seconds: float, image: Pixels) -> RacePoint:
+    def _evaluate(self, evaluations: int, seconds: float, image: Pixels) -> RacePoint:
         self.pictures[seconds] = to_image(image)
         return RacePoint(evaluations, seconds, self._reference.measure(image))
 

@@ -18,7 +18,7 @@ P = TypeVar("P")
 Clock = Callable[[], float]
 """Returns seconds since a fixed moment."""
 
-Judge = Callable[[int, float, "Pixels"], P]
+Evaluate = Callable[[int, float, "Pixels"], P]
 """Returns the point for evaluations, seconds, and the image (1, 3, H, W) in steps of 1/255."""
 
 OnPoint = Callable[[str, P], None]
@@ -29,28 +29,28 @@ class TimedRun(Generic[P]):
     """The run of one program.
 
     Attributes:
-        seconds: Time of the program's own work so far; that of the judge is not counted.
-        points: The points of the judged snapshots so far.
-        image: The last judged image, (1, 3, H, W) in steps of 1/255.
+        seconds: Time of the program's own work so far; that of `evaluate` is not counted.
+        points: The points of the evaluated snapshots so far.
+        image: The last evaluated image, (1, 3, H, W) in steps of 1/255.
         finished: Whether the program has ended.
     """
 
     def __init__(
-        self, name: str, snapshots: Iterator[Snapshot], *, interval: int, judge: Judge[P], clock: Clock
+        self, name: str, snapshots: Iterator[Snapshot], *, interval: int, evaluate: Evaluate[P], clock: Clock
     ) -> None:
-        """Prepare a run. The first snapshot, one per `interval` evaluations, and the last one are judged."""
+        """Prepare a run. The first snapshot, one per `interval` evaluations, and the last one are evaluated."""
         self.name, self.seconds, self.finished = name, 0.0, False
         self.points: list[P] = []
         self.image: Pixels | None = None
-        self._snapshots, self._interval, self._judge, self._clock = snapshots, interval, judge, clock
-        self._unjudged: Snapshot | None = None
+        self._snapshots, self._interval, self._evaluate, self._clock = snapshots, interval, evaluate, clock
+        self._pending: Snapshot | None = None
         self._evaluations = self._next_evaluation = 0
 
     def advance(self) -> P | None:
-        """Run the program to its next snapshot, and return the point if the snapshot is judged.
+        """Run the program to its next snapshot, and return the point if the snapshot is evaluated.
 
         Raises:
-            StyleTransferError: The program failed, or the judge refuses its image.
+            StyleTransferError: The program failed, or `evaluate` refuses its image.
         """
         started = self._clock()
         try:
@@ -61,19 +61,19 @@ class TimedRun(Generic[P]):
         if snapshot is None:
             # The time since the last snapshot produced no image, so the last point keeps its time.
             self.finished = True
-            return self._judged(self._unjudged) if self._unjudged else None
+            return self._evaluated(self._pending) if self._pending else None
         self.seconds += seconds
-        self._unjudged, self._evaluations = snapshot, snapshot.evaluations
-        return self._judged(snapshot) if snapshot.evaluations >= self._next_evaluation else None
+        self._pending, self._evaluations = snapshot, snapshot.evaluations
+        return self._evaluated(snapshot) if snapshot.evaluations >= self._next_evaluation else None
 
-    def _judged(self, snapshot: Snapshot) -> P:
+    def _evaluated(self, snapshot: Snapshot) -> P:
         self.image = quantize(snapshot.deliver())
         try:
-            point = self._judge(snapshot.evaluations, self.seconds, self.image)
+            point = self._evaluate(snapshot.evaluations, self.seconds, self.image)
         except StyleTransferError as error:
             raise self._failure(str(error)) from error
         self.points.append(point)
-        self._unjudged = None
+        self._pending = None
         self._next_evaluation = (snapshot.evaluations // self._interval + 1) * self._interval
         return point
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.quality.dirt import dirt, fine_energy, flat_places
+from bench.quality.dirt import dirt, high_frequency_energy, low_contrast_mask
 from core.arrays import Pixels
 
 HEIGHT, WIDTH = 48, 64
@@ -23,17 +23,17 @@ def noisy(deviation: float, base: Pixels | None = None) -> Pixels:
 @pytest.mark.parametrize(("frequency", "share"), [(0.125, 0), (0.1875, 0), (0.25, 0.25), (0.3125, 1), (0.4375, 1)])
 def test_fine_energy_of_a_wave(frequency: float, share: float) -> None:
     """A cosine has half its squared amplitude; the filter passes half the amplitude at half the Nyquist frequency."""
-    assert fine_energy(wave(frequency)) == pytest.approx(share * 0.1**2 / 2, abs=1e-7)
+    assert high_frequency_energy(wave(frequency)) == pytest.approx(share * 0.1**2 / 2, abs=1e-7)
 
 
 def test_edges_of_an_image_have_no_fine_energy() -> None:
     """Left and right differ, but a ramp is smooth within the image."""
     ramp = np.broadcast_to(np.linspace(0, 1, WIDTH, dtype=np.float32), (1, 3, HEIGHT, WIDTH))
-    assert fine_energy(ramp) < 1e-6
+    assert high_frequency_energy(ramp) < 1e-6
 
 
 def test_noise_raises_dirt_by_its_energy() -> None:
-    flat, style = np.ones((HEIGHT, WIDTH), bool), fine_energy(noisy(0.05))
+    flat, style = np.ones((HEIGHT, WIDTH), bool), high_frequency_energy(noisy(0.05))
     assert dirt(noisy(0.05), flat, style) == pytest.approx(1)
     assert dirt(noisy(0.10), flat, style) == pytest.approx(4, rel=1e-3)
     assert dirt(noisy(0.0), flat, style) == pytest.approx(0)
@@ -56,11 +56,11 @@ def test_dirt_is_undefined_for_a_style_image_without_fine_texture() -> None:
 def test_flat_places_are_away_from_edges_and_texture() -> None:
     content = noisy(0.1)
     content[..., : WIDTH // 2] = 0.3
-    flat = flat_places(content)
+    flat = low_contrast_mask(content)
     assert flat[:, :10].all()
     assert not flat[:, WIDTH // 2 :].any()
     assert 0.25 <= flat.mean() < 0.5
 
 
 def test_every_place_of_a_plain_image_is_flat() -> None:
-    assert flat_places(np.full((1, 3, HEIGHT, WIDTH), 0.7, np.float32)).all()
+    assert low_contrast_mask(np.full((1, 3, HEIGHT, WIDTH), 0.7, np.float32)).all()

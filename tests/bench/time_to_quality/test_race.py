@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from bench.results import Measures, RacePoint, RaceRun, load
-from bench.time_to_quality.race import lead, run_race
+from bench.time_to_quality.race import run_race, time_to_match
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from support.bench_files import QUALITY
@@ -26,12 +26,12 @@ def points(*figures: tuple[float, float, float]) -> list[RacePoint]:
 def test_both_measures_decide() -> None:
     """The second point has the style but not the structure, the third one the structure but not the style."""
     own = points((1, 0.1, 0.9), (2, 0.3, 0.4), (3, 0.2, 0.6), (4, 0.2, 0.5), (5, 0.1, 0.1))
-    found = lead(own, "rival", points((10, 0.0, 0.0), (80, 0.2, 0.5)))
+    found = time_to_match(own, "rival", points((10, 0.0, 0.0), (80, 0.2, 0.5)))
     assert (found.rival, found.rival_seconds, found.seconds, found.ratio) == ("rival", 80, 4, 20)
 
 
 def test_a_picture_that_is_never_as_good_has_no_time() -> None:
-    found = lead(points((1, 0.1, 0.9), (2, 0.3, 0.4)), "rival", points((80, 0.2, 0.5)))
+    found = time_to_match(points((1, 0.1, 0.9), (2, 0.3, 0.4)), "rival", points((80, 0.2, 0.5)))
     assert (found.seconds, found.ratio) == (None, None)
 
 
@@ -70,7 +70,7 @@ def test_race_measures_and_shows_the_pictures(
         times = [point.seconds for point in racer.points]
         assert times == sorted(times)
         assert np.isfinite([point.measures.style for point in racer.points]).all()
-    assert found.leads == (lead(found.racers[0].points, "slow", found.racers[1].points),)
+    assert found.leads == (time_to_match(found.racers[0].points, "slow", found.racers[1].points),)
     with Image.open(folder / f"{content_path.stem}.png") as sheet:
         assert sheet.width > 4 * 64
     other = shutil.copy(content_path, tmp_path / "other.png")

@@ -49,7 +49,7 @@ def make_run(
         clock.now += evaluator_cost
         return {"content": round(float(pixels.mean()) * 255), "style": style_loss}
 
-    return TimedRun(name, snapshots(), interval=interval, judge=partial(loss_point, evaluator), clock=clock)
+    return TimedRun(name, snapshots(), interval=interval, evaluate=partial(loss_point, evaluator), clock=clock)
 
 
 def ignore(name: str, point: Point) -> None:
@@ -92,8 +92,8 @@ def test_run_interleaved_names_a_program_that_fails() -> None:
         yield Snapshot(0, lambda: np.zeros((1, 3, 2, 2), np.float32))
         raise RuntimeError("no such operator\nand a page of explanation")
 
-    judge = partial(loss_point, lambda pixels: {"content": 1.0})
-    run = TimedRun("adam", snapshots(), interval=1, judge=judge, clock=FakeClock())
+    evaluate = partial(loss_point, lambda pixels: {"content": 1.0})
+    run = TimedRun("adam", snapshots(), interval=1, evaluate=evaluate, clock=FakeClock())
     with pytest.raises(
         StyleTransferError, match=r"^adam failed after 0 evaluations \(RuntimeError: no such operator\)"
     ):
