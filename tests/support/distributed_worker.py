@@ -60,7 +60,7 @@ def compare(
         "gradient": relative_error(found.gradient, expected.gradient),
         "bytes": counted.bytes - before,
         "predicted": all_reduced_bytes(size, config, regions=2),
-        "tiles": sum(tile.weight for tile in tiling.share(size, group.rank)),
+        "tiles": sum(tile.weight for tile in tiling.tiles_of_rank(size, group.rank)),
     }
 
 

@@ -81,7 +81,7 @@ def _format_shares(plan: Plan, config: TransferConfig) -> str:
     if plan.world_size == 1:
         return ""
     tiling = plan.tiling(config)
-    shares = [sum(tile.weight > 0 for tile in tiling.share(plan.size, rank)) for rank in range(plan.world_size)]
+    shares = [sum(tile.weight > 0 for tile in tiling.tiles_of_rank(plan.size, rank)) for rank in range(plan.world_size)]
     counts = f"{shares[-1]} or {shares[0]}" if shares[-1] < shares[0] else f"{shares[0]}"
     return f", {counts} per process, {all_reduced_bytes(plan.size, config) / 1e6:.1f} MB all-reduced"
 

@@ -30,17 +30,17 @@ class Segment(NamedTuple):
         """The length in pixels, with halo."""
         return self.read_stop - self.read_start
 
-    def placed(self, stride: int) -> slice:
+    def in_image(self, stride: int) -> slice:
         """Return the positions of the tile among the features of the image, at a layer of that stride."""
         return slice(self.start // stride, self.stop // stride)
 
-    def owned(self, stride: int) -> slice:
+    def without_halo(self, stride: int) -> slice:
         """Return the positions of the tile without halo among the features of the tile with halo."""
         first = self.read_start // stride
         return slice(self.start // stride - first, self.stop // stride - first)
 
-    def share(self, stride: int) -> float:
-        """Return the share of the tile in the features along the side."""
+    def fraction(self, stride: int) -> float:
+        """Return the fraction of the features along the side that the tile contains."""
         return (self.stop // stride - self.start // stride) / (self.side // stride)
 
 
@@ -61,17 +61,17 @@ class Tile(NamedTuple):
         """The pixels of the image that the tile reads, with halo."""
         return slice(*self.rows[2:4]), slice(*self.columns[2:4])
 
-    def placed(self, stride: int) -> Slices:
+    def in_image(self, stride: int) -> Slices:
         """Return the positions of the tile among the features of the image, at a layer of that stride."""
-        return self.rows.placed(stride), self.columns.placed(stride)
+        return self.rows.in_image(stride), self.columns.in_image(stride)
 
-    def owned(self, stride: int) -> Slices:
+    def without_halo(self, stride: int) -> Slices:
         """Return the positions of the tile without halo among the features of the tile with halo."""
-        return self.rows.owned(stride), self.columns.owned(stride)
+        return self.rows.without_halo(stride), self.columns.without_halo(stride)
 
-    def share(self, stride: int) -> float:
-        """Return the weighted share of the tile in all positions of that layer."""
-        return self.weight * self.rows.share(stride) * self.columns.share(stride)
+    def fraction(self, stride: int) -> float:
+        """Return the weighted fraction of the positions of that layer that the tile contains."""
+        return self.weight * self.rows.fraction(stride) * self.columns.fraction(stride)
 
 
 @dataclass(frozen=True)
@@ -115,10 +115,10 @@ class Tiling:
 
     def tiles(self, size: tuple[int, int]) -> tuple[Tile, ...]:
         """Return the tiles of an image (width, height), row by row; every feature belongs to exactly one of them."""
-        columns, rows = self._cut(size)
+        columns, rows = self._divide(size)
         return tuple(Tile(row, column) for row in rows for column in columns)
 
-    def share(self, size: tuple[int, int], rank: int) -> tuple[Tile, ...]:
+    def tiles_of_rank(self, size: tuple[int, int], rank: int) -> tuple[Tile, ...]:
         """Return the tiles of one rank, counted from 0; every tile belongs to exactly one rank.
 
         If there are fewer tiles than ranks, the rank gets a tile of weight 0, for all ranks must reduce tensors of the
@@ -129,16 +129,16 @@ class Tiling:
 
     def grid(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the numbers of columns and rows of tiles."""
-        columns, rows = self._cut(size)
+        columns, rows = self._divide(size)
         return len(columns), len(rows)
 
     def largest(self, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return width and height of the largest tile, without and with halo."""
-        sides = self._cut(size)
+        sides = self._divide(size)
         width, height = (max(part.stop - part.start for part in parts) for parts in sides)
         return (width, height), (_longest_read(sides[0]), _longest_read(sides[1]))
 
-    def _cut(self, size: tuple[int, int]) -> tuple[list[Segment], list[Segment]]:
+    def _divide(self, size: tuple[int, int]) -> tuple[list[Segment], list[Segment]]:
         """Return the columns and the rows: the fewest that are small enough, or more to give every rank a tile."""
         width, height = size
         across = [self._segments(width, 1)] if self.strips else self._candidates(width)

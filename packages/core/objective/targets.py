@@ -98,7 +98,7 @@ def tile_statistics(
     image.
     """
     statistics = terms.statistics(cropped, extractor.select(content, tile), extractor.select_regions(regions, tile))
-    return {key: tile.share(extractor.tiling.strides[key[1]]) * value for key, value in statistics.items()}
+    return {key: tile.fraction(extractor.tiling.strides[key[1]]) * value for key, value in statistics.items()}
 
 
 def _targets_of_statistics(

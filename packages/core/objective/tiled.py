@@ -105,10 +105,10 @@ class TiledObjective:
         strides, targets = self._extractor.tiling.strides, self._targets
         content = self._extractor.select(targets.content, tile)
         regions = self._extractor.select_regions(targets.regions, tile)
-        grads = {key: tile.share(strides[key[1]]) * grad for key, grad in grad_statistics.items()}
+        grads = {key: tile.fraction(strides[key[1]]) * grad for key, grad in grad_statistics.items()}
 
         def accumulate_grad(tap: str, features: Tensor, grad: Tensor) -> None:
-            owned = (..., *tile.owned(strides[tap]))
-            self._terms.accumulate_grad(grad[owned], features[owned], tap, grads, content, regions)
+            without_halo = (..., *tile.without_halo(strides[tap]))
+            self._terms.accumulate_grad(grad[without_halo], features[without_halo], tap, grads, content, regions)
 
         return accumulate_grad

@@ -38,7 +38,7 @@ class TiledFeatureExtractor:
 
     def tiles(self, image: Tensor) -> tuple[Tile, ...]:
         """Return the tiles of `image` (1, 3, H, W) that this rank evaluates."""
-        return self.tiling.share((image.shape[3], image.shape[2]), self.group.rank)
+        return self.tiling.tiles_of_rank((image.shape[3], image.shape[2]), self.group.rank)
 
     def read(self, image: Tensor, tile: Tile) -> Tensor:
         """Return the pixels (1, 3, h, w) of a tile with its halo, on the device."""
@@ -50,12 +50,12 @@ class TiledFeatureExtractor:
 
     def crop(self, features: Mapping[str, Tensor], tile: Tile) -> dict[str, Tensor]:
         """Remove the halo from the features (1, C, h, w) of a tile."""
-        return {tap: features[tap][(..., *tile.owned(stride))] for tap, stride in self.tiling.strides.items()}
+        return {tap: features[tap][(..., *tile.without_halo(stride))] for tap, stride in self.tiling.strides.items()}
 
     def select(self, whole: Mapping[str, Tensor], tile: Tile) -> dict[str, Tensor]:
         """Return the part of features of the whole image, by tap, that a tile covers, on the device."""
         strides = self.tiling.strides
-        return {tap: values[(..., *tile.placed(strides[tap]))].to(self.device) for tap, values in whole.items()}
+        return {tap: values[(..., *tile.in_image(strides[tap]))].to(self.device) for tap, values in whole.items()}
 
     def select_regions(self, regions: Sequence[Region], tile: Tile) -> list[Region]:
         """Return the part of each region of the whole image that a tile covers."""
@@ -87,5 +87,5 @@ class TiledFeatureExtractor:
                     shape = 1, here[tap].shape[1], *sizes[tap]
                     features[tap] = torch.empty(shape, dtype=image.dtype, device=image.device, memory_format=layout)
                 stride = self.tiling.strides[tap]
-                features[tap][(..., *tile.placed(stride))] = here[tap].to(image.device)
+                features[tap][(..., *tile.in_image(stride))] = here[tap].to(image.device)
         return features

@@ -38,8 +38,8 @@ def test_every_feature_belongs_to_exactly_one_tile(arch: str, taps: tuple[str, .
             owners = np.zeros((height // stride, width // stride), int)
             shares = 0.0
             for tile in tiling.tiles((width, height)):
-                owners[tile.placed(stride)] += 1
-                shares += tile.share(stride)
+                owners[tile.in_image(stride)] += 1
+                shares += tile.fraction(stride)
             assert (owners == 1).all()
             assert shares == pytest.approx(1)
 
@@ -49,14 +49,14 @@ def test_every_feature_belongs_to_exactly_one_tile(arch: str, taps: tuple[str, .
 def test_every_feature_belongs_to_exactly_one_rank(side: int, ranks: int) -> None:
     tiling = Tiling.of("vgg19", DEFAULT, side, ranks)
     for width, height in [*SIZES, (7, 9), (640, 480)]:
-        tiles = [tile for rank in range(ranks) for tile in tiling.share((width, height), rank)]
+        tiles = [tile for rank in range(ranks) for tile in tiling.tiles_of_rank((width, height), rank)]
         assert len(tiles) >= ranks
         for stride in tiling.strides.values():
             owners = np.zeros((height // stride, width // stride))
             for tile in tiles:
-                owners[tile.placed(stride)] += tile.weight
+                owners[tile.in_image(stride)] += tile.weight
             assert (owners == 1).all()
-            assert stride > min(width, height) or sum(tile.share(stride) for tile in tiles) == pytest.approx(1)
+            assert stride > min(width, height) or sum(tile.fraction(stride) for tile in tiles) == pytest.approx(1)
 
 
 def test_ranks_have_similar_amounts_of_work() -> None:
@@ -64,7 +64,7 @@ def test_ranks_have_similar_amounts_of_work() -> None:
     for side in (256, 2**31):
         for ranks in range(1, 9):
             tiling = Tiling.of("vgg19", DEFAULT, side, ranks)
-            reads = [sum(map(pixels_read, tiling.share((768, 576), rank))) for rank in range(ranks)]
+            reads = [sum(map(pixels_read, tiling.tiles_of_rank((768, 576), rank))) for rank in range(ranks)]
             assert max(reads) <= 1.5 * sum(reads) / ranks
             assert max(tiling.largest((768, 576))[0]) < side + tiling.step
 
@@ -84,7 +84,7 @@ def test_a_tile_reads_all_pixels_that_its_features_depend_on(arch: str, taps: tu
             columns = tile.columns
             assert columns.read_start % tiling.step == 0  # where pooling windows start
             for tap, stride in tiling.strides.items():
-                owned = depends_on[tap][columns.placed(stride)]
+                owned = depends_on[tap][columns.in_image(stride)]
                 assert owned[0][0] >= columns.read_start
                 assert owned[-1][1] < columns.read_stop
 
@@ -110,10 +110,11 @@ def test_positions_in_the_tile_and_in_the_image_agree(side: int) -> None:
     for size in SIZES:
         for tile in tiling.tiles(size):
             for stride in tiling.strides.values():
-                for read, owned, placed in zip(tile.read, tile.owned(stride), tile.placed(stride), strict=True):
-                    assert owned.start + read.start // stride == placed.start
-                    assert owned.stop + read.start // stride == placed.stop
-                    assert 0 <= owned.start <= owned.stop <= (read.stop - read.start) // stride
+                positions = zip(tile.read, tile.without_halo(stride), tile.in_image(stride), strict=True)
+                for read, inner, in_image in positions:
+                    assert inner.start + read.start // stride == in_image.start
+                    assert inner.stop + read.start // stride == in_image.stop
+                    assert 0 <= inner.start <= inner.stop <= (read.stop - read.start) // stride
 
 
 def test_tiles_have_similar_sizes_within_the_limit() -> None:
