@@ -138,9 +138,9 @@ def check_painter(path: str | PathLike[str], manifest: Manifest, config: Transfe
             )
     check_matches_config(path, manifest, config)
     fixed = [name for name in PAINTER_OPTIONS if INPUT_OPTIONS.get(name) not in manifest.inputs]
-    asked, settings = config.to_dict(), manifest.settings
+    requested, settings = config.to_dict(), manifest.settings
     for name in fixed:
-        exported, used = settings.get(name), asked[name]
+        exported, used = settings.get(name), requested[name]
         if exported != used:
             flag = flag_of(name)
             with_option = f"with the default {flag}" if exported is None else f"with {flag} {_as_text(exported)}"

@@ -81,8 +81,9 @@ def open_openvino_session(
 def openvino_core() -> Any:
     """Return the `openvino.Core` of this process, for which OpenVINO must be installed.
 
-    There is one only: each core sets a stack for signal handlers, and two that end in the order of their creation leave
-    the stack of the first, already freed, so that the next Ctrl-C would end the process without writing the image.
+    The process has a single core object: each one sets a stack for signal handlers, and two that end in the order of
+    their creation leave the stack of the first, already freed, so that the next Ctrl-C would end the process without
+    writing the image.
 
     Raises:
         StyleTransferError: OpenVINO is not installed.

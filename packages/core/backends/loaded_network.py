@@ -13,7 +13,7 @@ from core.distributed import SINGLE_PROCESS, ProcessGroup
 from core.network.dtypes import torch_dtype
 from core.network.fused import FusedVGG
 from core.network.vgg import load_vgg_features
-from core.network.vjp import Features
+from core.network.vjp import FeatureExtractor
 from core.network.weights import load_weights
 from core.objective.style_cache import StyleStatisticsCache
 
@@ -33,7 +33,7 @@ class LoadedNetwork:
     """
 
     device: torch.device
-    extractor: Features
+    extractor: FeatureExtractor
     artifact: OnnxExtractor | TorchExtractor | None
     weights: Mapping[str, Any]
     activation_scale: float

@@ -199,14 +199,14 @@ def check_objective(path: str | os.PathLike[str], manifest: Manifest, config: Tr
         UsageError: Its layers, its network or its loss differ.
     """
     check_style_loss(path, manifest, config)
-    for flag, held, asked in (
+    for flag, exported, requested in (
         ("--content-layers", manifest.content_taps, config.content_layers),
         ("--style-layers", manifest.style_taps, config.style_layers),
     ):
-        if set(held) != set(asked):
+        if set(exported) != set(requested):
             raise UsageError(
-                f"{path} was exported with {flag} {','.join(held)}, but this run uses {','.join(asked)}: "
-                f"add {flag} {','.join(held)}, or export the objective again"
+                f"{path} was exported with {flag} {','.join(exported)}, but this run uses {','.join(requested)}: "
+                f"add {flag} {','.join(exported)}, or export the objective again"
             )
     check_matches_config(path, manifest, config)
 
@@ -214,12 +214,12 @@ def check_objective(path: str | os.PathLike[str], manifest: Manifest, config: Tr
 def _check_same_network(objective: Manifest, extractor: Manifest) -> None:
     """Raise UsageError if the extractor and the objective were exported from different networks."""
     for what in ("arch", "pooling", "preprocessing", "weights"):
-        ours, theirs = getattr(objective, what), getattr(extractor, what)
-        ours, theirs = (of["sha256"] if what == "weights" else of for of in (ours, theirs))
-        if ours != theirs:
+        values = (getattr(manifest, what) for manifest in (objective, extractor))
+        objective_value, extractor_value = (value["sha256"] if what == "weights" else value for value in values)
+        if objective_value != extractor_value:
             raise UsageError(
-                f"the objective was exported with {what} {ours:.12}, the extractor with {what} {theirs:.12}: export "
-                "both from the same network"
+                f"the objective was exported with {what} {objective_value:.12}, the extractor with {what} "
+                f"{extractor_value:.12}: export both from the same network"
             )
     if lacking := [tap for tap in objective.taps if tap not in extractor.taps]:
         raise UsageError(

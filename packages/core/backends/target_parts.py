@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from core.objective.least_variance import least_variance
+from core.objective.variance_floor import variance_floor
 
 Values = NDArray[np.float32]
 
@@ -57,8 +57,8 @@ def _relative_moments(moments: Values) -> Parts:
     """
     products, means = np.split(moments.astype(np.float64), [-1], 2)
     covariances = products - means * means.transpose(0, 2, 1)
-    least = least_variance(_mean_diagonal(products))
-    square, variance = max(np.square(covariances).mean(), least**2), max(_mean_diagonal(covariances), least)
+    floor = variance_floor(_mean_diagonal(products))
+    square, variance = max(np.square(covariances).mean(), floor**2), max(_mean_diagonal(covariances), floor)
     return Part(covariances.astype(moments.dtype), 1 / square), Part(moments[..., -1:], 1 / variance)
 
 

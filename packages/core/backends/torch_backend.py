@@ -20,7 +20,7 @@ from core.memory.allocator import ActivationBufferPool, MemoryPolicy, trim_heap
 from core.memory.out_of_memory import convert_out_of_memory_errors
 from core.memory.plan import Plan, plan_memory
 from core.network.fused import FusedVGG
-from core.network.vjp import Features
+from core.network.vjp import FeatureExtractor
 from core.objective.evaluate import as_evaluation, total_loss
 from core.objective.targets import compute_targets
 from core.objective.tiled import TiledObjective
@@ -186,7 +186,7 @@ class TorchObjective:
         return replace(self, step=step)
 
 
-def _tiled(extractor: Features, plan: Plan, execution: PlannedExecution) -> TiledFeatureExtractor:
+def _tiled(extractor: FeatureExtractor, plan: Plan, execution: PlannedExecution) -> TiledFeatureExtractor:
     return TiledFeatureExtractor(extractor, plan.tiling(execution.config), execution.network.device, execution.group)
 
 

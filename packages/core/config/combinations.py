@@ -25,8 +25,7 @@ def check_combinations(config: "TransferConfig") -> None:
     _check_artifacts(config)
     if style_loss_spec(config.style_loss).stochastic and config.optimizer == "lbfgs":
         raise UsageError(
-            f"--style-loss {config.style_loss} changes from step to step, which L-BFGS does not support: add "
-            "--optimizer adam"
+            f"--style-loss {config.style_loss} is stochastic, which L-BFGS does not support: add --optimizer adam"
         )
 
 

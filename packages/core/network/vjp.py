@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-Features = Callable[[Tensor], Mapping[str, Tensor]]
+FeatureExtractor = Callable[[Tensor], Mapping[str, Tensor]]
 """From an image (1, 3, H, W), RGB in [0, 1], to its features (1, C, h, w) by tap."""
 
 AccumulateGrad = Callable[[str, Tensor, Tensor], None]
@@ -57,7 +57,7 @@ class DifferentiableFeatures(Protocol):
 
 
 def forward_with_vjp(
-    features: Features,
+    features: FeatureExtractor,
     image: Tensor,
     *,
     checkpoint_first_block: bool = False,

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from core.objective.gram import gram, gram_backward
-from core.objective.least_variance import least_variance
 from core.objective.reductions import as_float32, mean_square
 from core.objective.style_loss import StyleLoss
+from core.objective.variance_floor import variance_floor
 
 
-class LossOfMoments(StyleLoss):
+class MomentBasedLoss(StyleLoss):
     """A loss whose statistic is the `moments` (1, C, C + 1) of the features of a layer."""
 
     def statistic(self, features: Tensor, mask: Tensor | None = None, target: Tensor | None = None) -> Tensor:
@@ -34,7 +34,7 @@ class LossOfMoments(StyleLoss):
         grad += grad_means if mask is None else grad_means * mask
 
 
-class MomentsLoss(LossOfMoments):
+class MomentsLoss(MomentBasedLoss):
     """Squared differences of means and of covariances, relative to the variance and the covariances of the style.
 
     With the means m, m' and the covariances S, S' of the features of the image and of the style images:
@@ -46,9 +46,9 @@ class MomentsLoss(LossOfMoments):
     def loss(self, statistic: Tensor, target: Tensor) -> Tensor:
         """Return the relative difference of two moments (1, C, C + 1)."""
         (mean, covariance), (target_mean, target_covariance) = map(mean_and_covariance, (statistic, target))
-        least = least_variance(_mean_diagonal(target[..., :-1]))
-        variance = torch.maximum(_mean_diagonal(target_covariance), least)
-        square = torch.maximum(mean_square(target_covariance), least.square())
+        floor = variance_floor(_mean_diagonal(target[..., :-1]))
+        variance = torch.maximum(_mean_diagonal(target_covariance), floor)
+        square = torch.maximum(mean_square(target_covariance), floor.square())
         return mean_square(mean - target_mean) / variance + mean_square(covariance - target_covariance) / square
 
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from core.objective.moments import LossOfMoments, mean_and_covariance
+from core.objective.moments import MomentBasedLoss, mean_and_covariance
 
 
-class WassersteinLoss(LossOfMoments):
+class WassersteinLoss(MomentBasedLoss):
     """Squared 2-Wasserstein distance between normal distributions, divided by the number of channels.
 
     With the means m, m' and the covariances S, S' of the features of the image and of the style images:

@@ -6,7 +6,7 @@ They compute the same as the classes in `core.objective`, whose backward functio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from core.objective.least_variance import least_variance
+from core.objective.variance_floor import variance_floor
 from export.graph.values import Value, concatenated, maximum
 from export.objective.losses import (
     covariances,
@@ -69,8 +69,8 @@ def _relative_weights(target: Value, weight: Value) -> Value:
     """Return the weights (2,) of covariances and means for the `weight` () of a layer: see `core.objective.moments`."""
     covariance, mean = _covariances_and_means(target)
     variance, square_of_means = _mean_diagonal(covariance), (mean * mean).mean()
-    least = least_variance(variance + square_of_means)
-    squares = maximum(mean_square(covariance, 3), least * least), maximum(variance, least)
+    floor = variance_floor(variance + square_of_means)
+    squares = maximum(mean_square(covariance, 3), floor * floor), maximum(variance, floor)
     return concatenated([(weight / square).reshape(1) for square in squares])
 
 

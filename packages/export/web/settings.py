@@ -10,7 +10,7 @@ from core.image import color
 from core.multiscale.padding import NETWORK_GREY
 from core.multiscale.preparation import GRADIENT_RATIO_AT_HALF
 from core.network.architecture import MIN_SIDE
-from core.objective import least_variance
+from core.objective import variance_floor
 from core.objective.weights import LossWeights
 from core.optim.constants import LBFGS
 from export.web import runtime
@@ -45,7 +45,7 @@ def page_settings(
             "style": [weights.style[tap] for tap in manifest.style_taps],
             "tv": weights.tv,
         },
-        "least_variance": least_variance_settings(),
+        "variance_floor": variance_floor_settings(),
         "gradient_ratio_at_half": GRADIENT_RATIO_AT_HALF,
         "schedule": schedule_settings(config),
         "grey": NETWORK_GREY.ravel().tolist(),
@@ -75,9 +75,9 @@ def optimizer_settings(config: TransferConfig) -> dict[str, float]:
     return {"history": config.history, **asdict(LBFGS)}
 
 
-def least_variance_settings() -> dict[str, float]:
+def variance_floor_settings() -> dict[str, float]:
     """Return the constants of style_weights.js."""
-    return {"relative": least_variance.RELATIVE, "absolute": least_variance.ABSOLUTE}
+    return {"relative": variance_floor.RELATIVE, "absolute": variance_floor.ABSOLUTE}
 
 
 def color_matching_settings() -> dict[str, float]:

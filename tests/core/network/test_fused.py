@@ -16,7 +16,7 @@ from core.image.resize import resize
 from core.image.writing import quantize
 from core.network.fused import FusedVGG
 from core.network.vgg import VGGFeatures, load_vgg_features
-from core.network.vjp import Features, forward_with_vjp
+from core.network.vjp import FeatureExtractor, forward_with_vjp
 from core.network.weights import Weights, load_weights
 from core.style_transfer import stylize
 from core.styles import StyleExemplar
@@ -45,7 +45,7 @@ def gram_and_mean_loss(features: dict[str, Tensor]) -> Tensor:
 
 
 def features_and_gradient(
-    network: Features,
+    network: FeatureExtractor,
     image: Tensor,
     factor: float = 1.0,
     loss: Callable[[dict[str, Tensor]], Tensor] = gram_and_mean_loss,

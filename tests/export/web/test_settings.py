@@ -34,7 +34,7 @@ def test_page_settings_are_json_with_the_constants_of_python(shallow_objective: 
         "tv_scaling": 1.5,
     }
     assert settings["gradient_ratio_at_half"] == GRADIENT_RATIO_AT_HALF
-    assert settings["least_variance"] == {"relative": 1e-3, "absolute": 1e-9}
+    assert settings["variance_floor"] == {"relative": 1e-3, "absolute": 1e-9}
     assert settings["color_matching"] == {"min_eigenvalue": 1e-8}
     assert settings["targets"] == targets
     assert settings["examples"] == {"content": ["x.jpg"]}

@@ -5,7 +5,7 @@ import pytest
 
 from core.backends.target_parts import factors, joined, parts_of
 from core.objective.style_loss import load_style_loss
-from export.web.settings import least_variance_settings
+from export.web.settings import variance_floor_settings
 from support.javascript import Modules
 from support.objectives import noise
 
@@ -19,8 +19,8 @@ def test_weights_equal_those_of_python(modules: Modules, style_loss: str, contra
     targets = [{"data": joined(part).ravel().tolist(), "dims": joined(part).shape} for part in parts]
     found = modules.run(
         'import { styleWeights } from "./style_weights.js";',
-        "return styleWeights([3, 5], data.targets, data.leastVariance);",
-        {"targets": targets, "leastVariance": least_variance_settings()},
+        "return styleWeights([3, 5], data.targets, data.varianceFloor);",
+        {"targets": targets, "varianceFloor": variance_floor_settings()},
     )
     expected = np.array([weight * factors(part) for weight, part in zip((3, 5), parts, strict=True)])
     assert found["shape"] == ([2] if style_loss == "gram" else [2, 2])

@@ -50,11 +50,11 @@ export class ObjectiveSession {
    */
   async objective(content, style, options = {}) {
     const { padding = 0, contentWeightScale = 1, tvWeightScale = 1, strength = null, comparisonImage = null } = options;
-    const { targets, weights, grey, least_variance: leastVariance } = this.settings;
+    const { targets, weights, grey, variance_floor: varianceFloor } = this.settings;
     const [margin, styleMargin] = [content, style].map((image) => new Margin(image, padding, grey));
     const styleTargets = await this.#computeTargets(targets.style, styleMargin.add(style));
     const inputs = { ...(await this.#computeTargets(targets.content, margin.add(content))), ...styleTargets };
-    const ofStyle = styleWeights(weights.style, Object.values(styleTargets), leastVariance);
+    const ofStyle = styleWeights(weights.style, Object.values(styleTargets), varianceFloor);
     const weighted = (factors) => ({
       content_weights: this.#tensor(weights.content.map((weight) => weight * factors.content)),
       style_weights: this.#tensor(

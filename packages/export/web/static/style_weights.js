@@ -7,13 +7,13 @@
  *
  * @param weights The weight of each layer.
  * @param targets The target of each layer, {data, dims}: Gram matrix (1, C, C), or moments (1, C, C + 1).
- * @param leastVariance {relative, absolute}, the constants of core/objective/least_variance.py.
+ * @param varianceFloor {relative, absolute}, the constants of core/objective/variance_floor.py.
  */
-export function styleWeights(weights, targets, leastVariance) {
+export function styleWeights(weights, targets, varianceFloor) {
   const ofLayers = targets.map(({ data, dims: [, channels, columns] }, layer) =>
     columns === channels
       ? [weights[layer]]
-      : momentSizes(data, channels, leastVariance).map((size) => weights[layer] / size),
+      : momentSizes(data, channels, varianceFloor).map((size) => weights[layer] / size),
   );
   const count = ofLayers[0].length;
   return { values: ofLayers.flat(), shape: count === 1 ? [weights.length] : [weights.length, count] };
@@ -29,6 +29,6 @@ function momentSizes(moments, channels, { relative, absolute }) {
     squaresOfMeans += moments[start + channels] ** 2;
   }
   variance /= channels;
-  const least = relative * (variance + squaresOfMeans / channels) + absolute;
-  return [Math.max(squares / channels ** 2, least ** 2), Math.max(variance, least)];
+  const floor = relative * (variance + squaresOfMeans / channels) + absolute;
+  return [Math.max(squares / channels ** 2, floor ** 2), Math.max(variance, floor)];
 }
