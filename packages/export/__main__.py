@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -16,7 +17,9 @@ from core.cli.config_file import resolve_config
 from core.cli.errors import report_errors
 from core.cli.options import Effort, Preset, config_options
 from core.cli.terminal import print_line
+from core.config.exported_losses import check_exported, exported_style_losses
 from core.config.options import options_of
+from core.config.style_losses import DEFAULT_STYLE_LOSS
 from core.config.transfer_config import RuntimeName, TransferConfig
 from core.errors import UsageError
 from core.installation import require_full
@@ -74,9 +77,9 @@ def extractor(
 ) -> None:
     """Export the feature extractor: image in, features at the chosen layers out.
 
-    The image is RGB in [0, 1], (batch, 3, height, width), with any batch size and sides of at least 16 pixels unless
-    --size and --batch fix them. The file is written only if its errors against PyTorch in float64 are within the
-    tolerances. `python -m export formats` lists the formats and their options.
+    The image is RGB in [0, 1], (batch, 3, height, width). Batch size and sides may have any value unless --batch and
+    --size fix them, or the sides are too small for the deepest layer. The file is written only if its errors against
+    PyTorch in float64 are within the tolerances. `python -m export formats` lists the formats and their options.
     """
     with report_errors():
         require_full("python -m export extractor")
@@ -113,7 +116,8 @@ def extractor(
 
 @app.command()
 @config_options(
-    *(option.name for option in fields(TransferConfig) if option.name not in (*NETWORK_OPTIONS, *LOSS_OPTIONS))
+    *(option.name for option in fields(TransferConfig) if option.name not in (*NETWORK_OPTIONS, *LOSS_OPTIONS)),
+    style_losses=partial(exported_style_losses, "objective"),
 )
 def objective(
     output: OutputPath,
@@ -127,11 +131,12 @@ def objective(
     """Export the objective as one ONNX graph: image, targets and weights in, loss and gradient out.
 
     The graph contains the network up to the deepest layer and uses standard operators only. Images may have any sides
-    of at least 16 pixels (32 if the deepest layer is pool5) unless --size fixes them. The style loss is 'gram',
-    'moments' or 'nearest'. The file is written only if the errors of loss and gradient are within the tolerances.
+    unless --size fixes them or they are too small for the deepest layer. The file is written only if the errors of
+    loss and gradient are within the tolerances.
     """
     with report_errors():
         require_full("python -m export objective")
+        check_exported("objective", options["style_loss"] or DEFAULT_STYLE_LOSS)
         config, _ = resolve_config(options)
         if format_of(output) != "onnx":
             raise UsageError(f"an objective is an ONNX file, and {output} has another suffix: use .onnx")
@@ -156,7 +161,10 @@ def objective(
 
 
 @app.command()
-@config_options(*(option.name for option in fields(TransferConfig) if option.name not in _OPTIONS_OF_PAINTERS))
+@config_options(
+    *(option.name for option in fields(TransferConfig) if option.name not in _OPTIONS_OF_PAINTERS),
+    style_losses=partial(exported_style_losses, "painter"),
+)
 def painter(
     output: OutputPath,
     preset: Preset = None,
@@ -176,11 +184,12 @@ def painter(
     """Export the whole optimisation as one ONNX graph: content and style image in, result out.
 
     Each call returns a state; pass it to the next call to continue. Between calls a program can show progress and stop.
-    Image size, evaluations and strength are inputs; all other options are fixed at export. The style loss is
-    'gram' or 'moments'. The file is written only if whole runs match those of python -m core.transfer.
+    Image size, evaluations and strength are inputs; all other options are fixed at export. The file is written only if
+    whole runs match those of python -m core.transfer.
     """
     with report_errors():
         require_full("python -m export painter")
+        check_exported("painter", options["style_loss"] or DEFAULT_STYLE_LOSS)
         config, _ = resolve_config(options, preset=preset, effort=effort)
         if format_of(output) != "onnx":
             raise UsageError(f"a painter is an ONNX file, and {output} has another suffix: use .onnx")

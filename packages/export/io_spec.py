@@ -15,7 +15,8 @@ from torch.export import Dim
 from core.artifacts.manifest import Kind, Manifest, Precision
 from core.artifacts.runtimes import ONNX_RUNTIME, Execution
 from core.backends.onnx_backend import CONTENT, MASK, STYLE
-from core.config.style_losses import style_loss_spec
+from core.config.exported_losses import exported_target
+from core.config.style_losses import DEFAULT_STYLE_LOSS, style_loss_spec
 from core.errors import UsageError
 from core.network.architecture import MIN_SIDE, Layer, layers
 
@@ -147,7 +148,7 @@ def objective_inputs(
     network_layers: Sequence[Layer],
     content_taps: Sequence[str],
     style_taps: Sequence[str],
-    style_loss: str = "gram",
+    style_loss: str = DEFAULT_STYLE_LOSS,
     *,
     regions: bool = False,
 ) -> Inputs:
@@ -209,21 +210,16 @@ def _length(side: int | str, lengths: Mapping[str, int]) -> int | str:
 
 
 def _style_target(style_loss: str, layer: Layer, min_side: int, count: int | str) -> TensorSpec:
-    name, channels = STYLE.format(style_loss, layer.name), layer.out_channels
-    if style_loss == "gram":
-        meaning = "Gram matrix of the style image: features @ features.T / (height * width)"
-        return TensorSpec(name, (count, channels, channels), meaning)
-    if style_loss == "moments":
-        meaning = "covariances of the features of the style image, and their means as the last column"
-        return TensorSpec(name, (count, channels, channels + 1), meaning)
-    meaning = "features of the most similar parts of the style image"
-    return TensorSpec(name, _feature_shape(count, layer), meaning, min_side)
+    name, channels, target = STYLE.format(style_loss, layer.name), layer.out_channels, exported_target(style_loss)
+    if target.columns is None:
+        return TensorSpec(name, _feature_shape(count, layer), target.meaning, min_side)
+    return TensorSpec(name, (count, channels, target.columns(channels)), target.meaning)
 
 
 def _style_weights(style_loss: str, taps: int, per_region: tuple[str, ...]) -> TensorSpec:
-    if style_loss == "moments":
-        meaning = "per layer of style_taps its weight / mean square of the covariances, and its weight / mean variance"
-        return TensorSpec("style_weights", (*per_region, taps, 2), meaning)
+    if divisors := exported_target(style_loss).divisors:
+        meaning = "per layer of style_taps " + ", and ".join(f"its weight / {divisor}" for divisor in divisors)
+        return TensorSpec("style_weights", (*per_region, taps, len(divisors)), meaning)
     power = style_loss_spec(style_loss).activation_power
     meaning = f"one weight per layer of style_taps, divided by activation_scale ** {power}"
     return TensorSpec("style_weights", (*per_region, taps), meaning)

@@ -14,6 +14,8 @@ import pytest
 from safetensors.torch import save_file
 
 from core.artifacts.manifest import read_manifest
+from core.config.exported_losses import exported_style_losses
+from core.config.style_losses import STYLE_LOSSES
 from core.files import sha256_of
 from core.network.weights import load_weights
 from export.options import FORMATS
@@ -250,6 +252,29 @@ def test_app_is_the_entry_point_of_a_console_script() -> None:
     commands = ("extractor", "objective", "painter", "run", "verify", "inspect", "formats", "web", "triton", "serve")
     for command in commands:
         assert f" {command} " in ran.stdout
+
+
+@pytest.mark.parametrize("command", ["objective", "painter"])
+def test_help_lists_only_style_losses_that_can_be_exported(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    text = run(command, "--help").stdout
+    exported = exported_style_losses(command)
+    for spec in STYLE_LOSSES.values():
+        assert (f"'{spec.name}' ({spec.help})" in text) == (spec.name in exported)
+    assert "sliced-wasserstein" not in text
+    assert ("(560 / C)^5 with gram; 500 / stride^2 with moments." in text) == (command == "painter")
+
+
+@pytest.mark.parametrize("name", ["wasserstein", "mean"])
+@pytest.mark.parametrize(
+    ("command", "use"), [("objective", "gram, moments or nearest"), ("painter", "gram or moments")]
+)
+def test_other_style_losses_are_refused_before_the_weights_are_loaded(
+    command: str, use: str, name: str, tmp_path: Path
+) -> None:
+    options = ("--style-loss", name, "--weights", "torchvision")
+    message = refused(command, "-o", tmp_path / "exported.onnx", *options)
+    assert message.endswith(f"{command} with the style loss {name} cannot be exported: use {use}")
 
 
 def test_objective_needs_an_onnx_file(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
-"""Style losses that the tests add from this one file: one that can be tiled, and one that samples positions."""
+"""Style losses that the tests add from this one file: for tiles, for positions that are sampled, and for export."""
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from core.config.style_losses import StyleLossSpec, register_style_loss
+from core.config.style_losses import ExportedTarget, StyleLossSpec, register_style_loss
 from core.objective.reductions import mean_square
 from core.objective.style_loss import StyleLoss
 
@@ -29,6 +30,18 @@ class ChannelMeans(StyleLoss):
     ) -> None:
         grad_position = grad_statistic[..., None, None] / features[0, 0].numel()
         grad += grad_position if mask is None else grad_position * mask
+
+
+class ColumnOfMeans(ChannelMeans):
+    """`ChannelMeans` with a statistic (N, C, 1), as an exported objective takes it."""
+
+    def statistic(self, features: Tensor, mask: Tensor | None = None, target: Tensor | None = None) -> Tensor:
+        return super().statistic(features, mask).unsqueeze(2)
+
+
+def column_of_means(features: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+    """The statistic of `ColumnOfMeans` in NumPy."""
+    return (features if mask is None else features * mask).mean((2, 3))[..., None]
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,22 @@ SPECS = (
         stochastic=True,
     ),
 )
+
+
+COLUMN_OF_MEANS = StyleLossSpec(
+    name="column-of-means",
+    implementation="support.toy_losses:ColumnOfMeans",
+    help="means of the channels",
+    tileable=True,
+    activation_power=2,
+    statistic_size=lambda channels: channels,
+    exported=ExportedTarget(
+        meaning="means of the channels of the style image",
+        columns=lambda channels: 1,
+        statistic="support.toy_losses:column_of_means",
+    ),
+)
+"""A loss that can be exported, which `register` does not add."""
 
 
 def register() -> None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from core.arrays import Pixels
 from core.backends.target_parts import Parts, factors, joined, mean_and_spread, parts_of
-from core.config.style_losses import style_loss_spec
+from core.config.exported_losses import exported_style_losses, exported_target
+from core.config.style_losses import load_reference
 from core.errors import UsageError
 from core.network.architecture import stride_of
 from core.objective.masks import check_not_empty
@@ -90,13 +91,15 @@ def style_targets(
         image: The image (1, 3, H, W) that the optimisation starts from.
 
     Raises:
-        UsageError: A mask is empty, or the style loss needs PyTorch, which is not installed.
+        UsageError: A mask is empty, the style loss cannot be exported, or it needs PyTorch, which is not installed.
     """
-    if style_loss_spec(style_loss).position_targets:
+    statistic = exported_target(style_loss).statistic
+    if statistic is None:
         compared = extract_features(content), extract_features(image)
         found = [_position_targets(style_loss, taps, one, extract_features, *compared) for one in exemplars]
     else:
-        found = [_mean_statistics(STATISTICS[style_loss], taps, one, extract_features) for one in exemplars]
+        compute = load_reference(statistic)
+        found = [_mean_statistics(compute, taps, one, extract_features) for one in exemplars]
     styles = [{tap: parts_of(style_loss, target) for tap, target in targets.items()} for targets in found]
     pairs = [*zip(exemplars, styles, strict=True)]
     regions: list[tuple[Mapping[str, Parts], float, Features | None]] = []
@@ -130,10 +133,6 @@ def moments(features: Features, mask: Features | None = None) -> Features:
     """Return the moments (1, C, C + 1) of features (1, C, h, w): `core.objective.moments.moments` in NumPy."""
     means = (features if mask is None else features * mask).mean((2, 3))
     return np.concatenate([gram(features, mask), means[..., None]], 2)
-
-
-STATISTICS = {"gram": gram, "moments": moments}
-"""The statistics of the style losses that are exported and have no position targets."""
 
 
 def resized_mask(mask: Features, size: tuple[int, int], kind: str) -> Features:
@@ -190,9 +189,10 @@ def _position_targets(
 
         from core.objective.style_loss import load_style_loss
     except ImportError as error:
+        without_pytorch = exported_style_losses("painter")
         raise UsageError(
             f"the targets of the style loss {style_loss} need PyTorch, which is not installed: "
-            "pip install torch, or use an objective with the style loss gram or moments"
+            f"pip install torch, or use an objective with the style loss {' or '.join(without_pytorch)}"
         ) from error
 
     def tensors(features: LayerFeatures) -> dict[str, torch.Tensor]:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from core.config.exported_losses import exported_target
+from core.config.style_losses import load_reference
 from core.objective.variance_floor import variance_floor
 
 Values = NDArray[np.float32]
@@ -23,8 +25,26 @@ Parts = Sequence[Part]
 
 
 def parts_of(style_loss: str, target: Values) -> Parts:
-    """Return the parts of a target of `core.objective.style_loss.StyleLoss`, such as a Gram matrix (1, C, C)."""
-    return _relative_moments(target) if style_loss == "moments" else [Part(target)]
+    """Return the parts of a target of `core.objective.style_loss.StyleLoss`, such as a Gram matrix (1, C, C).
+
+    Raises:
+        UsageError: The style loss cannot be exported.
+    """
+    function = exported_target(style_loss).parts
+    parts: Parts = [Part(target)] if function is None else load_reference(function)(target)
+    return parts
+
+
+def relative_moments(moments: Values) -> Parts:
+    """Return covariances and means, relative to the covariances and the variance: `core.objective.moments`.
+
+    The covariances are computed in float64, because differences of similar numbers lose digits.
+    """
+    products, means = np.split(moments.astype(np.float64), [-1], 2)
+    covariances = products - means * means.transpose(0, 2, 1)
+    floor = variance_floor(_mean_diagonal(products))
+    square, variance = max(np.square(covariances).mean(), floor**2), max(_mean_diagonal(covariances), floor)
+    return Part(covariances.astype(moments.dtype), 1 / square), Part(moments[..., -1:], 1 / variance)
 
 
 def joined(parts: Parts) -> Values:
@@ -48,18 +68,6 @@ def mean_and_spread(parts: Parts, shares: Sequence[float]) -> tuple[Part, float]
     mean = sum((np.float32(weight / factor) * values for weight, values in weighted), np.zeros_like(parts[0].values))
     spread = sum(weight * float(np.square(mean - values, dtype=np.float64).mean()) for weight, values in weighted)
     return Part(mean, factor), spread
-
-
-def _relative_moments(moments: Values) -> Parts:
-    """Return covariances and means, relative to the covariances and the variance: `core.objective.moments`.
-
-    The covariances are computed in float64, because differences of similar numbers lose digits.
-    """
-    products, means = np.split(moments.astype(np.float64), [-1], 2)
-    covariances = products - means * means.transpose(0, 2, 1)
-    floor = variance_floor(_mean_diagonal(products))
-    square, variance = max(np.square(covariances).mean(), floor**2), max(_mean_diagonal(covariances), floor)
-    return Part(covariances.astype(moments.dtype), 1 / square), Part(moments[..., -1:], 1 / variance)
 
 
 def _mean_diagonal(matrices: NDArray[np.float64]) -> float:

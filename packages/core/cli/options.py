@@ -1,7 +1,8 @@
 """Options of the command lines: flags for files and display, and one option per field of `TransferConfig`."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import update_wrapper
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,6 +11,7 @@ import typer
 
 from core.config.options import Option, options_of
 from core.config.presets import EFFORT_HELP, EFFORTS, EVALUATIONS_PER_EPOCH, PRESETS
+from core.config.style_losses import style_loss_help, style_loss_names, style_weight_help
 from core.config.transfer_config import TransferConfig
 
 COMMON_PANEL = "Common options"
@@ -180,7 +182,9 @@ ContactSheet = Annotated[
 ]
 
 
-def config_options(*excluded: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def config_options(
+    *excluded: str, style_losses: Callable[[], Sequence[str]] = style_loss_names
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that adds one option per field of `TransferConfig` to a command.
 
     The help lists the parameters of the command first, then common options, then the groups of `TransferConfig`.
@@ -189,8 +193,9 @@ def config_options(*excluded: str) -> Callable[[Callable[..., None]], Callable[.
 
     Args:
         excluded: Fields that get no option.
+        style_losses: Returns the names of the style losses that the help lists.
     """
-    return lambda command: _ConfigurableCommand(command, excluded)
+    return lambda command: _ConfigurableCommand(command, excluded, style_losses)
 
 
 class _ConfigurableCommand:
@@ -199,8 +204,10 @@ class _ConfigurableCommand:
     Typer reads the signature when the app is called, so an option may depend on what was registered until then.
     """
 
-    def __init__(self, command: Callable[..., None], excluded: tuple[str, ...]) -> None:
-        self._command, self._excluded = command, excluded
+    def __init__(
+        self, command: Callable[..., None], excluded: tuple[str, ...], style_losses: Callable[[], Sequence[str]]
+    ) -> None:
+        self._command, self._excluded, self._style_losses = command, excluded, style_losses
         update_wrapper(self, command)
 
     def __call__(self, **given: Any) -> None:
@@ -208,14 +215,21 @@ class _ConfigurableCommand:
 
     @property
     def __signature__(self) -> inspect.Signature:
-        options = {name: one for name, one in options_of(TransferConfig).items() if name not in self._excluded}
-        panels = [None, COMMON_PANEL, FILES_PANEL, *(option.group for option in options.values())]
+        options = [
+            self._described(one) for name, one in options_of(TransferConfig).items() if name not in self._excluded
+        ]
+        panels = [None, COMMON_PANEL, FILES_PANEL, *(option.group for option in options)]
         own = inspect.signature(self._command).parameters.values()
         parameters = [
-            *(_parameter(option) for option in options.values()),
+            *map(_parameter, options),
             *(one.replace(kind=one.KEYWORD_ONLY) for one in own if one.kind is not one.VAR_KEYWORD),
         ]
         return inspect.Signature(sorted(parameters, key=lambda one: panels.index(_panel(one))))
+
+    def _described(self, option: Option) -> Option:
+        """Return an option with a help that lists only the style losses of the command."""
+        helps = {"style_loss": style_loss_help, "style_weight": style_weight_help}
+        return replace(option, help=helps[option.name](self._style_losses())) if option.name in helps else option
 
 
 def _panel(parameter: inspect.Parameter) -> str | None:

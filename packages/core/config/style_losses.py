@@ -3,10 +3,14 @@
 The configuration, help texts, the memory plan, records and exporters learn of a loss from its specification here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 from core.errors import UsageError
+
+DEFAULT_STYLE_LOSS = "gram"
 
 
 def gram_layer_weight(channels: int, stride: int) -> float:
@@ -21,6 +25,28 @@ def gram_layer_weight(channels: int, stride: int) -> float:
 def distance_layer_weight(channels: int, stride: int) -> float:
     """Return the default weight of a layer for losses that grow with the square of the features."""
     return (640 / channels) ** 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportedTarget:
+    """The target of a style loss in an exported objective, which takes it as an input.
+
+    Attributes:
+        meaning: What the target is, for the manifest.
+        columns: Function that maps a number of channels C to the number of columns of the target (1, C, columns); None
+            if the target is features (1, C, h, w).
+        statistic: Function that computes the target from features with NumPy, as "module:function"; None if the loss
+            has position targets.
+        parts: Function that splits the target into parts, each with a factor of its own, as "module:function"; None if
+            there is one part, with the factor 1.
+        divisors: For each part, what the factor divides the weight of the layer by.
+    """
+
+    meaning: str
+    columns: Callable[[int], int] | None = None
+    statistic: str | None = None
+    parts: str | None = None
+    divisors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +69,7 @@ class StyleLossSpec:
             the image that a scale starts from.
         stochastic: Whether the loss samples positions anew for every evaluation. Such a loss is not tileable and needs
             --optimizer adam.
+        exported: The target in an exported objective; None if the loss cannot be exported.
     """
 
     name: str
@@ -56,6 +83,7 @@ class StyleLossSpec:
     sync_free: bool = False
     position_targets: bool = False
     stochastic: bool = False
+    exported: ExportedTarget | None = None
 
     def __post_init__(self) -> None:
         """Check that a tileable loss is not stochastic, and has a statistic of known size.
@@ -106,18 +134,28 @@ def style_loss_names() -> tuple[str, ...]:
     return tuple(STYLE_LOSSES)
 
 
-def style_loss_help() -> str:
-    """Return the help of --style-loss, with one phrase for each registered loss."""
-    return "Style loss: " + "; ".join(f"'{spec.name}' ({spec.help})" for spec in STYLE_LOSSES.values()) + "."
+def load_reference(reference: str) -> Any:
+    """Import a class or a function given as "module:name"."""
+    module, _, name = reference.partition(":")
+    return getattr(import_module(module), name)
 
 
-def style_weight_help() -> str:
-    """Return the help of --style-weight, with the default of each registered loss."""
-    names: dict[str, list[str]] = {}
-    for spec in STYLE_LOSSES.values():
-        names.setdefault(spec.layer_weight_help, []).append(spec.name)
-    defaults = "; ".join(f"{formula} for {', '.join(losses)}" for formula, losses in names.items())
+def style_loss_help(names: Sequence[str] | None = None) -> str:
+    """Return the help of --style-loss, with one phrase for each of the losses, by default all that are registered."""
+    return "Style loss: " + "; ".join(f"'{spec.name}' ({spec.help})" for spec in _specs(names)) + "."
+
+
+def style_weight_help(names: Sequence[str] | None = None) -> str:
+    """Return the help of --style-weight, with the defaults of the losses, by default all that are registered."""
+    by_formula: dict[str, list[str]] = {}
+    for spec in _specs(names):
+        by_formula.setdefault(spec.layer_weight_help, []).append(spec.name)
+    defaults = "; ".join(f"{formula} for {', '.join(losses)}" for formula, losses in by_formula.items())
     return f"Weight of the style loss: one for all layers, or one for each. By default {defaults} (C channels)."
+
+
+def _specs(names: Sequence[str] | None) -> list[StyleLossSpec]:
+    return [style_loss_spec(name) for name in (STYLE_LOSSES if names is None else names)]
 
 
 register_style_loss(
@@ -131,6 +169,11 @@ register_style_loss(
         layer_weight_help="(560 / C)^5",
         statistic_size=lambda channels: channels**2,
         sync_free=True,
+        exported=ExportedTarget(
+            meaning="Gram matrix of the style image: features @ features.T / (height * width)",
+            columns=lambda channels: channels,
+            statistic="core.backends.onnx_targets:gram",
+        ),
     )
 )
 register_style_loss(
@@ -144,6 +187,13 @@ register_style_loss(
         layer_weight_help="500 / stride^2",
         statistic_size=lambda channels: channels * (channels + 1),
         sync_free=True,
+        exported=ExportedTarget(
+            meaning="covariances of the features of the style image, and their means as the last column",
+            columns=lambda channels: channels + 1,
+            statistic="core.backends.onnx_targets:moments",
+            parts="core.backends.target_parts:relative_moments",
+            divisors=("mean square of the covariances", "mean variance"),
+        ),
     )
 )
 register_style_loss(
@@ -176,5 +226,6 @@ register_style_loss(
         layer_weight_help="16",
         statistic_size=lambda channels: 1,
         position_targets=True,
+        exported=ExportedTarget(meaning="features of the most similar parts of the style image"),
     )
 )

@@ -13,7 +13,13 @@ from typing import Any, Literal, Self
 from core.config.combinations import check_combinations
 from core.config.options import flag_of, option, options_of
 from core.config.presets import effort_options, preset_options
-from core.config.style_losses import style_loss_help, style_loss_names, style_loss_spec, style_weight_help
+from core.config.style_losses import (
+    DEFAULT_STYLE_LOSS,
+    style_loss_help,
+    style_loss_names,
+    style_loss_spec,
+    style_weight_help,
+)
 from core.errors import UsageError
 from core.files import is_file
 from core.network.architecture import MIN_SIDE, WEIGHT_SOURCES, Pooling, canonical_layer_name, channels_of, stride_of
@@ -100,7 +106,7 @@ class TransferConfig:
         "Layers of the style loss.",
         metavar="LAYER",
     )
-    style_loss: str = option("gram", "Objective", style_loss_help, choices=style_loss_names, metavar="NAME")
+    style_loss: str = option(DEFAULT_STYLE_LOSS, "Objective", style_loss_help, choices=style_loss_names, metavar="NAME")
     strength: float | None = option(
         None,
         "Objective",

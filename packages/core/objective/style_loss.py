@@ -7,13 +7,12 @@ configuration and the memory plan must know of it without importing PyTorch.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cache
-from importlib import import_module
 from typing import Self
 
 import torch
 from torch import Tensor
 
-from core.config.style_losses import style_loss_spec
+from core.config.style_losses import load_reference, style_loss_spec
 from core.objective.types import LayerFeatures
 
 
@@ -101,6 +100,5 @@ def load_style_loss(name: str) -> StyleLoss:
     Raises:
         UsageError: No loss has that name.
     """
-    module, _, class_name = style_loss_spec(name).implementation.partition(":")
-    loss: StyleLoss = getattr(import_module(module), class_name)()
+    loss: StyleLoss = load_reference(style_loss_spec(name).implementation)()
     return loss

@@ -7,6 +7,7 @@ from pathlib import Path
 import onnx
 
 from core.artifacts.manifest import Manifest
+from core.config.style_losses import DEFAULT_STYLE_LOSS
 from core.network.architecture import Pooling
 from core.network.weights import Weights
 from export.formats.onnx_graph import finish, write_model
@@ -29,7 +30,7 @@ def export_objective(
     style_taps: Sequence[str],
     *,
     pooling: Pooling = "max",
-    style_loss: str = "gram",
+    style_loss: str = DEFAULT_STYLE_LOSS,
     regions: bool = False,
     options: ExportOptions | None = None,
     checksum: bool = True,

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
-from core.errors import UsageError
+from core.config.exported_losses import check_exported
+from core.config.style_losses import DEFAULT_STYLE_LOSS
 from core.network.architecture import Pooling, canonical_layer_name
 from core.network.vgg import load_vgg_features
 from core.network.weights import Weights
@@ -13,7 +14,7 @@ from export.graph.network import GraphNetwork
 from export.graph.values import Value
 from export.io_spec import Inputs, objective_inputs
 from export.objective.losses import mean_square, mean_square_grad, total_variation, total_variation_grad
-from export.objective.style_terms import STYLE_TERMS
+from export.objective.style_terms import STYLE_LOSS_GRAPHS
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class ObjectiveGraph:
     Attributes:
         content_taps: Layers of the content loss, canonical names in the order of the inputs.
         style_taps: Layers of the style loss, canonical names in the order of the inputs.
-        style_loss: Name of the style loss, one of `STYLE_TERMS`.
+        style_loss: Name of the style loss, one of `STYLE_LOSS_GRAPHS`.
         regions: Whether styles apply to regions, with masks as further inputs.
         extractor: The network in PyTorch, with all taps.
         network: The network in the graph.
@@ -58,15 +59,11 @@ class ObjectiveGraph:
         content_taps: Sequence[str],
         style_taps: Sequence[str],
         pooling: Pooling,
-        style_loss: str = "gram",
+        style_loss: str = DEFAULT_STYLE_LOSS,
         *,
         regions: bool = False,
     ) -> None:
-        if style_loss not in STYLE_TERMS:
-            *others, last = STYLE_TERMS
-            raise UsageError(
-                f"an objective with the style loss {style_loss} cannot be exported: use {', '.join(others)} or {last}"
-            )
+        check_exported("objective", style_loss)
         self.style_loss, self.regions = style_loss, regions
         self.content_taps = tuple(canonical_layer_name(tap, weights.arch) for tap in content_taps)
         self.style_taps = tuple(canonical_layer_name(tap, weights.arch) for tap in style_taps)
@@ -117,7 +114,7 @@ class ObjectiveGraph:
         for index, (tap, target) in enumerate(zip(self.style_taps, style, strict=True)):
             mask = masks[index] if self.regions else None
             weight = style_weights.take(index, axis=int(self.regions))
-            loss, grad = STYLE_TERMS[self.style_loss](features[tap], target, weight, mask)
+            loss, grad = STYLE_LOSS_GRAPHS[self.style_loss].term(features[tap], target, weight, mask)
             style_terms.append(loss)
             grads[tap] = grads[tap] + grad if tap in grads else grad
         gradient = self.network.backward(features, grads) + total_variation_grad(image) * tv_weight

@@ -3,7 +3,7 @@
 They compute the same as the classes in `core.objective`, whose backward functions work in place.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.objective.variance_floor import variance_floor
@@ -22,8 +22,8 @@ StyleTerm = Callable[[Value, Value, Value, Value | None], tuple[Value, Value]]
 """Returns the weighted loss of a layer and its gradient (1, C, h, w), given features, target, weight and mask.
 
 For R regions the target has R elements along its first axis, the weight is (R,), and the mask, with mean 1 in every
-region, (R, 1, h, w). Without regions R is 1, the weight is (), and the mask None. For "moments" the weight has a
-further axis of length 2: the weights of the covariances and of the means.
+region, (R, 1, h, w). Without regions R is 1, the weight is (), and the mask None. If the target has parts, such as
+covariances and means, the weight has a further axis, with a weight for each part.
 """
 
 
@@ -85,27 +85,25 @@ def _of_regions(difference: Value, weight: Value, rank: int) -> tuple[Value, Val
     return mean_square(difference * factor.sqrt(), rank), mean_square_grad(difference) * factor
 
 
-STYLE_TERMS: Mapping[str, StyleTerm] = {"gram": _gram_term, "moments": _moments_term, "nearest": _nearest_term}
-"""The style losses that an objective can have."""
-
-
 @dataclass(frozen=True)
-class StyleStatistic:
-    """What a graph needs to compute the targets of a style loss by itself.
+class GraphStyleLoss:
+    """A style loss in a graph.
 
     Attributes:
-        of: Returns the statistic (1, C, columns) of features (1, C, h, w). That of a style image is its target.
-        columns: Returns the number of columns for C channels.
-        weights: Returns the weight that the term of a layer takes, given the target and the weight () of the layer.
+        term: Computes the loss of a layer and its gradient.
+        statistic: Returns the statistic (1, C, columns) of features (1, C, h, w), with which a painter computes the
+            target from the style image; None if the loss has position targets.
+        weights: Returns the weight that `term` takes, given the target and the weight () of the layer.
     """
 
-    of: Callable[[Value], Value]
-    columns: Callable[[int], int]
-    weights: Callable[[Value, Value], Value]
+    term: StyleTerm
+    statistic: Callable[[Value], Value] | None = None
+    weights: Callable[[Value, Value], Value] = lambda target, weight: weight
 
 
-STYLE_STATISTICS: Mapping[str, StyleStatistic] = {
-    "gram": StyleStatistic(gram, lambda channels: channels, lambda target, weight: weight),
-    "moments": StyleStatistic(_moments, lambda channels: channels + 1, _relative_weights),
+STYLE_LOSS_GRAPHS: dict[str, GraphStyleLoss] = {
+    "gram": GraphStyleLoss(_gram_term, gram),
+    "moments": GraphStyleLoss(_moments_term, _moments, _relative_weights),
+    "nearest": GraphStyleLoss(_nearest_term),
 }
-"""The losses of `STYLE_TERMS` whose targets are statistics of the style image."""
+"""The style losses that are registered with `exported`, by name."""

@@ -53,7 +53,7 @@ class Evaluator:
         for name, layer in zip(self._content_names, self._objective.content_layers, strict=True):
             shapes[name] = (1, layer.out_channels, *(side / layer.stride for side in sides))
         for name, layer in zip(self._style_names, self._objective.style_layers, strict=True):
-            shapes[name] = (1, layer.out_channels, self._objective.statistic.columns(layer.out_channels))
+            shapes[name] = (1, layer.out_channels, self._objective.columns(layer.out_channels))
         return shapes
 
     def start(self, image: Value, used: Value, scale: GraphScale) -> State:
@@ -121,7 +121,7 @@ class Evaluator:
         is_style = phase.equals(STYLE_GRADIENT).cast(np.float32)
         style, tv = (where(is_step, state[name], is_style) for name in ("style_factor", "tv_factor"))
         style_weights = [
-            self._objective.statistic.weights(state[name], weight * style).with_batch()
+            self._objective.part_weights(state[name], weight * style).with_batch()
             for name, weight in zip(self._style_names, self._style_weights, strict=True)
         ]
         return self._content_weights * content, concatenated(style_weights), self._tv_weight * tv

@@ -8,6 +8,7 @@ import onnx
 
 from core.artifacts.manifest import Manifest
 from core.artifacts.painter import PAINTER_OPTIONS, ImageFormat
+from core.config.exported_losses import check_exported
 from core.config.options import flag_of
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
@@ -15,7 +16,6 @@ from core.network.weights import Weights
 from export.formats.onnx_graph import finish, write_model
 from export.manifests import new_manifest
 from export.objective.graph import ObjectiveGraph
-from export.objective.style_terms import STYLE_STATISTICS
 from export.options import ExportOptions
 from export.painter.graph import PainterGraph
 from export.painter.inlined_objective import InlinedObjective
@@ -74,8 +74,8 @@ def build_painter(
 
 def check_supported(config: TransferConfig) -> None:
     """Raise UsageError if a painter does not support an option of `config`."""
+    check_exported("painter", config.style_loss)
     unsupported = {
-        "style_loss": config.style_loss not in STYLE_STATISTICS,
         "preserve_color": config.preserve_color != "none",
         "averaging": config.averaging > 0,
         "init": config.init not in ("matched", "content"),

@@ -8,11 +8,13 @@ import torch
 from torch.nn.functional import interpolate
 
 from core.backends.onnx_targets import gram, moments, resized_mask, style_targets
+from core.config.style_losses import STYLE_LOSSES
 from core.errors import UsageError
 from core.objective.gram import gram as torch_gram
 from core.objective.moments import MomentsLoss
 from core.objective.moments import moments as torch_moments
 from core.styles import StyleExemplar
+from support.toy_losses import COLUMN_OF_MEANS
 
 
 def random(*shape: int) -> np.ndarray:
@@ -95,6 +97,19 @@ def test_each_mask_is_a_region_after_the_whole_image() -> None:
     assert found.spreads["relu1_1"] > 0
 
 
+def test_the_statistic_of_another_loss_comes_from_its_specification(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(STYLE_LOSSES, COLUMN_OF_MEANS.name, COLUMN_OF_MEANS)
+    image = random(1, 3, 8, 8)
+    found = style_targets(COLUMN_OF_MEANS.name, ["relu1_1"], [StyleExemplar((image,))], extract, image, image)
+    np.testing.assert_allclose(found.targets["relu1_1"], image.reshape(1, 3, 64).mean(2, keepdims=True), rtol=1e-6)
+
+
+def test_a_loss_that_cannot_be_exported_is_refused() -> None:
+    image = random(1, 3, 8, 8)
+    with pytest.raises(UsageError, match="with the style loss wasserstein cannot be exported: use gram, moments or "):
+        style_targets("wasserstein", ["relu1_1"], [StyleExemplar((image,))], extract, image, image)
+
+
 @pytest.mark.parametrize("size", [(4, 5), (3, 2), (9, 7), (1, 1)])
 def test_masks_are_averaged_like_those_of_pytorch(size: tuple[int, int]) -> None:
     mask = random(1, 1, 9, 7)
@@ -115,6 +130,8 @@ def test_position_targets_need_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     image = random(1, 3, 8, 8)
     with pytest.raises(
-        UsageError, match=r"^the targets of the style loss nearest need PyTorch, which is not installed"
+        UsageError,
+        match=r"^the targets of the style loss nearest need PyTorch, which is not installed: pip install torch, or use "
+        r"an objective with the style loss gram or moments$",
     ):
         style_targets("nearest", ["relu1_1"], [StyleExemplar((image,))], extract, image, image)

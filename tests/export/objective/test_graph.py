@@ -9,19 +9,23 @@ import pytest
 from torch import Tensor
 
 from core.backends.torch_backend import TorchBackend
-from core.config.style_losses import style_loss_names
+from core.config.exported_losses import exported_style_losses
+from core.config.style_losses import STYLE_LOSSES, style_loss_names
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.network.weights import Weights, load_weights
 from core.objective.gram import gram
 from core.objective.weights import LossWeights
 from export.graph.model import InputValues, build_model
+from export.graph.values import Value
 from export.io_spec import flatten
 from export.objective.graph import ObjectiveGraph
-from export.objective.style_terms import STYLE_TERMS
+from export.objective.losses import mean_square, mean_square_grad, means
+from export.objective.style_terms import STYLE_LOSS_GRAPHS, GraphStyleLoss
 from support.backends import objective_of
 from support.graphs import run_exactly
 from support.objectives import noise, reference_and_arguments, relative_difference
+from support.toy_losses import COLUMN_OF_MEANS
 
 SIZES = [(16, 16), (32, 18), (33, 47), (17, 24)]
 DEFAULTS = (("relu3_2", "relu4_2"), ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"))
@@ -118,11 +122,32 @@ def test_objective_equals_the_fused_network_and_losses_of_core(pooling: str) -> 
 
 
 def test_style_losses_without_a_term_are_refused() -> None:
-    assert set(style_loss_names()) - STYLE_TERMS.keys() == {"wasserstein", "sliced-wasserstein"}
+    assert set(style_loss_names()) - STYLE_LOSS_GRAPHS.keys() == {"wasserstein", "sliced-wasserstein"}
     with pytest.raises(UsageError) as caught:
         ObjectiveGraph(load_weights("vgg19"), *DEFAULTS, "max", "wasserstein")
     sentence = "an objective with the style loss wasserstein cannot be exported: use gram, moments or nearest"
     assert str(caught.value) == sentence
+
+
+def test_losses_registered_as_exported_have_a_graph_and_a_painter_one_with_a_statistic() -> None:
+    assert tuple(STYLE_LOSS_GRAPHS) == exported_style_losses("objective")
+    with_statistic = [name for name, graph in STYLE_LOSS_GRAPHS.items() if graph.statistic]
+    assert tuple(with_statistic) == exported_style_losses("painter")
+
+
+def test_another_loss_is_exported_from_its_specification_and_its_term(monkeypatch: pytest.MonkeyPatch) -> None:
+    def term(features: Value, target: Value, weight: Value, mask: Value | None) -> tuple[Value, Value]:
+        difference = means(features, mask) - target
+        grad = mean_square_grad(difference) * weight / (features.side(2) * features.side(3)).cast(features.dtype)
+        return mean_square(difference, 3) * weight, features * 0 + grad.reshape(0, 0, 1, 1)
+
+    monkeypatch.setitem(STYLE_LOSSES, COLUMN_OF_MEANS.name, COLUMN_OF_MEANS)
+    monkeypatch.setitem(STYLE_LOSS_GRAPHS, COLUMN_OF_MEANS.name, GraphStyleLoss(term, means))
+    objective = ObjectiveGraph(exact_weights(), *MIXED, "max", COLUMN_OF_MEANS.name)
+    (first, *_) = (spec for spec in flatten(objective.inputs) if spec.name.startswith("column-of-means/"))
+    assert first.describe() == "float32 (1, 8, 1), means of the channels of the style image"
+    assert_equals_autograd(objective, *(noise(1, 3, *size) for size in SIZES))
+    assert exported_style_losses("painter") == ("gram", "moments", "column-of-means")
 
 
 def test_objective_has_canonical_taps() -> None:

@@ -53,7 +53,6 @@ def test_command_writes_a_verified_file(tmp_path: Path, tiny_vgg: None, style_lo
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"style_loss": "wasserstein"}, "--style-loss wasserstein"),
         ({"preserve_color": "match"}, "--preserve-color match"),
         ({"optimizer": "adam", "averaging": 0.9}, "--averaging 0.9"),
         ({"init": "noise"}, "--init noise"),
@@ -62,6 +61,16 @@ def test_command_writes_a_verified_file(tmp_path: Path, tiny_vgg: None, style_lo
 def test_options_that_a_painter_lacks_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=f"a painter does not support {message}: remove the option, or use"):
         export_painter(tmp_path / "painter.onnx", load_weights("vgg19"), TransferConfig(**options))
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("style_loss", ["wasserstein", "nearest"])
+def test_style_losses_that_a_painter_lacks_are_refused(tmp_path: Path, style_loss: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        export_painter(tmp_path / "painter.onnx", load_weights("vgg19"), TransferConfig(style_loss=style_loss))
+    sentence = f"a painter with the style loss {style_loss} cannot be exported: use gram or moments"
+    assert str(caught.value) == sentence
+    assert refused("painter", "-o", tmp_path / "painter.onnx", "--style-loss", style_loss) == sentence
     assert not [*tmp_path.iterdir()]
 
 
