@@ -60,3 +60,11 @@ def test_specifications_of_the_built_in_losses() -> None:
     assert (gram.statistic_size(64), wasserstein.statistic_size(64)) == (64 * 64, 64 * 64 + 64)
     assert (gram.activation_power, wasserstein.activation_power, sliced.activation_power) == (4, 2, 2)
     assert [spec.tileable for spec in (gram, wasserstein, sliced)] == [True, True, False]
+
+
+@pytest.mark.parametrize("spec", STYLE_LOSSES.values(), ids=STYLE_LOSSES)
+def test_the_formula_of_the_help_is_that_of_the_layer_weight(spec: StyleLossSpec) -> None:
+    formula = spec.layer_weight_help.replace("^", "**")
+    for channels, stride in [(64, 1), (128, 2), (256, 4), (512, 8), (512, 16)]:
+        expected = eval(formula, {"C": channels, "stride": stride})
+        assert spec.layer_weight(channels, stride) == pytest.approx(expected, rel=1e-12)
