@@ -21,6 +21,9 @@ class LBFGSConstants:
             directions of chrominance. The loss is more curved along luminance, so that a scaled identity is a poor
             initial inverse Hessian: on two pairs of images at 256 and 384 pixels a given loss is reached with 8 to
             20 % fewer evaluations.
+        min_rms: Lower bound of the root mean square of a direction where a step size is divided by it. It avoids a
+            division by 0; no result depends on its value.
+        min_yth0y: Lower bound of y^T H0 y where gamma is divided by it, likewise.
     """
 
     initial_step_rms: float = 0.01
@@ -30,6 +33,8 @@ class LBFGSConstants:
     max_backtracks: int = 8
     min_curvature: float = 1e-10
     luminance_scale: float = 0.25
+    min_rms: float = 1e-30
+    min_yth0y: float = 1e-300
 
     @property
     def luminance_damping(self) -> float:

@@ -172,7 +172,7 @@ def _two_loop_recursion(
     for slot in reversed(slots):
         alpha[slot] = rho[slot] * (Stg[slot] - StY[slot] @ alpha)
     newest = slots[-1]
-    gamma = abs(StY[newest, newest]) / max(YtH0Y[newest, newest], 1e-300)
+    gamma = abs(StY[newest, newest]) / max(YtH0Y[newest, newest], LBFGS.min_yth0y)
     for slot in slots:
         beta = rho[slot] * (gamma * (YtH0g[slot] - YtH0Y[slot] @ alpha) + sigma @ StY[:, slot])
         sigma[slot] = alpha[slot] - beta

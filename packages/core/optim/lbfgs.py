@@ -49,7 +49,7 @@ def lbfgs(objective: Objective, start: Array | Step, *, evaluations: int, histor
     while used < evaluations:
         free = free_mask(image, current.gradient)
         direction = -pairs.inverse_hessian_product(current.gradient * free, free)
-        step_size = 1.0 if pairs else LBFGS.initial_step_rms / max(root_mean_square(direction), 1e-30)
+        step_size = 1.0 if pairs else LBFGS.initial_step_rms / max(root_mean_square(direction), LBFGS.min_rms)
         for _ in range(min(LBFGS.max_backtracks, evaluations - used)):
             candidate = (image + step_size * direction).clip(0, 1)
             s = candidate - image

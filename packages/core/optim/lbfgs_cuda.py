@@ -205,7 +205,7 @@ class LBFGSState:
         direction = -self._inverse_hessian_product(self.gradient * free, free)
         self.direction.copy_(torch.where(new_direction, direction, self.direction))
         rms = (_sum_of_squares(self.direction) / self.direction.numel()).sqrt().double()
-        first_size = torch.where(self.pairs > 0, 1.0, LBFGS.initial_step_rms / rms.clamp_min(1e-30))
+        first_size = torch.where(self.pairs > 0, 1.0, LBFGS.initial_step_rms / rms.clamp_min(LBFGS.min_rms))
         self.step_size.copy_(torch.where(new_direction, first_size, self.step_size))
         self.candidate.copy_((self.image + self.step_size.to(self.image) * self.direction).clamp(0, 1))
 
@@ -226,7 +226,7 @@ class LBFGSState:
         both_used = used[:, None] & used
         R = torch.where(both_used, StY, 0).triu() + torch.diag(~used)
         YtH0Y, newest = torch.where(both_used, YtH0Y, 0), YtH0Y[-1, -1]
-        gamma = torch.where(self.pairs > 0, sty[-1].abs() / newest.clamp_min(1e-300), 1.0)
+        gamma = torch.where(self.pairs > 0, sty[-1].abs() / newest.clamp_min(LBFGS.min_yth0y), 1.0)
         Stg, YtH0g = (torch.where(used, product.index_select(0, by_age), 0)[:, None] for product in (Stg, YtH0g))
         D = torch.where(used, sty, 0)[:, None]
         alpha = torch.linalg.solve_triangular(R, Stg, upper=True)

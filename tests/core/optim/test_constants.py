@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 
 from core.optim.constants import LBFGS, LBFGSConstants
@@ -18,6 +19,11 @@ def test_constants_satisfy_the_conditions_of_the_line_search() -> None:
     assert 0 < LBFGS.sufficient_decrease < 0.5  # Nocedal and Wright, section 3.1
     assert 0 < LBFGS.min_shrinkage < LBFGS.max_shrinkage < 1
     assert LBFGS.min_curvature > 0
+
+
+def test_divisors_have_a_positive_lower_bound() -> None:
+    assert np.float32(LBFGS.min_rms) > 0  # float32 in the graph of a painter
+    assert 0 < LBFGS.min_yth0y <= np.finfo(np.float32).tiny  # replaced by the latter there
 
 
 def test_luminance_damping_leaves_the_luminance_scale() -> None:

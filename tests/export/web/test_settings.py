@@ -23,6 +23,8 @@ def test_page_settings_are_json_with_the_constants_of_python(shallow_objective: 
         "max_backtracks": 8,
         "min_curvature": 1e-10,
         "luminance_scale": 0.25,
+        "min_rms": 1e-30,
+        "min_yth0y": 1e-300,
     }
     assert settings["schedule"] == {
         "scale_factor": 2,

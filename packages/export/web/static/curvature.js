@@ -2,8 +2,6 @@
 
 import { addMasked, dot, maskedDot } from "./vectors.js";
 
-const SMALLEST_DIVISOR = 1e-300; // avoids 0 / 0; no result depends on its value
-
 /** The last m curvature pairs (s, y), oldest first, and the colour-aware initial inverse Hessian gamma * H0. */
 export class LBFGSHistory {
   /**
@@ -13,6 +11,7 @@ export class LBFGSHistory {
   constructor(channels, constants) {
     this.size = constants.history;
     this.minCurvature = constants.min_curvature;
+    this.minYtH0y = constants.min_yth0y;
     this.channels = channels;
     this.luminanceDamping = channels === 3 ? (1 - constants.luminance_scale) / 3 : 0;
     this.pairs = [];
@@ -52,7 +51,7 @@ export class LBFGSHistory {
       addMasked(result, -term.alpha, term.y, free);
     }
     const { curvature, y } = terms.at(-1);
-    const gamma = Math.abs(curvature) / Math.max(this.#yH0y(y, free), SMALLEST_DIVISOR);
+    const gamma = Math.abs(curvature) / Math.max(this.#yH0y(y, free), this.minYtH0y);
     this.#applyH0(result, gamma, free);
     for (const { s, y, rho, alpha } of terms) {
       addMasked(result, alpha - rho * dot(y, result), s, free);

@@ -3,8 +3,6 @@
 import { LBFGSHistory } from "./curvature.js";
 import { clip, dot, rootMeanSquare, subtract } from "./vectors.js";
 
-const SMALLEST_DIVISOR = 1e-30; // avoids a division by 0; no result depends on its value
-
 /**
  * Minimise `objective` over vectors whose values stay in [0, 1]; yield {evaluations, image, loss, gradient, ...} for
  * the start and for every accepted step.
@@ -31,7 +29,7 @@ export async function* lbfgs(objective, start, { evaluations, channels, constant
   while (used < evaluations) {
     const free = freeMask(image, current.gradient);
     const ascent = history.inverseHessianProduct(current.gradient.map((value, i) => value * free[i]), free);
-    const initialStep = constants.initial_step_rms / Math.max(rootMeanSquare(ascent), SMALLEST_DIVISOR);
+    const initialStep = constants.initial_step_rms / Math.max(rootMeanSquare(ascent), constants.min_rms);
     const found = await backtrack(objective, image, current, ascent, {
       stepSize: history.isEmpty ? initialStep : 1,
       attempts: Math.min(constants.max_backtracks, evaluations - used),
