@@ -26,7 +26,7 @@ class GraphAdam:
     learning_rate: float
 
     numbers = ("loss", "learning_rate", "m_weight", "v_weight")
-    counters = ("stuck",)
+    counters = ("converged",)
     arrays = ("image", "latest", "m", "v")
 
     def shapes(self, image: Shape) -> dict[str, Shape]:
@@ -38,7 +38,7 @@ class GraphAdam:
         zero = zeros(np.float32, 1, 3, image.side(2), image.side(3))
         numbers = {"loss": LARGEST, "learning_rate": self.learning_rate, "m_weight": 0, "v_weight": 0}
         state = {name: Value.constant(number, np.float32) for name, number in numbers.items()}
-        return state | {"stuck": Value.constant(0, np.int64), "image": image, "latest": image, "m": zero, "v": zero}
+        return state | {"converged": Value.constant(0, np.int64), "image": image, "latest": image, "m": zero, "v": zero}
 
     def candidate(self, state: State) -> Value:
         """Return the image to evaluate next (Kingma and Ba, algorithm 1); without momentum, the latest one."""
@@ -64,6 +64,6 @@ class GraphAdam:
             "latest": where(is_finite, candidate, image),
             "loss": where(is_better, loss, state["loss"]),
             "learning_rate": where(is_finite, rate, rate / 2),
-            "stuck": state["stuck"],
+            "converged": state["converged"],
             **{name: where(is_finite, value, state[name] * 0) for name, value in averages.items()},
         }

@@ -79,7 +79,7 @@ class Evaluator:
                 lambda: choose(phase.equals(STYLE_TARGETS), lambda: images.style, lambda: images.comparison),
             ),
         )
-        found = self._objective(
+        evaluation = self._objective(
             margin.add(image) if margin else image,
             self._content_targets(state, scale),
             [state[name] for name in self._style_names],
@@ -87,31 +87,31 @@ class Evaluator:
         )
 
         def step() -> State:
-            gradient = margin.add_backward(found.gradient) if margin else found.gradient
-            updated = self.optimizer.update(state, candidate, found.loss, gradient)
+            gradient = margin.add_backward(evaluation.gradient) if margin else evaluation.gradient
+            updated = self.optimizer.update(state, candidate, evaluation.loss, gradient)
             failed = (updated["loss"] >= LARGEST).cast(np.int64)
             kept = {name: state[name] for name in state if name not in updated}
             return kept | updated | {"used": state["used"] + 1, "failed": failed}
 
         def prepare() -> State:
-            return state | self._prepared(state, found, scale, strength)
+            return state | self._state_after_preparation(state, evaluation, scale, strength)
 
-        return branch(phase.equals(OPTIMIZATION), step, prepare), found.loss
+        return branch(phase.equals(OPTIMIZATION), step, prepare), evaluation.loss
 
     def _content_targets(self, state: State, scale: GraphScale) -> list[Value]:
         """Return the targets of the content; zeros of another size while the network reads the style image."""
         sides = [side + scale.padding * 2 for side in (scale.style_height, scale.style_width)]
         is_style = state["phase"].equals(STYLE_TARGETS)
 
-        def of_style() -> State:
+        def style_sized_zeros() -> State:
             layers = zip(self._content_names, self._objective.content_layers, strict=True)
             return {
                 name: zeros(np.float32, 1, layer.out_channels, *(side / layer.stride for side in sides))
                 for name, layer in layers
             }
 
-        found = branch(is_style, of_style, lambda: {name: state[name] for name in self._content_names})
-        return [found[name] for name in self._content_names]
+        targets = branch(is_style, style_sized_zeros, lambda: {name: state[name] for name in self._content_names})
+        return [targets[name] for name in self._content_names]
 
     def _weights(self, state: State) -> tuple[Value, Value, Value]:
         """Return the weights of content, style and total variation for the phase of the state."""
@@ -126,18 +126,20 @@ class Evaluator:
         ]
         return self._content_weights * content, concatenated(style_weights), self._tv_weight * tv
 
-    def _prepared(self, state: State, found: NetworkEvaluation, scale: GraphScale, strength: Value | None) -> State:
+    def _state_after_preparation(
+        self, state: State, evaluation: NetworkEvaluation, scale: GraphScale, strength: Value | None
+    ) -> State:
         """Return what an evaluation before those of the optimiser changes: targets, or factors of the weights."""
         phase = state["phase"]
         changed = {"phase": phase + 1}
         if strength is None:  # there is nothing to compare the gradients for
             changed["phase"] = where(phase.equals(STYLE_TARGETS), phase * 0 + OPTIMIZATION, phase + 1)
-        content = dict(zip(self._content_names, found.features, strict=True))
+        content = dict(zip(self._content_names, evaluation.features, strict=True))
         kept = {name: state[name] for name in content}
         changed |= branch(phase.equals(CONTENT_TARGETS), lambda: content, lambda: kept)
-        for name, statistic in zip(self._style_names, found.statistics, strict=True):
+        for name, statistic in zip(self._style_names, evaluation.statistics, strict=True):
             changed[name] = where(phase.equals(STYLE_TARGETS), statistic, state[name])
-        return changed | self._factors(state, found.gradient, scale, strength)
+        return changed | self._factors(state, evaluation.gradient, scale, strength)
 
     def _factors(self, state: State, gradient: Value, scale: GraphScale, strength: Value | None) -> State:
         """Return the factors of the weights: `core.multiscale.preparation.normalize_strength`."""

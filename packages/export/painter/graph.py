@@ -100,7 +100,7 @@ class PainterGraph:
         index = self._layout.scalar(stored, "scale")
         stored_scale = schedule.scale(index)
         is_over = self._is_over(
-            {name: self._layout.scalar(stored, name) for name in ("used", "stuck", "failed")}, stored_scale
+            {name: self._layout.scalar(stored, name) for name in ("used", "converged", "failed")}, stored_scale
         )
         is_finer = ~is_new & is_over & (index < schedule.count - 1)
         index = where(is_finer, index + 1, index)
@@ -123,10 +123,10 @@ class PainterGraph:
 
         def evaluate(_: Value, state: State) -> tuple[Value, State, list[Value]]:
             is_preparing = state["phase"] < OPTIMIZATION
-            following, loss = self._evaluator.evaluate(state, images, scale, inputs.strength)
-            return ~self._is_over(following, scale), following, [loss, is_preparing]
+            updated, loss = self._evaluator.evaluate(state, images, scale, inputs.strength)
+            return ~self._is_over(updated, scale), updated, [loss, is_preparing]
 
-        state, (losses, is_preparing) = loop(inputs.passes, state, evaluate, ~self._is_over(state, scale))
+        state, (losses, is_preparing) = loop(inputs.max_network_passes, state, evaluate, ~self._is_over(state, scale))
         preparing = is_preparing.count()  # evaluations that come before those of the optimiser
         failed = state["failed"] > 0
         is_last = index.equals(schedule.count - 1)
@@ -146,7 +146,7 @@ class PainterGraph:
 
     def _is_over(self, state: Mapping[str, Value], scale: GraphScale) -> Value:
         """Return whether a scale has used its evaluations, has converged, or has failed."""
-        return (state["used"] >= scale.last_evaluation) | (state["stuck"] > 0) | (state["failed"] > 0)
+        return (state["used"] >= scale.last_evaluation) | (state["converged"] > 0) | (state["failed"] > 0)
 
     def _refused(self, status: Value) -> State:
         """Return empty outputs with a status."""

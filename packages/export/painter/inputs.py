@@ -71,7 +71,7 @@ class PainterInputs:
         image_size: Bound of the long side, or length of the short side, as the configuration says, int64 ().
         evaluations: Evaluations of the optimiser over all scales, int64 ().
         strength: Style strength in [0, 1], float32 (); None if the configuration has fixed weights.
-        passes: Evaluations of the network in this call at most, int64 ().
+        max_network_passes: Evaluations of the network in this call at most, int64 ().
         state: The state, float32 (n,), empty for a new run.
         pixels: Format of the images (see `ImageFormat`).
     """
@@ -82,7 +82,7 @@ class PainterInputs:
     image_size: Value
     evaluations: Value
     strength: Value | None
-    passes: Value
+    max_network_passes: Value
     state: Value
     pixels: ImageFormat
 
@@ -116,7 +116,7 @@ class PainterInputs:
             & (self.image_size <= MAX_COUNT)
             & (self.evaluations >= 1)
             & (self.evaluations <= MAX_COUNT)
-            & (self.passes >= 0)
+            & (self.max_network_passes >= 0)
         )
         if self.strength is not None:
             in_range &= (self.strength >= 0) & (self.strength <= 1)

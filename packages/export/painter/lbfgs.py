@@ -14,10 +14,10 @@ from export.painter.state import Shape
 State = Mapping[str, Value]
 
 LARGEST = float(np.finfo(np.float32).max)
-"""The loss before the first evaluation. What is not below counts as not finite."""
+"""The loss before the first evaluation. Losses at or above this count as non-finite."""
 
-LEAST = float(np.finfo(np.float32).tiny)
-"""Divisors are at least this."""
+MIN_YTH0Y = max(LBFGS.min_yth0y, float(np.finfo(np.float32).tiny))
+"""`LBFGS.min_yth0y` in float32."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class GraphLBFGS:
     history: int
 
     numbers = ("loss", "step_size")
-    counters = ("backtracks", "next", "stuck")
+    counters = ("backtracks", "next", "converged")
     arrays = ("image", "gradient", "direction", "valid", "S", "Y")
 
     def shapes(self, image: Shape) -> dict[str, Shape]:
@@ -76,14 +76,14 @@ class GraphLBFGS:
         exhausted = ~accepted & (backtracks >= LBFGS.max_backtracks)
         has_pairs = state["valid"].max() > 0
         pairs["valid"] = where(exhausted, pairs["valid"] * 0, pairs["valid"])
-        turned = accepted | (exhausted & has_pairs)
+        new_direction = accepted | (exhausted & has_pairs)
         image = where(accepted, candidate, state["image"])
         gradient = where(accepted, gradient, state["gradient"])
 
-        def turn() -> dict[str, Value]:
+        def compute_direction() -> dict[str, Value]:
             return self._direction(image, gradient, pairs)
 
-        def shorten() -> dict[str, Value]:
+        def backtrack() -> dict[str, Value]:
             factor = _quadratic_interpolation_factor(state["loss"], loss, slope)
             return {"direction": state["direction"], "step_size": state["step_size"] * factor}
 
@@ -91,10 +91,10 @@ class GraphLBFGS:
             "image": image,
             "gradient": gradient,
             "loss": where(accepted, loss, state["loss"]),
-            "backtracks": where(turned, backtracks * 0, backtracks),
-            "stuck": (exhausted & ~has_pairs).cast(np.int64),
+            "backtracks": where(new_direction, backtracks * 0, backtracks),
+            "converged": (exhausted & ~has_pairs).cast(np.int64),
             **pairs,
-            **branch(turned, turn, shorten),
+            **branch(new_direction, compute_direction, backtrack),
         }
 
     def _with_pair(self, state: State, s: Value, y: Value, accepted: Value) -> dict[str, Value]:
@@ -104,12 +104,12 @@ class GraphLBFGS:
             Value(op.scatter_nd(state[name].var, row.var, pair.reshape(1, -1).var))
             for name, pair in (("S", s), ("Y", y))
         )
-        is_curved = accepted & ((s * y).sum() > LBFGS.min_curvature * (y * y).sum())
-        following = (state["next"] + 1) % (self.history + 1)
+        has_positive_curvature = accepted & ((s * y).sum() > LBFGS.min_curvature * (y * y).sum())
+        next_row = (state["next"] + 1) % (self.history + 1)
         rows = arange(Value.constant(self.history + 1, np.int64))
-        added, freed = (rows.equals(index).cast(np.float32) for index in (state["next"], following))
-        valid = where(is_curved, (state["valid"] + added) * (1 - freed), state["valid"])
-        return {"S": S, "Y": Y, "valid": valid, "next": where(is_curved, following, state["next"])}
+        added, freed = (rows.equals(index).cast(np.float32) for index in (state["next"], next_row))
+        valid = where(has_positive_curvature, (state["valid"] + added) * (1 - freed), state["valid"])
+        return {"S": S, "Y": Y, "valid": valid, "next": where(has_positive_curvature, next_row, state["next"])}
 
     def _direction(self, image: Value, gradient: Value, pairs: State) -> dict[str, Value]:
         """Return the direction within the free set (see `core.optim.curvature`), and the first step size along it."""
@@ -128,7 +128,7 @@ class GraphLBFGS:
         has_pairs = pairs["valid"].max() > 0
         direction = -where(has_pairs, product, g).like(image)
         rms = (direction * direction).mean().sqrt()
-        first = LBFGS.initial_step_rms / maximum(rms, Value.constant(1e-30, np.float32))
+        first = LBFGS.initial_step_rms / maximum(rms, Value.constant(LBFGS.min_rms, np.float32))
         return {"direction": direction, "step_size": where(has_pairs, first * 0 + 1, first)}
 
     def _two_loop_recursion(
@@ -142,7 +142,7 @@ class GraphLBFGS:
         rho = where(usable, 1 / where(usable, curvature, curvature * 0 + 1), curvature * 0)
         newest = (pairs["next"] + self.history) % rows
         gamma = abs(curvature.take(newest)) / maximum(
-            YtH0Y.take(newest).take(newest), Value.constant(LEAST, np.float32)
+            YtH0Y.take(newest).take(newest), Value.constant(MIN_YTH0Y, np.float32)
         )
 
         def with_element(vector: Value, slot: Value, value: Value) -> Value:

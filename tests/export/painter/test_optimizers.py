@@ -51,7 +51,7 @@ def losses_in_graph(optimizer: GraphLBFGS | GraphAdam, problem: str, evaluations
             if problem == "undefined_where_bright":
                 first = image.reshape(-1).take(0)
                 loss = where(first > float(START.flat[0]) + 0.001, Value.constant(np.nan, np.float32), loss)
-            return state["stuck"].equals(0), optimizer.update(state, image, loss, gradient), [loss]
+            return state["converged"].equals(0), optimizer.update(state, image, loss, gradient), [loss]
 
         state, (losses,) = loop(count, optimizer.start(start), body)
         return {"image": state["image"].reshape(*SHAPE), "losses": losses}
