@@ -1,6 +1,6 @@
-"""Colours of the page: for Streamlit, the loss plot and the CSS of the components."""
+"""Colours of the pages: for Streamlit, its loss plot and components, and for the page that runs in a browser."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
@@ -52,3 +52,13 @@ def component_css() -> str:
     """Return a CSS rule that defines `COMPONENT_COLORS` as variables (`--mask-color`, …) of a shadow root."""
     variables = " ".join(f"--{name}-color: {color};" for name, color in COMPONENT_COLORS.items())
     return f":host {{ {variables} }}\n"
+
+
+def scheme_css() -> str:
+    """Return CSS rules that define the colours of both schemes as variables (`--primary`, `--background`, …)."""
+    light, dark = (f":root {{ {_variables(palette)} }}" for palette in (LIGHT, DARK))
+    return f"{light}\n@media (prefers-color-scheme: dark) {{ {dark} }}\n"
+
+
+def _variables(palette: Palette) -> str:
+    return " ".join(f"--{name.replace('_', '-')}: {color};" for name, color in asdict(palette).items())

@@ -17,6 +17,7 @@ from core.config.style_losses import style_loss_spec
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.files import resolved, sha256_of
+from core.webapp.theme import scheme_css
 from export.web.examples import copy_examples
 from export.web.folder import SETTINGS_FILE, check_replaceable, replacing_folder
 from export.web.objective import add_target_outputs
@@ -63,6 +64,7 @@ def write_page(
             )
         copy_runtime(temporary, runtime)
         _copy_static_files(temporary)
+        (temporary / "theme.css").write_text(scheme_css(), encoding="utf-8")
         targets = add_target_outputs(artifact, temporary / OBJECTIVE_FILE, manifest)
         example_paths = {} if examples is None else copy_examples(temporary, examples)
         settings = page_settings(manifest, targets, example_paths, _checksums(temporary))

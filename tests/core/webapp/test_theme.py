@@ -16,6 +16,14 @@ def test_streamlit_settings_contain_every_color_of_both_schemes() -> None:
         assert all(HEX_COLOR.fullmatch(color) for color in colors)
 
 
+def test_scheme_css_defines_every_color_of_both_schemes() -> None:
+    light, dark = theme.scheme_css().splitlines()
+    assert dark.startswith("@media (prefers-color-scheme: dark)")
+    for rule, palette in ((light, theme.LIGHT), (dark, theme.DARK)):
+        found = dict(re.findall(r"--([\w-]+): (#\w+);", rule))
+        assert found == {name.replace("_", "-"): color for name, color in vars(palette).items()}
+
+
 def test_component_css_defines_the_variables_that_the_components_use() -> None:
     defined = set(re.findall(r"(--[\w-]+):", theme.component_css()))
     folder = Path(theme.__file__).parent

@@ -296,12 +296,12 @@ def test_page_fits_a_phone_with_readable_text(opened: Visit, scheme: str) -> Non
         assert contrast(color, background) >= 4.5, selector
 
 
-def test_icon_has_the_accent_color(opened: Visit) -> None:
+def test_icon_has_the_primary_color(opened: Visit) -> None:
     opened.page.emulate_media(color_scheme="light")  # as the page was opened
     icon = opened.page.get_attribute("link[rel=icon]", "href")
-    accent = opened.page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--accent')")
+    primary = opened.page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--primary')")
     assert icon.startswith("data:image/svg+xml,%3Csvg")
-    assert accent.replace("#", "%23") in icon
+    assert primary.replace("#", "%23") in icon
 
 
 def test_page_requests_nothing_from_other_hosts_and_logs_no_errors(opened: Visit) -> None:

@@ -15,8 +15,10 @@ from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.files import sha256_of
 from core.network.weights import Weights
+from core.webapp.theme import scheme_css
 from export.web import runtime
 from export.web.page import write_page
+from support.browser import contrast
 from support.export_command import refused, run
 from support.javascript import STATIC
 
@@ -144,14 +146,52 @@ def test_modules_import_only_files_of_the_page() -> None:
         assert path.read_text().count("\nimport ") + path.read_text().startswith("import ") == len(imported), path.name
 
 
+def test_the_page_has_the_colors_of_the_theme(page_folder: Path) -> None:
+    assert (page_folder / "theme.css").read_text() == scheme_css()
+    html = (page_folder / "index.html").read_text()
+    assert html.index('href="theme.css"') < html.index('href="style.css"')
+
+
 def test_theme_colors_are_defined_once() -> None:
-    """As custom properties at the top of the style sheet."""
+    """Those of all pages in Python, and the others as custom properties at the top of the style sheet."""
     style = (STATIC / "style.css").read_text()
     variables = re.findall(r"^ +--[\w-]+: .*$", style, re.MULTILINE)
-    theme = {color for line in variables for color in re.findall(r"#[0-9a-f]{6}\b", line)}
+    shared = set(re.findall(r"#[0-9a-f]{6}\b", scheme_css()))
+    own = {color for line in variables for color in re.findall(r"#[0-9a-f]{6}\b", line)}
     rest = [line for line in style.splitlines() if line not in variables]
-    assert len(theme) > 10
+    assert len(shared) == 10
+    assert len(own) >= 8
+    assert not shared & own
     assert not [line for line in rest if re.search(r": .*#[0-9a-f]{3,8}\b", line)]
     for path in STATIC.iterdir():
         if path.name != "style.css":
-            assert not theme & set(re.findall(r"#[0-9a-f]{6}\b", path.read_text())), path.name
+            assert not (shared | own) & set(re.findall(r"#[0-9a-f]{6}\b", path.read_text())), path.name
+
+
+def test_variables_of_the_style_sheet_are_defined() -> None:
+    style = (STATIC / "style.css").read_text()
+    used = {name for path in STATIC.iterdir() for name in re.findall(r"var\((--[\w-]+)", path.read_text())}
+    defined = set(re.findall(r"(--[\w-]+):", scheme_css() + style))
+    assert used - defined == {"--shape"}  # set by output.js
+    assert defined - used == {"--secondary-background"}  # of Streamlit only
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_text_is_readable_in_both_schemes(scheme: int) -> None:
+    """Contrasts of at least 4.5, level AA of WCAG 2, where style.css sets a text colour on a background."""
+    colors: dict[str, str] = {}
+    for css in (scheme_css(), (STATIC / "style.css").read_text()):
+        rules = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
+        for name, value in re.findall(r"--([\w-]+): (#\w+);", rules[scheme]):
+            colors[name] = value if len(value) == 7 else "#" + "".join(2 * digit for digit in value[1:])
+
+    def rgb(name: str, share: float = 1, other: str = "text") -> str:
+        pairs = [(int(colors[name][i : i + 2], 16), int(colors[other][i : i + 2], 16)) for i in (1, 3, 5)]
+        return f"rgb({', '.join(str(share * first + (1 - share) * second) for first, second in pairs)})"
+
+    for text in ("text", "soft", "warning", "primary"):
+        for background in ("background", "surface"):
+            assert contrast(rgb(text), rgb(background)) >= 4.5, (text, background)
+    assert contrast(rgb("primary-text"), rgb("primary")) >= 4.5
+    assert contrast(rgb("primary-text"), rgb("primary", 0.88, "text")) >= 4.5  # button.main:hover
+    assert contrast(rgb("primary"), rgb("primary", 0.1, "surface")) >= 4.5  # .drop.over

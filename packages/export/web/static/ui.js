@@ -196,10 +196,10 @@ function resultLabel({ content, style }) {
   return `${content} in the style of ${style}`;
 }
 
-// Set the icon of the browser's tab, an SVG template in the page, in the theme's accent colour.
+// Set the icon of the browser's tab, an SVG template in the page, in the primary colour of the theme.
 function showThemeIcon() {
-  const accent = getComputedStyle(document.documentElement).getPropertyValue("--accent");
-  const svg = element("icon").innerHTML.trim().replace("var(--accent)", accent);
+  const primary = getComputedStyle(document.documentElement).getPropertyValue("--primary");
+  const svg = element("icon").innerHTML.trim().replace("var(--primary)", primary);
   document.querySelector("link[rel=icon]").href = `data:image/svg+xml,${encodeURIComponent(svg)}`;
 }
 
