@@ -51,7 +51,8 @@ def export_extractor(
     """Write the extractor for `taps` to `path` and return its manifest.
 
     The file is written only if the artifact matches eager PyTorch. The artifact maps an image (N, 3, H, W), float32 RGB
-    in [0, 1], H and W at least 16, to the features at the taps, float32, by layer name. `options` may fix N, H and W.
+    in [0, 1], H and W at least `MIN_SIDE` of `core.network.architecture`, to the features at the taps, float32, by
+    layer name. `options` may fix N, H and W.
 
     Raises:
         UsageError: A layer or the pooling does not exist, the weights lack a layer, or the format does not support an

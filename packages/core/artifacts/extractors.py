@@ -36,7 +36,8 @@ _FAILURES = (StyleTransferError, RuntimeError, LookupError, TypeError, ValueErro
 class OnnxExtractor:
     """Extractor that ONNX Runtime or another runtime of `core.artifacts.runtimes` runs.
 
-    Input: image (N, 3, H, W), float32 RGB in [0, 1], H and W at least 16, as a NumPy array or a torch tensor.
+    Input: image (N, 3, H, W), float32 RGB in [0, 1], H and W at least `MIN_SIDE` of `core.network.architecture`, as a
+    NumPy array or a torch tensor.
     Output: the features at each tap, float32, as the same kind of array on the same device.
 
     Attributes: `manifest`; `provider` of `core.artifacts.onnx_session.provider_of`; `differentiable`.

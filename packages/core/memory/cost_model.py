@@ -86,8 +86,8 @@ class ExecutionStrategy:
         """The estimated bytes of the saved activations of the largest tile.
 
         Every ReLU saves its output. In an exported module autograd also saves the outputs of pooling and the positions
-        of maxima, 8 bytes each, and all gradients at the taps exist at once, as in float16. Sorted projections take the
-        size of the style layers twice, in float32.
+        of maxima, 8 bytes each, and all gradients at the taps exist at once, as in float16. A loss that is not
+        tileable, such as one of sorted projections, takes the size of the features at the taps twice, in float32.
         """
         each, _, saved, first_block, tapped = self._layers
         saved -= first_block * self.checkpoint_first_block

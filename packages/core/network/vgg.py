@@ -59,7 +59,7 @@ class VGGFeatures(nn.Module):
         """Return the features of `image` by tap.
 
         Args:
-            image: (N, 3, H, W) float32 RGB in [0, 1], H and W at least 16.
+            image: (N, 3, H, W) float32 RGB in [0, 1], H and W at least `MIN_SIDE` of `core.network.architecture`.
 
         Returns:
             (N, C, h, w) float32 for each tap, on the scale of the published network (see

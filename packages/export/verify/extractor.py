@@ -25,7 +25,7 @@ At 16 pixels the deepest layer has one position, which depends mostly on the pad
 
 FeaturesOf = Callable[[Tensor], dict[str, Tensor]]
 
-SHAPES = ((1, 3, 16, 16), (1, 3, 64, 48), (2, 3, 33, 47), (2, 3, 40, 25))
+SHAPES = ((1, 3, MIN_SIDE, MIN_SIDE), (1, 3, 64, 48), (2, 3, 33, 47), (2, 3, 40, 25))
 """Shapes of the compared images: the smallest allowed, even and odd sides, batches of one and two."""
 
 
