@@ -262,7 +262,7 @@ def test_help_lists_only_style_losses_that_can_be_exported(command: str, monkeyp
     for spec in STYLE_LOSSES.values():
         assert (f"'{spec.name}' ({spec.help})" in text) == (spec.name in exported)
     assert "sliced-wasserstein" not in text
-    assert ("(560 / C)^5 with gram; 500 / stride^2 with moments." in text) == (command == "painter")
+    assert ("(560 / C)^5 for gram; 500 / stride^2 for moments (C channels)." in text) == (command == "painter")
 
 
 @pytest.mark.parametrize("name", ["wasserstein", "mean"])
