@@ -17,6 +17,12 @@ from core.network.vjp import FeatureExtractor
 from core.network.weights import load_weights
 from core.objective.style_cache import StyleStatisticsCache
 
+NETWORK_OPTIONS = (
+    *("arch", "weights", "weights_preprocessing", "pooling", "extractor", "objective", "painter"),
+    *("device", "precision", "content_layers", "style_layers"),
+)
+"""The options that `LoadedNetwork.load` reads: configurations that agree in them can use the same network."""
+
 
 @dataclass(frozen=True)
 class LoadedNetwork:

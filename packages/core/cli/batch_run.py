@@ -23,11 +23,6 @@ from core.styles import Style
 if TYPE_CHECKING:
     from core.backends.loaded_network import LoadedNetwork
 
-NETWORK_OPTIONS = (
-    "arch", "weights", "weights_preprocessing", "pooling", "extractor", "device", "content_layers", "style_layers"
-)  # fmt: skip
-"""Options that decide which network is loaded, and up to which layer."""
-
 
 class BatchRun:
     """Runs the items of a batch one after the other.
@@ -188,7 +183,7 @@ class BackendFactory:
             return None
         if config.objective is not None:
             return default_backend(config)
-        from core.backends.loaded_network import LoadedNetwork
+        from core.backends.loaded_network import NETWORK_OPTIONS, LoadedNetwork
         from core.backends.torch_backend import TorchBackend
 
         key = tuple(getattr(config, name) for name in NETWORK_OPTIONS)

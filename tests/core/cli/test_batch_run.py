@@ -76,6 +76,14 @@ def test_batch_loads_the_network_again_when_an_option_of_it_changes(images: tupl
     assert [config.pooling for config in loads] == ["max", "average"]
 
 
+def test_every_variant_of_a_sweep_has_its_own_precision(images: tuple, tmp_path: Path) -> None:
+    ran = batch(*images, "--sweep", "precision=fp32,bf16")
+    assert ran.exit_code == 0, ran.output
+    for precision in ("fp32", "bf16"):
+        record = json.loads(read_record(tmp_path / "out" / f"cup-night-precision={precision}.png") or "")
+        assert record["backend"]["precision"] == precision
+
+
 def test_resume_skips_complete_outputs_only(images: tuple, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert batch(*images).exit_code == 0
