@@ -26,7 +26,7 @@ class StyleStatisticsCache:
     def get(
         self, image: Tensor, mask: Tensor | None, weights: LossWeights, compute: Callable[[], FeatureStatistics]
     ) -> FeatureStatistics:
-        """Return the statistics of a style image (1, 3, h, w), computed by `compute` unless they are stored.
+        """Return the statistics of a style image (1, 3, h, w) on its device, computed by `compute` unless stored.
 
         `mask` (1, 1, h, w) is the style mask.
         """
@@ -35,7 +35,7 @@ class StyleStatisticsCache:
         checksums = [
             hashlib.sha256(values.cpu().numpy().tobytes()).hexdigest() for values in (image, mask) if values is not None
         ]
-        key = (*checksums, tuple(image.shape), weights.style_loss, tuple(weights.style))
+        key = (*checksums, image.device, tuple(image.shape), weights.style_loss, tuple(weights.style))
         if key not in self._entries:
             self._entries[key] = compute()
         self._entries.move_to_end(key)

@@ -45,6 +45,22 @@ def test_statistics_are_computed_once_for_equal_images_and_weights() -> None:
         assert compute.calls == before + 1
 
 
+class TensorOnOtherDevice(torch.Tensor):
+    """A tensor whose values can be read here, as those of CUDA, but that names another device."""
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device("meta")
+
+
+def test_a_device_does_not_get_the_statistics_of_another() -> None:
+    """A batch shares the cache, and its runs may be planned on the host or on the device."""
+    cache, compute, image = StyleStatisticsCache(), CountedStatistics(), torch.rand(1, 3, 4, 6)
+    found = [cache.get(one, None, WEIGHTS, compute) for one in (image, image.as_subclass(TensorOnOtherDevice), image)]
+    assert compute.calls == 2
+    assert found[0] is found[2] is not found[1]
+
+
 def test_statistics_as_large_as_features_are_not_stored() -> None:
     cache, compute = StyleStatisticsCache(), CountedStatistics()
     weights = LossWeights.of(TransferConfig(style_loss="sliced-wasserstein"), 1.0)
