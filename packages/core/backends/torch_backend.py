@@ -1,6 +1,5 @@
 """The default backend: PyTorch on the CPU, CUDA or Apple's MPS."""
 
-import math
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.arrays import Array, Pixels, Size, size_of
+from core.arrays import Array, Pixels, Size
 from core.backends.device import memory_for
 from core.backends.loaded_network import LoadedNetwork
 from core.backends.planned_execution import PlannedExecution, deterministic
@@ -49,7 +48,7 @@ class TorchBackend:
         self.network = network or LoadedNetwork.load(config, group)
         self.loss_weights = LossWeights.of(config, self.network.activation_scale)
         self._config, self._group = config, group
-        self._plans: dict[tuple[Size, Size], Plan] = {}
+        self._plans: dict[Size, Plan] = {}
         self._pool = ActivationBufferPool()
 
     def plan(self, size: Size, style_size: Size) -> Plan:
@@ -60,7 +59,7 @@ class TorchBackend:
         """
         memory = memory_for(self.network.device, self._config, self._group)
         plan = plan_memory(size, style_size, self._config, memory, self.network.precision, self._group.world_size)
-        self._plans[size, style_size] = plan.check_fits()
+        self._store(plan.check_fits())
         return plan
 
     def to_array(self, pixels: Pixels, plan: Plan) -> Tensor:
@@ -78,12 +77,7 @@ class TorchBackend:
         # The buffers of the previous scale must not take memory beside those of this one.
         self._pool.release()
         trim_heap()
-        key = size_of(content), max((size_of(style) for one in exemplars for style in one.images), key=math.prod)
-
-        def replace_plan(smaller: Plan) -> None:
-            self._plans[key] = smaller
-
-        execution = PlannedExecution(plan, self.network, self._config, self._group, self._pool, replace_plan)
+        execution = PlannedExecution(plan, self.network, self._config, self._group, self._pool, self._store)
         on_device = [_to_tensors(exemplar, execution.device) for exemplar in exemplars]
         content_tensor = torch.from_numpy(content).to(execution.device)
         image_tensor = None if image is None else torch.from_numpy(image).to(execution.device)
@@ -131,6 +125,10 @@ class TorchBackend:
             and style_loss_spec(self._config.style_loss).sync_free
             and self._config.optimizer == "lbfgs"
         )
+
+    def _store(self, plan: Plan) -> None:
+        """Store a plan for `describe`, in place of an earlier one for images of its size."""
+        self._plans[plan.size] = plan
 
     def features(self, pixels: Pixels) -> Mapping[str, Pixels]:
         """Compute the features (1, C, h, w) of an image at every tap."""

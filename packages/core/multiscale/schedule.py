@@ -44,8 +44,8 @@ class Scale:
 
     @property
     def style_size(self) -> Size:
-        """Width and height of the largest style image."""
-        return max(self.style_sizes, key=math.prod)
+        """Width and height of the style image that is the largest one with its margin."""
+        return max(self.style_sizes, key=lambda size: math.prod(_enlarged(size, self.padding)))
 
     @property
     def network_sizes(self) -> tuple[Size, Size]:

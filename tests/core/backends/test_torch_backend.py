@@ -79,6 +79,12 @@ def test_targets_and_evaluations_continue_with_smaller_tiles() -> None:
     assert [plan["tile_size"] for plan in unlimited.describe()["plans"]] == [0]
 
 
+def test_smaller_tiles_replace_the_plan_for_style_images_of_any_size() -> None:
+    backend, content, style = limited_backend(4000), random_image(0), random_image(1, 50, 60)
+    objective_of(backend, content, style, backend.plan(size_of(content), (100, 30)))
+    assert [plan["tile_size"] for plan in backend.describe()["plans"]] == [150]
+
+
 def test_objectives_of_two_scales_do_not_share_results() -> None:
     """A run holds the objective of a scale until the next scale has been evaluated once."""
     backend, size = TorchBackend(CONFIG), (300, 20)

@@ -1,5 +1,7 @@
 """The coarse-to-fine schedule."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -86,6 +88,13 @@ def test_the_padding_is_smaller_than_every_side() -> None:
     (coarse, fine) = build_schedule((600, 150), [(600, 600)], TransferConfig(image_size=128, scales=2, padding=20))
     assert (coarse.padding, fine.padding) == (15, 20)
     assert fine.network_sizes == ((168, 72), (168, 168))
+
+
+def test_memory_is_planned_for_the_largest_style_image_with_its_margin() -> None:
+    """A margin enlarges a narrow image more than a square one of the same area."""
+    scale = Scale((100, 80), ((100, 100), (50, 199)), 10, padding=16)
+    assert scale.network_sizes == ((132, 112), (82, 231))
+    assert replace(scale, padding=0).network_sizes == ((100, 80), (100, 100))
 
 
 def test_an_image_too_narrow_for_the_network_is_refused() -> None:
