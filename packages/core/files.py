@@ -178,6 +178,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha256_of_bytes(data: bytes) -> str:
+    """Return the SHA-256 of `data` in hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def reason(error: OSError) -> str:
     """Return the message of the operating system, without the error number and the path that `str` would add."""
     return error.strerror or str(error)

@@ -9,7 +9,7 @@ import pytest
 from core.artifacts.manifest import read_manifest
 from core.cli.config_file import read_options
 from core.errors import StyleTransferError, UsageError
-from core.files import check_regular, check_writable, replacing, sha256_of
+from core.files import check_regular, check_writable, replacing, sha256_of, sha256_of_bytes
 from core.image.embedded_record import read_record
 from core.network.weight_sources import read_source
 
@@ -180,6 +180,13 @@ def test_check_writable_refuses_inputs(tmp_path):
         UsageError, match=r"^refusing to overwrite .*a\.png, which this run also reads or writes: choose"
     ):
         check_writable(path, inputs=[None, str(path)])
+
+
+def test_sha256_of_a_file_and_of_bytes(tmp_path):
+    """Of "abc" after FIPS 180-2, appendix B.1."""
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    (tmp_path / "a.bin").write_bytes(b"abc")
+    assert sha256_of(tmp_path / "a.bin") == sha256_of_bytes(b"abc") == expected
 
 
 def test_sha256_of_equals_the_digest_of_the_contents(tmp_path):

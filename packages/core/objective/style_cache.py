@@ -1,12 +1,12 @@
 """A cache of style statistics: several content images in one style need them computed once."""
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 
 from torch import Tensor
 
 from core.config.style_losses import style_loss_spec
+from core.files import sha256_of_bytes
 from core.objective.types import FeatureStatistics
 from core.objective.weights import LossWeights
 
@@ -32,9 +32,7 @@ class StyleStatisticsCache:
         """
         if not style_loss_spec(weights.style_loss).tileable:
             return compute()
-        checksums = [
-            hashlib.sha256(values.cpu().numpy().tobytes()).hexdigest() for values in (image, mask) if values is not None
-        ]
+        checksums = [sha256_of_bytes(values.cpu().numpy().tobytes()) for values in (image, mask) if values is not None]
         key = (*checksums, image.device, tuple(image.shape), weights.style_loss, tuple(weights.style))
         if key not in self._entries:
             self._entries[key] = compute()

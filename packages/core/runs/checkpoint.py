@@ -1,6 +1,5 @@
 """Checkpoints: the state of a run in a file, to resume from. Without PyTorch."""
 
-import hashlib
 import json
 import math
 import time
@@ -20,7 +19,7 @@ from core.arrays import Pixels
 from core.config.options import real, shown
 from core.config.transfer_config import WITHOUT_EFFECT_ON_STEPS, TransferConfig
 from core.errors import StyleTransferError, UsageError, first_line
-from core.files import check_regular, exists, replacing
+from core.files import check_regular, exists, replacing, sha256_of_bytes
 from core.optim.types import Step
 from core.runs.checkpoint_schema import NUMBERS, SavedState, SavedStep
 from core.runs.record import RunRecord, differences
@@ -178,9 +177,10 @@ def _write(path: Path, entries: Mapping[str, Any], tensors: Mapping[str, Any]) -
     arrays = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     checksums = {name: zlib.crc32(array.data) for name, array in arrays.items()}
     state = json.dumps({**entries, "crc32": checksums})
+    metadata = {"format": f"{FORMAT} {VERSION}", "state": state, "sha256": sha256_of_bytes(state.encode())}
     try:
         with replacing(path) as temporary:
-            save_file(arrays, temporary, {"format": f"{FORMAT} {VERSION}", "state": state, "sha256": _sha256(state)})
+            save_file(arrays, temporary, metadata)
     except SafetensorError as error:  # for any failed write, such as on a full disk
         raise StyleTransferError(f"cannot write {path}: {error}") from error
 
@@ -198,7 +198,7 @@ def _read(path: Path) -> SavedState:
                 f"reads format {VERSION}: remove the file, or resume with the version that wrote it"
             )
         text = metadata.get("state", "")
-        if metadata.get("sha256") != _sha256(text):
+        if metadata.get("sha256") != sha256_of_bytes(text.encode()):
             raise _damaged(path)
         state = schema.check(schema.parse_json(text), SavedState)
         RunRecord.of(state.about)
@@ -214,10 +214,6 @@ def _read_array(file: Any, name: str, shape: tuple[int, ...]) -> Pixels:
     if array.dtype != np.float32 or array.shape != shape or not np.isfinite(array).all():
         raise ValueError(f"{name} is not an array of {shape} finite numbers")
     return array
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _damaged(path: Path) -> UsageError:

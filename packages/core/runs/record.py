@@ -1,6 +1,5 @@
 """The run record: how an image was made, as JSON in the image file or beside it."""
 
-import hashlib
 import json
 import os
 import platform
@@ -20,7 +19,7 @@ from core.arrays import Pixels, size_of
 from core.config.options import flag_of
 from core.config.transfer_config import FILE_OPTIONS, WITHOUT_EFFECT_ON_RESULT, TransferConfig
 from core.errors import UsageError
-from core.files import reason, replacing, sha256_of
+from core.files import reason, replacing, sha256_of, sha256_of_bytes
 from core.image.reading import ImageSource
 from core.installation import DISTRIBUTION
 from core.multiscale.schedule import Scale
@@ -242,7 +241,7 @@ def _describe_image(source: ImageSource, pixels: Pixels) -> dict[str, Any]:
         path = Path(source)
         found: dict[str, Any] = {"path": str(path.resolve()), "sha256": sha256_of(path)}
     else:
-        found = {"path": None, "sha256": hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()}
+        found = {"path": None, "sha256": sha256_of_bytes(pixels.tobytes())}
     return found | {"size": size_of(pixels)}
 
 

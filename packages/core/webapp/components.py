@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +11,7 @@ import PIL.Image
 import streamlit as st
 
 from core.errors import UsageError
+from core.files import sha256_of_bytes
 from core.webapp.theme import component_css
 
 MASK_SIDE = 384
@@ -73,7 +73,7 @@ def data_url(image: PIL.Image.Image) -> str:
 
 def _component_key(key: str) -> str:
     """Return a hash of the key: Streamlit rejects component keys that contain `__`, and file names may contain it."""
-    return hashlib.sha256(key.encode()).hexdigest()
+    return sha256_of_bytes(key.encode())
 
 
 def _ignore_change() -> None:

@@ -1,6 +1,5 @@
 """Widgets for the input images: content image, style images, and the masks of the styles."""
 
-import hashlib
 import re
 from functools import cache, partial
 from pathlib import Path
@@ -10,6 +9,7 @@ import PIL.ImageOps
 import streamlit as st
 
 from core.errors import UsageError
+from core.files import sha256_of_bytes
 from core.webapp.components import data_url, draw_mask
 from core.webapp.request import StyleChoice
 from core.webapp.uploads import SessionDir, UploadedImage, find_samples, read_sample
@@ -117,7 +117,7 @@ def _choose_mask(
             return mask
         st.caption("or draw it with mouse or finger")
         if drawn := draw_mask(masked.display_image, key=key):
-            checksum = hashlib.sha256(drawn).hexdigest()
+            checksum = sha256_of_bytes(drawn)
             return session.add(f"{key} {checksum}", f"{style.path.stem}-{kind}.png", lambda: drawn, f"{kind} mask")
     except UsageError as error:
         st.error(str(error))
