@@ -20,8 +20,6 @@ NonNegative = Annotated[float, Meta(ge=0, le=sys.float_info.max)]
 Positive = Annotated[float, Meta(gt=0, le=sys.float_info.max)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 """Counts and sizes: whole numbers that every JSON reader represents exactly."""
-Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-"""A SHA-256 in hexadecimal digits."""
 
 _DEEP_KEY = re.compile(r"""(?:[\w"'-]+\s*\.\s*){50}""")
 """A dotted key of TOML with 50 parts; `tomllib` needs memory in proportion to the square of their number."""
