@@ -17,12 +17,10 @@ from bench.machine import Machine
 from bench.old_results import OLD_KIND, to_current_format
 from core.errors import UsageError
 from core.files import check_regular, reason, replacing
+from core.schema import Count, NonNegative, Positive
 
 T = TypeVar("T", bound=Struct)
 
-Positive = Annotated[float, Meta(gt=0)]
-NonNegative = Annotated[float, Meta(ge=0)]
-Count = Annotated[int, Meta(ge=0)]
 Side = Annotated[int, Meta(ge=1)]
 
 

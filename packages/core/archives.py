@@ -8,7 +8,7 @@ from pathlib import Path
 from core.errors import UsageError
 
 MAX_BYTES = 2**28
-"""Limit on the bytes that are read of an archive; the largest artifact, all layers of VGG-19 in float32, has 80 MB."""
+"""Limit on the bytes that are read of an artifact; the largest one, all layers of VGG-19 in float32, has 80 MB."""
 
 _MALFORMED = (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, OSError, OverflowError, struct.error)
 """Exceptions that `zipfile` raises for a damaged archive."""

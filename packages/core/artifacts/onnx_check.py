@@ -10,11 +10,9 @@ from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
 
+from core.archives import MAX_BYTES
 from core.artifacts.protobuf import NUMBER, fields
 from core.errors import UsageError
-
-MAX_BYTES = 2**28
-"""Limit on the size of a file; the largest artifact, all layers of VGG-19 in float32, has 80 MB."""
 
 MAX_PARTS = 8000
 """Limit on the nodes, initializers and descriptions of all graphs; an objective of all layers of VGG-19 has 1500."""

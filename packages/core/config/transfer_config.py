@@ -27,6 +27,9 @@ from core.network.architecture import MIN_SIDE, WEIGHT_SOURCES, Pooling, canonic
 DEFAULT_STRENGTH = 0.5
 DEFAULT_TV_WEIGHT = 4000.0
 
+MAX_IMAGE_SIZE = 2**20
+"""Limit on the side of the output image that `image_size` sets, in pixels."""
+
 MAX_WEIGHT = 1e20
 """Limit on weights: the loss and its gradient are float32, which ends at 3.4e38."""
 
@@ -59,7 +62,7 @@ class TransferConfig:
         "Image",
         "Maximum long side (or short side, see --image-size-side) of the output, in pixels.",
         minimum=MIN_SIDE,
-        maximum=2**20,
+        maximum=MAX_IMAGE_SIZE,
     )
     image_size_side: Literal["long", "short"] = option(
         "long", "Image", "Side that --image-size refers to: 'long' (never upscales) or 'short' (resized exactly)."

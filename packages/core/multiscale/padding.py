@@ -12,9 +12,10 @@ from typing import Self
 import numpy as np
 
 from core.arrays import Array, Pixels, Size, empty, flipped
+from core.network.architecture import IMAGENET_MEAN
 
-NETWORK_GREY = np.array([0.485, 0.456, 0.406], np.float32).reshape(1, 3, 1, 1)
-"""The mean colour of ImageNet, RGB in [0, 1], which the preprocessing of all network weights subtracts within 0.005."""
+NETWORK_GREY = np.array(IMAGENET_MEAN, np.float32).reshape(1, 3, 1, 1)
+"""The colour, RGB in [0, 1], that the preprocessing of all network weights subtracts within 0.005."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,6 +25,9 @@ Pooling = Literal["max", "average"]
 WEIGHT_SOURCES = ("oxford", "torchvision", "torchvision-features")
 """Names of the sources of weights that are not files."""
 
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+"""The mean colour of ImageNet, whose images the networks were trained on: RGB in [0, 1]."""
+
 MIN_SIDE = 16
 """Smallest height and width of an image: relu5_1 is behind four poolings that halve it."""
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 
 from core.errors import StyleTransferError, UsageError
-from core.network.architecture import convolutions, layer_of_parameter
+from core.network.architecture import IMAGENET_MEAN, convolutions, layer_of_parameter
 from core.network.weight_sources import read_source
 
 _IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -44,7 +44,7 @@ PREPROCESSINGS = {
         # Oxford's own: BGR in 0..255, minus the mean color, not divided.
         Preprocessing("caffe", "BGR", (103.939 / 255, 116.779 / 255, 123.68 / 255), (1 / 255,) * 3),
         Preprocessing("caffe-rgb", "RGB", (0.48235, 0.45882, 0.40784), (1 / 255,) * 3),
-        Preprocessing("torchvision", "RGB", (0.485, 0.456, 0.406), _IMAGENET_STD),
+        Preprocessing("torchvision", "RGB", IMAGENET_MEAN, _IMAGENET_STD),
     )
 }
 """Known preprocessings by name."""

@@ -7,12 +7,9 @@ import numpy as np
 import spox.opset.ai.onnx.v18 as op
 from numpy.typing import NDArray
 
-from core.config.transfer_config import TransferConfig
+from core.config.transfer_config import MAX_IMAGE_SIZE, TransferConfig
 from core.network.architecture import MIN_SIDE
 from export.graph.values import Value, maximum, minimum, where
-
-MAX_SIDE = 2**20
-"""Longest side of an image."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +102,8 @@ class GraphSchedule:
 
 
 def _divisors(config: TransferConfig) -> NDArray[np.float64]:
-    """Return the divisors of all scales that an image of `MAX_SIDE` can have."""
-    count = math.ceil(math.log(MAX_SIDE / MIN_SIDE) / math.log(config.scale_factor)) + 1
+    """Return the divisors of all scales that an image of `MAX_IMAGE_SIZE` can have."""
+    count = math.ceil(math.log(MAX_IMAGE_SIZE / MIN_SIDE) / math.log(config.scale_factor)) + 1
     return config.scale_factor ** np.arange(count, dtype=np.float64)
 
 

@@ -10,7 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from core.artifacts.onnx_check import MAX_BYTES, MAX_DEPTH, MAX_PARTS, check_onnx_graph
+from core.archives import MAX_BYTES
+from core.artifacts.onnx_check import MAX_DEPTH, MAX_PARTS, check_onnx_graph
 
 IMAGE = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, None, None])
 RESULT = helper.make_tensor_value_info("result", TensorProto.FLOAT, None)
