@@ -1,7 +1,9 @@
-"""Check that docs/architecture.md names every package, and that every path it names exists."""
+"""Check that docs/architecture.md names every package in its layer, and that every path it names exists."""
 
 import re
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +47,28 @@ def test_architecture_names_existing_paths() -> None:
     paths += [PACKAGES / path.removeprefix("packages/") for path in FULL_PATH.findall(TEXT)]
     assert len(paths) > 40
     assert [str(path.relative_to(ROOT)) for path in paths if not path.exists()] == []
+
+
+def test_architecture_shows_the_layers_that_are_checked() -> None:
+    (block,) = re.findall(
+        r"^## Layers of packages in core\n.*?^```text\n(.*?)^```", TEXT, flags=re.MULTILINE | re.DOTALL
+    )
+    rows = re.split(r"\n(?=\w)", block.strip())  # a line without a label continues the row before
+    shown = [set(row.split("  ", 1)[1].split()) for row in rows]
+    assert shown == [set(re.split(r"[\s:|]+", layer)) for layer in layers("core")]
+
+
+@pytest.mark.parametrize("package", ["core", "export", "bench"])
+def test_a_package_has_at_most_six_layers(package: str) -> None:
+    assert len(layers(package)) <= 6
+
+
+def layers(package: str) -> list[str]:
+    """Return the layers of the contract of `package` in pyproject.toml, from top to bottom."""
+    settings: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (contract,) = (one for one in settings["tool"]["importlinter"]["contracts"] if one["id"] == package)
+    found: list[str] = contract["layers"]
+    return found
 
 
 def packages() -> list[Path]:
