@@ -1,20 +1,19 @@
 """Run work at one scale within its memory plan, and with smaller tiles if memory is exhausted all the same."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TypeVar
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 
 import torch
 
 from core.backends.loaded_network import LoadedNetwork
 from core.config.transfer_config import TransferConfig
 from core.distributed import ProcessGroup
-from core.memory.allocator import ActivationBufferPool, MemoryPolicy, trim_heap
+from core.memory.allocator import ActivationBufferPool, MemoryPolicy
 from core.memory.out_of_memory import OutOfMemoryError, convert_out_of_memory_errors
 from core.memory.plan import Plan
-
-T = TypeVar("T")
+from core.network.vjp import Features
+from core.objective.tiled_extractor import TiledFeatureExtractor
 
 
 @dataclass
@@ -30,33 +29,47 @@ class PlannedExecution:
     group: ProcessGroup
     pool: ActivationBufferPool
     on_smaller_tiles: Callable[[Plan], None]
-    device: torch.device = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Store images on the host if the plan says so; smaller tiles never change that."""
-        self.device = torch.device("cpu") if self.plan.on_host else self.network.device
+    @property
+    def device(self) -> torch.device:
+        """Where images are stored; smaller tiles never change that."""
+        return torch.device(self.plan.state_device(str(self.network.device)))
 
-    def run(self, work: Callable[[Plan, MemoryPolicy], T]) -> T:
-        """Return `work(plan, policy)`; if memory is exhausted, try again with smaller tiles.
+    def tiled(self, extractor: Features) -> TiledFeatureExtractor:
+        """Return `extractor`, reading images in the tiles of the present plan."""
+        return TiledFeatureExtractor(extractor, self.plan.tiling(self.config), self.network.device, self.group)
 
-        Raises:
-            OutOfMemoryError: The tiles cannot become smaller.
+    def attempts(self) -> Iterator[AbstractContextManager[MemoryPolicy]]:
+        """Yield a context for the work, and if memory is exhausted in it, another one with smaller tiles.
+
+        The loop over the contexts ends after the first one whose work is complete:
+
+            for attempt in execution.attempts():
+                with attempt as policy:
+                    result = ...
+
+        A context raises OutOfMemoryError if the tiles cannot become smaller.
         """
-        while True:
-            policy = MemoryPolicy.of(self.plan, self.network.device.type, self.pool)
-            smaller = self.plan.with_smaller_tiles()
-            try:
-                with convert_out_of_memory_errors(), deterministic(self.network.precision), policy.evaluation():
-                    return work(self.plan, policy)
-            except OutOfMemoryError:
-                if smaller is None:
-                    raise
-                self.plan = smaller
-                self.on_smaller_tiles(smaller)
-            # Outside the handler, where the tensors that the traceback refers to are free.
-            trim_heap()
-            if self.network.device.type == "cuda":
-                torch.cuda.empty_cache()
+        tried: Plan | None = None
+        while self.plan is not tried:
+            if tried is not None:
+                MemoryPolicy.after_exhaustion(self.network.device.type)
+            tried = self.plan
+            yield self._attempt()
+
+    @contextmanager
+    def _attempt(self) -> Iterator[MemoryPolicy]:
+        """Apply the present plan; after exhausted memory, replace it by one with smaller tiles."""
+        policy = MemoryPolicy.of(self.plan, self.network.device.type, self.pool)
+        smaller = self.plan.with_smaller_tiles()
+        try:
+            with convert_out_of_memory_errors(), deterministic(self.network.precision), policy.evaluation():
+                yield policy
+        except OutOfMemoryError:
+            if smaller is None:
+                raise
+            self.plan = smaller
+            self.on_smaller_tiles(smaller)
 
 
 @contextmanager

@@ -15,15 +15,13 @@ from core.backends.planned_execution import PlannedExecution, deterministic
 from core.config.style_losses import style_loss_spec
 from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
-from core.memory.allocator import ActivationBufferPool, MemoryPolicy, trim_heap
+from core.memory.allocator import ActivationBufferPool, MemoryPolicy
 from core.memory.out_of_memory import convert_out_of_memory_errors
 from core.memory.plan import Plan, plan_memory
 from core.network.fused import FusedVGG
-from core.network.vjp import FeatureExtractor
 from core.objective.evaluate import as_evaluation, total_loss
 from core.objective.targets import compute_targets
 from core.objective.tiled import TiledObjective
-from core.objective.tiled_extractor import TiledFeatureExtractor
 from core.objective.types import Targets
 from core.objective.weights import LossWeights
 from core.optim.minimize import minimize
@@ -64,7 +62,7 @@ class TorchBackend:
 
     def to_array(self, pixels: Pixels, plan: Plan) -> Tensor:
         """Return an image as a tensor, on the device or, if the plan says so, on the host."""
-        return torch.from_numpy(pixels).to("cpu" if plan.on_host else self.network.device)
+        return torch.from_numpy(pixels).to(plan.state_device(str(self.network.device)))
 
     def to_pixels(self, array: Tensor) -> Pixels:
         """Return a tensor as a NumPy array."""
@@ -74,22 +72,19 @@ class TorchBackend:
         self, content: Pixels, exemplars: Sequence[StyleExemplar], plan: Plan, *, image: Pixels | None = None
     ) -> "TorchObjective":
         """Compute the targets and return the objective (see `core.backends.base.Backend`)."""
-        # The buffers of the previous scale must not take memory beside those of this one.
-        self._pool.release()
-        trim_heap()
+        MemoryPolicy.start_scale(self._pool)
         execution = PlannedExecution(plan, self.network, self._config, self._group, self._pool, self._store)
         on_device = [_to_tensors(exemplar, execution.device) for exemplar in exemplars]
         content_tensor = torch.from_numpy(content).to(execution.device)
         image_tensor = None if image is None else torch.from_numpy(image).to(execution.device)
-
-        def compute(plan: Plan, policy: MemoryPolicy) -> Targets:
-            extractor = _tiled(self.network.artifact or self.network.extractor, plan, execution)
-            cache = self.network.style_cache
-            return compute_targets(
-                extractor, content_tensor, on_device, self.loss_weights, image=image_tensor, cache=cache
-            )
-
-        return TorchObjective(execution, execution.run(compute), self.loss_weights)
+        cache = self.network.style_cache
+        for attempt in execution.attempts():
+            with attempt:
+                extractor = execution.tiled(self.network.artifact or self.network.extractor)
+                targets = compute_targets(
+                    extractor, content_tensor, on_device, self.loss_weights, image=image_tensor, cache=cache
+                )
+        return TorchObjective(execution, targets, self.loss_weights)
 
     def minimize(
         self,
@@ -167,12 +162,11 @@ class TorchObjective:
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Evaluate at `image` (1, 3, H, W), RGB in [0, 1], with the size of the content image."""
-
-        def evaluate(plan: Plan, policy: MemoryPolicy) -> tuple[dict[str, Tensor], Tensor]:
-            extractor = _tiled(self.execution.network.extractor, plan, self.execution)
-            return TiledObjective(extractor, self.targets, self.weights, policy, step=self.step).evaluate(image)
-
-        parts, gradient = self.execution.run(evaluate)
+        for attempt in self.execution.attempts():
+            with attempt as policy:
+                extractor = self.execution.tiled(self.execution.network.extractor)
+                tiled = TiledObjective(extractor, self.targets, self.weights, policy, step=self.step)
+                parts, gradient = tiled.evaluate(image)
         return Evaluation(total_loss(parts), gradient, parts) if self.deferred else as_evaluation(parts, gradient)
 
     def scaled(self, *, content: float = 1.0, style: float = 1.0, tv: float = 1.0) -> "TorchObjective":
@@ -182,10 +176,6 @@ class TorchObjective:
     def at_step(self, step: int) -> "TorchObjective":
         """Return the objective for the evaluation number `step`; it differs only for stochastic style losses."""
         return replace(self, step=step)
-
-
-def _tiled(extractor: FeatureExtractor, plan: Plan, execution: PlannedExecution) -> TiledFeatureExtractor:
-    return TiledFeatureExtractor(extractor, plan.tiling(execution.config), execution.network.device, execution.group)
 
 
 def _to_tensors(exemplar: StyleExemplar, device: torch.device) -> StyleExemplar:

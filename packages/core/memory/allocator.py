@@ -31,7 +31,7 @@ _PRIVATE: dict[str, Any] = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if h
 
 @dataclass(frozen=True)
 class MemoryPolicy:
-    """How one evaluation uses memory.
+    """How one evaluation uses memory, and what is freed between scales and after a failed evaluation.
 
     Attributes:
         cached_tiles: Number of tiles whose activations are saved from the first pass to the backward pass; the first
@@ -64,6 +64,19 @@ class MemoryPolicy:
             # Otherwise memory that tiles used for a while is not available to the optimiser.
             trim_afterwards=tight and plan.tiled,
         )
+
+    @staticmethod
+    def start_scale(pool: "ActivationBufferPool") -> None:
+        """Release the buffers of the previous scale, which must not take memory beside those of the next one."""
+        pool.release()
+        trim_heap()
+
+    @staticmethod
+    def after_exhaustion(device_type: str) -> None:
+        """Return the memory of a failed evaluation to the system, once no traceback refers to its tensors."""
+        trim_heap()
+        if device_type == "cuda":
+            torch.cuda.empty_cache()
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:

@@ -94,6 +94,10 @@ class Plan:
         """Whether the state of the optimiser is stored on the host while the network runs on a device."""
         return self.host_memory > 0
 
+    def state_device(self, network_device: str) -> str:
+        """Return the device that stores images and the state of the optimiser, given that of the network."""
+        return "cpu" if self.on_host else network_device
+
     @property
     def tiled(self) -> bool:
         """Whether the image is divided."""

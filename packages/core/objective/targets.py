@@ -1,6 +1,6 @@
 """What an image is compared with: features of the content image, and statistics of the style images."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -73,14 +73,14 @@ def compute_targets(
     return Targets(content_features, tuple(styles), tuple(regions))
 
 
-def sum_statistics(
-    contributions: Iterable[FeatureStatistics], group: ProcessGroup, device: torch.device
-) -> FeatureStatistics:
-    """Return the statistics of a whole image on `device`: the sum of the contributions of the tiles of all ranks."""
-    totals: FeatureStatistics = {}
-    for contribution in contributions:
-        for key, value in contribution.items():
-            totals[key] = totals[key] + value if key in totals else value
+def add_statistics(totals: FeatureStatistics, contribution: FeatureStatistics) -> None:
+    """Add the contribution of a tile to the sums over the tiles of this rank."""
+    for key, value in contribution.items():
+        totals[key] = totals[key] + value if key in totals else value
+
+
+def reduce_statistics(totals: FeatureStatistics, group: ProcessGroup, device: torch.device) -> FeatureStatistics:
+    """Return the statistics of a whole image on `device`: the totals of all ranks, added."""
     return group.all_reduce_sums({key: total.to(device) for key, total in totals.items()})
 
 
@@ -127,11 +127,12 @@ def _style_statistics(
         regions = (Region({tap: _resized_mask(mask, sizes[tap], "style") for tap in terms.weights.style}),)
 
     def compute() -> FeatureStatistics:
-        contributions = (
-            tile_statistics(extractor, extractor.of_tile(style, tile), tile, {}, regions, style_terms)
-            for tile in extractor.tiles(style)
-        )
-        return sum_statistics(contributions, extractor.group, style.device)
+        totals = FeatureStatistics()
+        for tile in extractor.tiles(style):
+            features = extractor.of_tile(style, tile)
+            add_statistics(totals, tile_statistics(extractor, features, tile, {}, regions, style_terms))
+            del features  # before those of the next tile are computed
+        return reduce_statistics(totals, extractor.group, style.device)
 
     return cache.get(style, mask, terms.weights, compute) if cache else compute()
 

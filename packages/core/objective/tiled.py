@@ -3,16 +3,16 @@
 After Galerne et al., *Scaling Painting Style Transfer* (arXiv 2212.13459).
 """
 
-from collections.abc import Hashable
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from core.memory.allocator import MemoryPolicy
 from core.memory.tiling import Tile
-from core.network.vjp import VJP, AccumulateGrad, FeaturesWithVJP, forward_with_vjp
+from core.network.vjp import VJP, AccumulateGrad, forward_with_vjp
 from core.objective.evaluate import LossTerms, as_evaluation, total_loss
-from core.objective.targets import sum_statistics, tile_statistics
+from core.objective.targets import add_statistics, reduce_statistics, tile_statistics
 from core.objective.tiled_extractor import TiledFeatureExtractor
 from core.objective.types import FeatureStatistics, Targets
 from core.objective.weights import LossWeights
@@ -43,47 +43,49 @@ class TiledObjective:
         self._extractor, self._targets = extractor, targets
         self._terms = LossTerms.of(weights).at_step(step)
         self._memory = memory or MemoryPolicy()
+        self._forward_with_vjp = partial(
+            forward_with_vjp, extractor.network, checkpoint_first_block=self._memory.checkpoint_first_block
+        )
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Evaluate at `image` (1, 3, H, W), RGB in [0, 1], with the size of the content image."""
         return as_evaluation(*self.evaluate(image))
 
-    @torch.no_grad()
     def evaluate(self, image: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Return the weighted terms of the loss and the gradient at `image`, without waiting for the device."""
         group, image = self._extractor.group, image.detach()
         group.check_same_image(image)
-        tiles, saved = self._extractor.tiles(image), dict[Tile, VJP]()
-        statistics = sum_statistics((self._first_pass(image, tile, saved) for tile in tiles), group, image.device)
-        parts, grad_statistics, gradient = self._loss_and_gradients(statistics, image)
-        if not group.is_main:
-            gradient.zero_()  # the gradient of total variation counts once
-        for tile in tiles:
-            with self._memory.tile():
-                vjp = saved.pop(tile) if tile in saved else self._forward_with_vjp(image, tile, None)[1]
-                gradient[(..., *tile.read)] += vjp(self._backward(tile, grad_statistics)).to(gradient.device)
-        group.all_reduce_sum(gradient)
+        tiles, saved, totals = self._extractor.tiles(image), dict[Tile, VJP](), FeatureStatistics()
+        with torch.no_grad():
+            for tile in tiles:
+                add_statistics(totals, self._first_pass(image, tile, saved))
+            statistics = reduce_statistics(totals, group, image.device)
+            parts, grad_statistics, gradient = self._loss_and_gradients(statistics, image)
+            if not group.is_main:
+                gradient.zero_()  # the gradient of total variation counts once
+            for tile in tiles:
+                with self._memory.tile():
+                    vjp = saved.pop(tile) if tile in saved else self._compute_vjp(image, tile)
+                    gradient[(..., *tile.read)] += vjp(self._backward(tile, grad_statistics)).to(gradient.device)
+            group.all_reduce_sum(gradient)
         return parts, gradient
 
     def _first_pass(self, image: Tensor, tile: Tile, saved: dict[Tile, VJP]) -> FeatureStatistics:
         """Return the contribution of a tile to the statistics; add its VJP to `saved` if the policy has room."""
-        with self._memory.tile():
-            if len(saved) < self._memory.cached_tiles:
-                features, saved[tile] = self._forward_with_vjp(image, tile, tile)
+        extractor, memory = self._extractor, self._memory
+        with memory.tile():
+            if len(saved) < memory.cached_tiles:
+                save = memory.save_for_backward(tile)
+                features, saved[tile] = self._forward_with_vjp(extractor.read(image, tile), save=save)
             else:
-                features = self._extractor.network(self._extractor.read(image, tile))
-            cropped = self._extractor.crop(features, tile)
-            return tile_statistics(
-                self._extractor, cropped, tile, self._targets.content, self._targets.regions, self._terms
-            )
+                features = extractor.network(extractor.read(image, tile))
+            cropped = extractor.crop(features, tile)
+            return tile_statistics(extractor, cropped, tile, self._targets.content, self._targets.regions, self._terms)
 
-    def _forward_with_vjp(self, image: Tensor, tile: Tile, slot: Hashable) -> FeaturesWithVJP:
-        return forward_with_vjp(
-            self._extractor.network,
-            self._extractor.read(image, tile),
-            checkpoint_first_block=self._memory.checkpoint_first_block,
-            save=self._memory.save_for_backward(slot),
-        )
+    def _compute_vjp(self, image: Tensor, tile: Tile) -> VJP:
+        """Return the VJP of a tile whose activations were not saved in the first pass."""
+        pixels, save = self._extractor.read(image, tile), self._memory.save_for_backward(None)
+        return self._forward_with_vjp(pixels, save=save)[1]
 
     def _loss_and_gradients(
         self, statistics: FeatureStatistics, image: Tensor

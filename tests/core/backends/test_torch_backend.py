@@ -1,10 +1,12 @@
 """The PyTorch backend: after an allocation failure it continues with smaller tiles."""
 
 import traceback
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,10 +20,10 @@ from core.backends.torch_backend import TorchBackend
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError
 from core.memory import allocator
+from core.memory.allocator import MemoryPolicy
 from core.memory.plan import Memory, plan_memory
 from core.multiscale.parametrization import Parametrization
 from core.network.vjp import FeaturesWithVJP, SaveForBackward, forward_with_vjp, save_by_reference
-from core.objective.tiled import TiledObjective
 from core.optim import minimize as optim_minimize
 from core.style_transfer import stylize
 from support.backends import objective_of
@@ -77,6 +79,20 @@ def test_targets_and_evaluations_continue_with_smaller_tiles() -> None:
     assert torch.linalg.norm(found.gradient - expected.gradient) < 1e-5 * torch.linalg.norm(expected.gradient)
     assert [plan["tile_size"] for plan in limited.describe()["plans"]] == [150]
     assert [plan["tile_size"] for plan in unlimited.describe()["plans"]] == [0]
+
+
+def test_the_tensors_of_a_failed_evaluation_are_free_before_the_next_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend, tensors, alive = limited_backend(4000), list[weakref.ref[Tensor]](), list[bool]()
+    use = LimitedExtractor._use
+
+    def recorded(extractor: LimitedExtractor, image: Tensor) -> None:
+        tensors.append(weakref.ref(image))
+        use(extractor, image)
+
+    monkeypatch.setattr(LimitedExtractor, "_use", recorded)
+    monkeypatch.setattr(MemoryPolicy, "after_exhaustion", lambda _: alive.append(tensors[-1]() is not None))
+    objective_of(backend, random_image(0), random_image(1))
+    assert alive == [False]
 
 
 def test_smaller_tiles_replace_the_plan_for_style_images_of_any_size() -> None:
@@ -142,23 +158,41 @@ def test_arrays_of_any_size_are_stored_where_the_plan_says() -> None:
     assert elsewhere.to_array(np.ones((1, 1, 1, 1), np.float32), replace(plan, host_memory=1)).device.type == "cpu"
 
 
-def test_an_evaluation_passes_at_most_four_frames_before_the_mathematics(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the optimiser and `TiledObjective`, with a parametrization; frames of PyTorch are not counted."""
+class StackRecordingExtractor:
+    """An extractor that records the functions of this repository which call it, the innermost last."""
+
+    def __init__(self, extractor: Callable[[Tensor], Mapping[str, Tensor]]) -> None:
+        self.extractor = extractor
+        self.stacks: list[list[str]] = []
+
+    def __call__(self, image: Tensor) -> Mapping[str, Tensor]:
+        self._record()
+        return self.extractor(image)
+
+    def forward_with_vjp(self, image: Tensor, **options: Any) -> FeaturesWithVJP:
+        self._record()
+        return forward_with_vjp(self.extractor, image, **options)
+
+    def _record(self) -> None:
+        frames = [frame for frame in traceback.extract_stack() if "/packages/core/" in frame.filename]
+        self.stacks.append([frame.name for frame in frames if "/core/network/" not in frame.filename])
+
+
+@pytest.mark.parametrize("cached_tiles", [0, 1])
+def test_an_evaluation_passes_at_most_four_frames_before_the_network(cached_tiles: int) -> None:
+    """With a parametrization; frames of PyTorch and of the standard library are not counted."""
+    network = LoadedNetwork.load(CONFIG)
+    extractor = StackRecordingExtractor(network.extractor)
     content = random_image(0)
-    backend, parametrization = TorchBackend(CONFIG), Parametrization(content, luminance_only=True)
-    plan = backend.plan(size_of(content), size_of(content))
+    backend = TorchBackend(CONFIG, replace(network, extractor=extractor))
+    parametrization = Parametrization(content, luminance_only=True)
+    plan = replace(backend.plan(size_of(content), size_of(content)), cached_tiles=cached_tiles)
     to_array = partial(backend.to_array, plan=plan)
     objective = objective_of(backend, parametrization.content, random_image(1), plan)
-    frames: list[str] = []
-
-    def recorded(self: TiledObjective, image: Tensor) -> None:
-        frames.extend(frame.name for frame in traceback.extract_stack()[:-1] if "/packages/" in frame.filename)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(TiledObjective, "evaluate", recorded)
-    with pytest.raises(KeyboardInterrupt):
-        parametrization.compose_with(objective, to_array)(to_array(parametrization.to_parameters(content)))
-    assert len(frames) <= 4
+    extractor.stacks.clear()
+    parametrization.compose_with(objective, to_array)(to_array(parametrization.to_parameters(content)))
+    assert len(extractor.stacks) == 2 - cached_tiles
+    assert 1 < len(extractor.stacks[0]) <= 4
 
 
 def test_plans_depend_on_the_size_of_the_style() -> None:

@@ -110,6 +110,27 @@ def test_policy_of_another_plan_releases_the_buffers() -> None:
     assert other.data_ptr() != saved.data_ptr()
 
 
+def test_a_scale_starts_without_buffers_and_with_a_trimmed_heap(monkeypatch: pytest.MonkeyPatch) -> None:
+    trimmed: list[bool] = []
+    monkeypatch.setattr(allocator, "trim_heap", lambda: trimmed.append(True))
+    pool = ActivationBufferPool()
+    given = features(0, 1, 4, 6, 5)
+    saved = MemoryPolicy.of(PLAN, "cpu", pool).save_for_backward("tile")(given)
+    MemoryPolicy.start_scale(pool)
+    assert trimmed == [True]
+    other = MemoryPolicy.of(PLAN, "cpu", pool).save_for_backward("tile")(given)
+    assert other.data_ptr() != saved.data_ptr()
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_exhausted_memory_is_returned(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    freed: list[str] = []
+    monkeypatch.setattr(allocator, "trim_heap", lambda: freed.append("cpu"))
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: freed.append("cuda"))
+    MemoryPolicy.after_exhaustion(device)
+    assert freed == ["cpu", "cuda"][: 1 + (device == "cuda")]
+
+
 def test_heap_is_trimmed_after_an_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
     trimmed: list[bool] = []
     monkeypatch.setattr(allocator, "trim_heap", lambda: trimmed.append(True))

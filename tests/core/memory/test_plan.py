@@ -106,6 +106,8 @@ def test_optimiser_state_moves_to_the_host_before_the_history_shrinks() -> None:
     assert not plan(64, device=64).on_host
     found = plan(64, device=4)
     assert (found.on_host, found.history, found.insufficient_memory) == (True, 20, None)
+    assert found.state_device("cuda:1") == "cpu"
+    assert plan(64, device=64).state_device("cuda:1") == "cuda:1"
     assert found.memory <= 4 * GIB
     assert plan(10, device=4).history < 20
     assert "10.0 GiB" not in str(plan(2, device=4).insufficient_memory)
