@@ -34,7 +34,9 @@ PASSES = 5
 class PainterRunner:
     """Makes the steps of a run by calls of the painter that the configuration names."""
 
-    def __init__(self, config: TransferConfig, checkpoint: Checkpoint | None, group: ProcessGroup) -> None:
+    def __init__(
+        self, config: TransferConfig, schedule: Sequence[Scale], checkpoint: Checkpoint | None, group: ProcessGroup
+    ) -> None:
         """Open the painter.
 
         Raises:
@@ -45,7 +47,7 @@ class PainterRunner:
         if checkpoint:
             raise UsageError(f"a painter does not support --checkpoint: remove it, or {without_artifacts('--painter')}")
         assert config.painter
-        self._path, self._config = Path(config.painter), config
+        self._path, self._config, self._schedule = Path(config.painter), config, schedule
         self._execution = Execution(config.runtime)
         self._painter = OnnxPainter(self._path, config.device, self._execution)
         require_device(self._painter.provider, config.device, without_artifacts("--painter"))
@@ -66,7 +68,6 @@ class PainterRunner:
         self,
         content: LoadedImage,
         exemplars: Sequence[StyleExemplar],
-        schedule: Sequence[Scale],
         saved: SavedRun | None = None,
         *,
         resumable: bool = False,
@@ -95,14 +96,14 @@ class PainterRunner:
             best = float(np.fmin(best, np.fmin.reduce(step.losses)))  # a rejected step may have the loss NaN
             yield Progress(
                 scale=scale,
-                scales=len(schedule),
-                size=schedule[-1].size,
+                scales=len(self._schedule),
+                size=self._schedule[-1].size,
                 evaluations=step.evaluations,
                 total_evaluations=self._config.iterations,
                 loss=best,
                 parts={},
                 seconds=perf_counter() - started,
-                fraction=fraction_done(schedule, step.evaluations),
+                fraction=fraction_done(self._schedule, step.evaluations),
                 resumed=False,
                 _get_pixels=partial(as_float, step.image),
                 _content_alpha=content.alpha,

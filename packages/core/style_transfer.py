@@ -4,10 +4,9 @@ This module does not import PyTorch. The default backend does, when it is create
 """
 
 import time
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from core.arrays import Array, Pixels, Size, size_of
 from core.artifacts.lookup import with_artifacts
@@ -16,7 +15,7 @@ from core.config.options import shown
 from core.config.style_losses import style_loss_spec
 from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
-from core.errors import NonEssential, UsageError
+from core.errors import UsageError
 from core.image.compositing import without_white
 from core.image.reading import ImageSource, LoadedImage, read_image
 from core.image.resize import resize
@@ -26,10 +25,12 @@ from core.memory.reading import reading_memory
 from core.multiscale.initial_image import finer_initial_image, initial_image
 from core.multiscale.parametrization import Parametrization
 from core.multiscale.preparation import normalize_strength, prepare
-from core.multiscale.schedule import Scale, build_schedule, fraction_done
+from core.multiscale.problem import ScaleProblem
+from core.multiscale.schedule import Scale, build_schedule
 from core.painter_runner import PainterRunner
 from core.runs.checkpoint import Checkpoint, SavedRun
-from core.runs.progress import Callback, Progress, Result, RunFailedError, RunInterrupted, ScaleProgress
+from core.runs.outcome import take_steps
+from core.runs.progress import Callback, Progress, Result, ScaleProgress, ScaleReporter
 from core.runs.record import describe_files, describe_inputs, make_record
 from core.styles import Style, StyleExemplar, StyleSource, as_styles, read_style, style_names
 
@@ -77,188 +78,135 @@ def stylize(
     styles = as_styles(style)
     content_image, exemplars, schedule = _read_images(content, styles, config)
     if config.painter and not backend:
-        runner: Runner = PainterRunner(config, checkpoint, group)
+        runner: PainterRunner | BackendRunner = PainterRunner(config, schedule, checkpoint, group)
     else:
-        runner = BackendRunner(backend or default_backend(config, group), config, schedule)
+        runner = BackendRunner(config, schedule, backend or default_backend(config, group))
 
     inputs = describe_inputs(content, content_image.pixels, styles, exemplars) | describe_files(config)
     saved = checkpoint.open(config, {**inputs, "backend": runner.describe()}, len(schedule)) if checkpoint else None
     group.check_same_start(saved.evaluations if saved else 0)
 
-    started, losses, stopped = _start_time(saved), saved.losses if saved else [], False
-    progress: Progress | None = None
-    failure: Exception | KeyboardInterrupt | None = None
-    saving_checkpoint = NonEssential("the checkpoint")
-    try:
-        with convert_out_of_memory_errors():
-            for progress in runner.steps(content_image, exemplars, schedule, saved, resumable=bool(checkpoint)):
-                losses.append(progress.losses())
-                stopped = group.any_rank(bool(callback and callback(progress)))
-                if checkpoint and group.is_main and isinstance(progress, ScaleProgress):
-                    with saving_checkpoint:
-                        checkpoint.save(progress, losses, now=stopped)
-                if stopped:
-                    break
-            assert progress is not None, "every scale has at least one step"
-            delivered = progress.delivered_loss(config.bit_depth)
-    except (Exception, KeyboardInterrupt) as error:
-        if progress is None:
-            raise
-        failure, stopped, delivered = error, True, {"loss": progress.loss, **progress.parts}
-        _release_frames(error)
-
+    started, losses = _start_time(saved), saved.losses if saved else []
+    steps = runner.steps(content_image, exemplars, saved, resumable=bool(checkpoint))
+    outcome = take_steps(steps, losses, config.bit_depth, callback=callback, checkpoint=checkpoint, group=group)
     record = make_record(
         config,
         inputs=inputs,
         backend=runner.describe(),
         schedule=schedule,
         losses=losses,
-        delivered=delivered,
-        stopped=stopped,
+        delivered=outcome.delivered,
+        stopped=outcome.stopped,
         seconds=time.perf_counter() - started,
     )
-    result = Result(*_final_image(progress, content_image.alpha, schedule[-1].size), record)
-    if isinstance(failure, KeyboardInterrupt):
-        raise RunInterrupted(result) from failure
-    if failure:
-        raise RunFailedError(failure, result) from failure
-    return result
-
-
-class Runner(Protocol):
-    """What makes the steps of a run."""
-
-    def describe(self) -> Mapping[str, Any]:
-        """Return what the record says of it (see `core.backends.base.Backend.describe`)."""
-        ...
-
-    def steps(
-        self,
-        content: LoadedImage,
-        exemplars: Sequence[StyleExemplar],
-        schedule: Sequence[Scale],
-        saved: SavedRun | None,
-        *,
-        resumable: bool,
-    ) -> Iterator[Progress]:
-        """Yield the progress after every step; the arguments are those of `run_scales`."""
-        ...
+    return outcome.check(Result(*_final_image(outcome.progress, content_image.alpha, schedule[-1].size), record))
 
 
 class BackendRunner:
-    """Makes the steps in this program, with the objective of a backend."""
+    """Makes the steps of a run in this program, scale by scale, with the objective of a backend."""
 
-    def __init__(self, backend: Backend, config: TransferConfig, schedule: Sequence[Scale]) -> None:
-        self._backend, self._config = backend, config
+    def __init__(self, config: TransferConfig, schedule: Sequence[Scale], backend: Backend) -> None:
+        """Plan the memory of every scale.
+
+        Raises:
+            StyleTransferError: The available memory is too small.
+        """
+        self._config, self._schedule, self._backend = config, schedule, backend
         self._plans = [backend.plan(*scale.network_sizes) for scale in schedule]
 
     def describe(self) -> Mapping[str, Any]:
-        """Return the description of the backend."""
+        """Return the description of the backend for the run record."""
         return self._backend.describe()
 
     def steps(
         self,
         content: LoadedImage,
         exemplars: Sequence[StyleExemplar],
-        schedule: Sequence[Scale],
-        saved: SavedRun | None,
+        saved: SavedRun | None = None,
         *,
-        resumable: bool,
-    ) -> Iterator[Progress]:
-        """Yield the steps of all scales."""
-        return run_scales(
-            content.pixels, exemplars, schedule, self._plans, self._backend, self._config,
-            alpha=content.alpha, saved=saved, resumable=resumable,
-        )  # fmt: skip
+        resumable: bool = False,
+    ) -> Iterator[ScaleProgress]:
+        """Optimise scale by scale, each starting from the result of the previous one, and yield every step.
 
+        If the optimiser converges before a scale has used its evaluations, the next scale gets the rest.
 
-def run_scales(
-    content: Pixels,
-    exemplars: Sequence[StyleExemplar],
-    schedule: Sequence[Scale],
-    plans: Sequence[Plan],
-    backend: Backend,
-    config: TransferConfig,
-    *,
-    alpha: Pixels | None = None,
-    saved: SavedRun | None = None,
-    resumable: bool = False,
-) -> Iterator[ScaleProgress]:
-    """Optimise scale by scale, each starting from the result of the previous one, and yield every step.
-
-    If the optimiser converges before a scale has used its evaluations, the next scale gets the rest.
-
-    Args:
-        content: The content image (1, 3, H, W), RGB in [0, 1].
-        exemplars: The styles at their own sizes.
-        schedule: The scales, coarse to fine.
-        plans: The memory plan of each scale.
-        backend: Evaluates the objective.
-        config: All other options.
-        alpha: The alpha channel of the content image (1, 1, H, W) in [0, 1], for the progress.
-        saved: The state of an earlier run to continue from; its last step is yielded first.
-        resumable: Whether the steps must contain the state of the optimiser, for a checkpoint. This excludes the
-            optimiser without host synchronisation on CUDA.
-    """
-    started, used, planned = _start_time(saved), 0, 0
-    targets_need_initial = style_loss_spec(config.style_loss).position_targets
-    result: Pixels | None = None
-    for number, (scale, plan) in enumerate(zip(schedule, plans, strict=True), start=1):
-        planned += scale.evaluations
-        if saved and number < saved.scale:
-            continue
-        to_array = partial(backend.to_array, plan=plan)
-        parametrization, scaled_exemplars = prepare(content, exemplars, scale, config)
-        start: Array | Step
-        initial: Pixels | None
-        if saved and number == saved.scale:
-            used = saved.evaluations_before
-            initial = saved.read_initial(parametrization.shape) if targets_need_initial else None
-            start = saved.read_step(parametrization.shape).converted(to_array)
-        else:
-            initial_pixels = initial_image(parametrization.content, scaled_exemplars, config)
-            if result is not None:
-                initial_pixels = finer_initial_image(parametrization.to_compared(result), initial_pixels, config)
-            initial = parametrization.to_parameters(initial_pixels)
-            start = to_array(initial)
-            initial = initial if targets_need_initial else None
-        image = None if initial is None else parametrization.to_network_input(parametrization.to_image(initial))
-        network_content = parametrization.to_network_input(parametrization.content_image)
-        network_exemplars = [parametrization.exemplar_to_network_input(one) for one in scaled_exemplars]
-        objective = backend.objective(network_content, network_exemplars, plan, image=image)
-        objective = normalize_strength(objective, parametrization, scaled_exemplars, to_array, scale, config)
-        steps = backend.minimize(
-            objective,
-            partial(parametrization.compose_with, to_array=to_array),
-            start,
-            evaluations=planned - used,
-            plan=plan,
-            resumable=resumable or saved is not None,
-        )
-        del start  # it may hold many arrays, which the optimiser releases one by one
-        for step in steps:
-            progress = ScaleProgress(
-                scale=number,
-                scales=len(schedule),
-                size=scale.size,
-                evaluations=used + step.evaluations,
-                total_evaluations=config.iterations,
-                loss=step.loss,
-                parts=step.parts,
-                seconds=time.perf_counter() - started,
-                fraction=fraction_done(schedule, used + step.evaluations),
-                resumed=saved is not None and used + step.evaluations == saved.evaluations,
-                _get_pixels=partial(_pixels_of, step, parametrization, backend),
-                _step=step,
-                _initial=initial,
-                _objective=objective,
-                _parametrization=parametrization,
-                _to_array=to_array,
-                _to_pixels=backend.to_pixels,
-                _content_alpha=alpha,
+        Args:
+            content: The content image.
+            exemplars: The styles at their own sizes.
+            saved: The state of an earlier run to continue from; its last step is yielded first.
+            resumable: Whether the steps must contain the state of the optimiser, for a checkpoint. This excludes the
+                optimiser without host synchronisation on CUDA.
+        """
+        resumed_at = saved.evaluations if saved else None
+        reporter = ScaleReporter(self._schedule, self._config.iterations, _start_time(saved), resumed_at, content.alpha)
+        first, used = (saved.scale, saved.evaluations_before) if saved else (1, 0)
+        planned = 0
+        result: Pixels | None = None
+        for number, (scale, plan) in enumerate(zip(self._schedule, self._plans, strict=True), start=1):
+            planned += scale.evaluations
+            if number < first:
+                continue
+            parametrization, styles = prepare(content.pixels, exemplars, scale, self._config)
+            resumed = saved if number == first else None
+            initial, start = self._starting_point(resumed, result, parametrization, styles, plan)
+            problem = self._problem(scale, parametrization, styles, initial, plan)
+            steps = self._backend.minimize(
+                problem.objective,
+                problem.compose,
+                start,
+                evaluations=planned - used,
+                plan=plan,
+                resumable=resumable or saved is not None,
             )
-            yield progress
-        used, result = progress.evaluations, progress.pixels
+            del start  # it may hold many arrays, which the optimiser releases one by one
+            for step in steps:
+                progress = reporter.progress(step, problem, number, used)
+                yield progress
+            used, result = progress.evaluations, progress.pixels
+
+    def _starting_point(
+        self,
+        saved: SavedRun | None,
+        coarse: Pixels | None,
+        parametrization: Parametrization,
+        styles: Sequence[StyleExemplar],
+        plan: Plan,
+    ) -> "tuple[Pixels | None, Array | Step]":
+        """Return the initial parameters of a scale, and where its optimiser starts: there, or at the saved step.
+
+        The initial parameters are those of the initial image or, after a coarser scale, of its result `coarse`. They
+        are None if the targets of the style loss do not depend on them.
+        """
+        needed = style_loss_spec(self._config.style_loss).position_targets
+        to_array = partial(self._backend.to_array, plan=plan)
+        if saved:
+            shape = parametrization.shape
+            initial = saved.read_initial(shape) if needed else None
+            return initial, saved.read_step(shape).converted(to_array)
+        image = initial_image(parametrization.content, styles, self._config)
+        if coarse is not None:
+            image = finer_initial_image(parametrization.to_compared(coarse), image, self._config)
+        parameters = parametrization.to_parameters(image)
+        return parameters if needed else None, to_array(parameters)
+
+    def _problem(
+        self,
+        scale: Scale,
+        parametrization: Parametrization,
+        styles: Sequence[StyleExemplar],
+        initial: Pixels | None,
+        plan: Plan,
+    ) -> ScaleProblem:
+        """Compute the targets and the loss weights of a scale."""
+        to_array = partial(self._backend.to_array, plan=plan)
+        objective = self._backend.objective(
+            parametrization.to_network_input(parametrization.content_image),
+            [parametrization.exemplar_to_network_input(style) for style in styles],
+            plan,
+            image=None if initial is None else parametrization.to_network_input(parametrization.to_image(initial)),
+        )
+        weighted = normalize_strength(objective, parametrization, styles, to_array, scale, self._config)
+        return ScaleProblem(scale, parametrization, weighted, initial, to_array, self._backend.to_pixels)
 
 
 def _read_images(
@@ -281,19 +229,6 @@ def _final_image(progress: Progress, alpha: Pixels | None, size: Size) -> tuple[
     return without_white(pixels, alpha), alpha
 
 
-def _pixels_of(step: "Step", parametrization: Parametrization, backend: Backend) -> Pixels:
-    """Return the image (1, 3, H, W) of a step."""
-    return parametrization.to_image(backend.to_pixels(step.image))
-
-
 def _start_time(saved: SavedRun | None) -> float:
     """Return when the run would have started without an interruption, by `time.perf_counter`."""
     return time.perf_counter() - (saved.seconds if saved else 0.0)
-
-
-def _release_frames(error: BaseException) -> None:
-    """Release the tensors to which the tracebacks of an error and of the errors before it refer."""
-    cause: BaseException | None = error
-    while cause:
-        traceback.clear_frames(cause.__traceback__)
-        cause = cause.__context__

@@ -7,10 +7,11 @@ from bench.time_to_quality.task import Snapshot, Task
 from core.arrays import Pixels, Size, size_of
 from core.backends.base import default_backend
 from core.config.transfer_config import TransferConfig
+from core.image.reading import LoadedImage
 from core.image.resize import resize
 from core.multiscale.schedule import build_schedule
 from core.runs.progress import Progress
-from core.style_transfer import run_scales
+from core.style_transfer import BackendRunner
 from core.styles import StyleExemplar
 
 
@@ -23,8 +24,7 @@ def prepare_run(content: Pixels, style: Pixels, config: TransferConfig) -> Itera
     """Load the network, and return a run for images (1, 3, H, W)."""
     backend = default_backend(config)
     schedule = build_schedule(size_of(content), [size_of(style)], config)
-    plans = [backend.plan(*scale.network_sizes) for scale in schedule]
-    steps = run_scales(content, [StyleExemplar((style,))], schedule, plans, backend, config)
+    steps = BackendRunner(config, schedule, backend).steps(LoadedImage(content), [StyleExemplar((style,))])
     return (Snapshot(step.evaluations, partial(_upsample, step, schedule[-1].size)) for step in steps)
 
 

@@ -1,20 +1,22 @@
 """What a run reports after every step, and what it returns."""
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from os import PathLike
 from typing import Any
 
 import PIL.Image
 
-from core.arrays import Array, Pixels, Size
+from core.arrays import Pixels, Size
 from core.errors import StyleTransferError, first_line
 from core.image.compositing import over_white, without_white
 from core.image.resize import resize
 from core.image.writing import quantize, to_image, write_image
-from core.multiscale.parametrization import Parametrization
-from core.optim.types import Objective, Step, evaluate_start
+from core.multiscale.problem import ScaleProblem
+from core.multiscale.schedule import Scale, fraction_done
+from core.optim.types import Step
 from core.runs.record import record_for_embedding
 
 
@@ -88,11 +90,7 @@ class ScaleProgress(Progress):
     """The progress of a run whose optimiser is in this program, with what it needs to continue from here."""
 
     _step: Step = field(repr=False)
-    _initial: Pixels | None = field(repr=False)
-    _objective: Objective = field(repr=False)
-    _parametrization: Parametrization = field(repr=False)
-    _to_array: Callable[[Pixels], Array] = field(repr=False)
-    _to_pixels: Callable[[Array], Pixels] = field(repr=False)
+    _problem: ScaleProblem = field(repr=False)
 
     def delivered_loss(self, bit_depth: int) -> dict[str, float]:
         """Return the loss and its terms at the image as a file with that many bits per channel stores it, evaluated.
@@ -104,19 +102,57 @@ class ScaleProgress(Progress):
         saved, alpha = quantize(self.colors, bit_depth), self.alpha
         if alpha is not None:
             saved = over_white(saved, quantize(alpha, bit_depth))
-        network_input = self._parametrization.to_network_input(saved)
-        evaluation = evaluate_start(self._objective, self._to_array(network_input), "the result")
+        evaluation = self._problem.evaluate(saved, "the result")
         return {"loss": evaluation.loss, **evaluation.parts}
 
     @property
     def numpy_step(self) -> Step:
         """The step of the optimiser, with NumPy arrays, to continue from."""
-        return self._step.converted(self._to_pixels)
+        return self._step.converted(self._problem.to_pixels)
 
     @property
     def initial_parameters(self) -> Pixels | None:
         """The parameters that the scale started from, if the targets of the style loss depend on them."""
-        return self._initial
+        return self._problem.initial
+
+
+@dataclass(frozen=True)
+class ScaleReporter:
+    """Reports the steps of a run scale by scale.
+
+    Attributes:
+        schedule: The scales.
+        total_evaluations: Evaluations of the whole run.
+        started: When the run started by `time.perf_counter`, as if it had not been interrupted.
+        resumed_at: Evaluations of the step from which an earlier run is continued, if there is one.
+        content_alpha: The alpha channel of the content image (1, 1, H, W) in [0, 1], if it has one.
+    """
+
+    schedule: Sequence[Scale]
+    total_evaluations: int
+    started: float
+    resumed_at: int | None
+    content_alpha: Pixels | None
+
+    def progress(self, step: Step, problem: ScaleProblem, number: int, used: int) -> ScaleProgress:
+        """Return the progress after a step of scale `number`; the earlier scales used `used` evaluations."""
+        evaluations = used + step.evaluations
+        return ScaleProgress(
+            scale=number,
+            scales=len(self.schedule),
+            size=problem.scale.size,
+            evaluations=evaluations,
+            total_evaluations=self.total_evaluations,
+            loss=step.loss,
+            parts=step.parts,
+            seconds=time.perf_counter() - self.started,
+            fraction=fraction_done(self.schedule, evaluations),
+            resumed=evaluations == self.resumed_at,
+            _get_pixels=partial(problem.image_of, step),
+            _content_alpha=self.content_alpha,
+            _step=step,
+            _problem=problem,
+        )
 
 
 Callback = Callable[[Progress], bool | None]
