@@ -87,8 +87,14 @@ def stylize(
     group.check_same_start(saved.evaluations if saved else 0)
 
     started, losses = _start_time(saved), saved.losses if saved else []
-    steps = runner.steps(content_image, exemplars, saved, resumable=bool(checkpoint))
-    outcome = take_steps(steps, losses, config.bit_depth, callback=callback, checkpoint=checkpoint, group=group)
+    outcome = take_steps(
+        runner.steps(content_image, exemplars, saved, resumable=bool(checkpoint)),
+        losses,
+        config.bit_depth,
+        callback=callback,
+        checkpoint=checkpoint,
+        group=group,
+    )
     record = make_record(
         config,
         inputs=inputs,

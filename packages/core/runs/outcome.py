@@ -76,6 +76,7 @@ def take_steps(
                         checkpoint.save(progress, losses, now=stopped)
                 if stopped:
                     break
+            del steps  # with the state of the optimiser, which the evaluation of the result does not need
             assert progress is not None, "every scale has at least one step"
             return Outcome(progress, progress.delivered_loss(bit_depth), stopped)
     except (Exception, KeyboardInterrupt) as error:

@@ -57,6 +57,27 @@ def test_a_callback_that_returns_true_ends_the_run() -> None:
     assert outcome.check(RESULT) is RESULT
 
 
+def test_the_state_of_the_optimiser_is_released_before_the_result_is_evaluated() -> None:
+    events: list[str] = []
+
+    def run() -> Iterator[Progress]:
+        try:
+            yield from map(EvaluatedProgress, steps(3))
+        finally:
+            events.append("released")
+
+    class EvaluatedProgress:
+        def __init__(self, progress: Progress) -> None:
+            self.losses = progress.losses
+
+        def delivered_loss(self, bit_depth: int) -> dict[str, float]:
+            events.append(f"evaluated with {bit_depth} bits")
+            return {"loss": 1.0}
+
+    take_steps(run(), [], 16, callback=lambda _: True, checkpoint=None, group=SINGLE_PROCESS)
+    assert events == ["released", "evaluated with 16 bits"]
+
+
 @pytest.mark.parametrize(
     ("error", "raised"),
     [(ValueError("boom"), RunFailedError), (MemoryError(), RunFailedError), (KeyboardInterrupt(), RunInterrupted)],
