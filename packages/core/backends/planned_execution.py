@@ -12,7 +12,7 @@ from core.distributed import ProcessGroup
 from core.memory.allocator import ActivationBufferPool, MemoryPolicy
 from core.memory.out_of_memory import OutOfMemoryError, convert_out_of_memory_errors
 from core.memory.plan import Plan
-from core.network.vjp import Features
+from core.network.vjp import FeatureExtractor
 from core.objective.tiled_extractor import TiledFeatureExtractor
 
 
@@ -35,7 +35,7 @@ class PlannedExecution:
         """Where images are stored; smaller tiles never change that."""
         return torch.device(self.plan.state_device(str(self.network.device)))
 
-    def tiled(self, extractor: Features) -> TiledFeatureExtractor:
+    def tiled(self, extractor: FeatureExtractor) -> TiledFeatureExtractor:
         """Return `extractor`, reading images in the tiles of the present plan."""
         return TiledFeatureExtractor(extractor, self.plan.tiling(self.config), self.network.device, self.group)
 
