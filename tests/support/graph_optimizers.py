@@ -1,12 +1,9 @@
-"""The optimisers in a graph take the steps of those in `core.optim`."""
+"""A problem on which the optimisers in a graph are compared with those in `core.optim`."""
 
 from collections.abc import Callable
 
 import numpy as np
-import pytest
 
-from core.optim.adam import adam
-from core.optim.lbfgs import lbfgs
 from core.optim.types import Evaluation
 from export.graph.control_flow import loop
 from export.graph.values import Value, where
@@ -61,6 +58,7 @@ def losses_in_graph(optimizer: GraphLBFGS | GraphAdam, problem: str, evaluations
 
 
 def recorded(problem: Problem) -> tuple[Callable[[np.ndarray], Evaluation], list[float]]:
+    """Return the objective of a run, and the list to which it adds the loss of each evaluation."""
     losses: list[float] = []
 
     def objective(image: np.ndarray) -> Evaluation:
@@ -70,40 +68,3 @@ def recorded(problem: Problem) -> tuple[Callable[[np.ndarray], Evaluation], list
         return Evaluation(losses[-1], gradient, {})
 
     return objective, losses
-
-
-@pytest.mark.parametrize("history", [1, 4, 20])
-@pytest.mark.parametrize("problem", [quartic, undefined_where_bright])
-def test_lbfgs_takes_the_steps_of_a_run(problem: Problem, history: int) -> None:
-    objective, expected = recorded(problem)
-    steps = list(lbfgs(objective, START, evaluations=15, history=history))
-    losses, image = losses_in_graph(GraphLBFGS(history), problem.__name__, 15)
-    np.testing.assert_allclose(losses, expected, rtol=2e-3)
-    np.testing.assert_allclose(image, steps[-1].image, atol=2e-3)
-    assert min(expected) < expected[0] / 2
-
-
-def test_lbfgs_forgets_its_pairs_and_then_gives_up() -> None:
-    """At the minimum no step lowers the loss: the graph ends as the run does."""
-    objective, expected = recorded(quartic)
-    list(lbfgs(objective, START, evaluations=400))
-    losses, _ = losses_in_graph(GraphLBFGS(20), "quartic", 400)
-    assert len(expected) < 400
-    assert len(losses) < 400
-    assert np.nanmin(losses) == pytest.approx(min(expected), rel=1e-5)
-
-
-def test_adam_takes_the_steps_of_a_run() -> None:
-    objective, expected = recorded(quartic)
-    steps = list(adam(objective, START, evaluations=25, learning_rate=0.05))
-    losses, image = losses_in_graph(GraphAdam(0.05), "quartic", 25)
-    np.testing.assert_allclose(losses, expected, rtol=1e-4)
-    np.testing.assert_allclose(image, steps[-1].image, atol=1e-4)
-
-
-def test_adam_returns_to_the_best_image_after_an_undefined_loss() -> None:
-    losses, image = losses_in_graph(GraphAdam(0.05), "undefined_where_bright", 40)
-    assert np.isnan(losses).any()
-    assert np.nanmin(losses) < losses[0]
-    loss, _ = quartic(image)
-    assert loss == pytest.approx(np.nanmin(losses), rel=1e-5)
