@@ -55,9 +55,8 @@ def test_serve_rejects_an_invalid_memory_limit(monkeypatch: pytest.MonkeyPatch) 
     assert ran.stderr == "Error: --max-memory is lots: expected a size such as 6GB or 500MB, or 0\n"
 
 
-def test_limits_and_names_reach_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits_and_names_reach_the_page(monkeypatch: pytest.MonkeyPatch, restored_limits: None) -> None:
     served = []
-    monkeypatch.setattr("core.webapp.limits._current", Limits())
     monkeypatch.setattr("core.app.check_address", lambda *_: None)
     monkeypatch.setattr("core.app.serve", lambda *arguments: served.append(arguments))
     options = ["--allowed-host", "a.example", "--allowed-host", "b.example", "--max-image-size", "512"]

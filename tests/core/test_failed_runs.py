@@ -223,7 +223,14 @@ def test_snapshots_that_cannot_be_written_give_one_warning(
 def test_video_that_cannot_be_written_gives_one_warning(
     content_path: Path, style_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.cli.video._write_webp", full)
+    save = Image.Image.save
+
+    def save_unless_webp(image: Image.Image, target: Path, format: str | None = None, **options: object) -> None:
+        if format == "WEBP":
+            full()
+        save(image, target, format, **options)
+
+    monkeypatch.setattr(Image.Image, "save", save_unless_webp)
     ran = transfer(
         "-c", content_path, "-s", style_path, "-o", tmp_path / "o.png", "--video", tmp_path / "o.webp", *SMALL
     )

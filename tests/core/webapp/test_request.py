@@ -13,7 +13,7 @@ from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.image.embedded_record import read_record
 from core.webapp.job_queue import JobQueue
-from core.webapp.limits import Limits
+from core.webapp.limits import Limits, set_limits
 from core.webapp.request import StyleChoice, TransferRequest, submit_request
 from core.webapp.uploads import SessionDir, UploadedImage
 from support.objectives import OPTIONS
@@ -128,9 +128,9 @@ def test_long_names_give_a_result_of_a_shorter_name(
 
 
 def test_the_memory_limit_of_the_page_applies_and_its_error_contains_no_folder(
-    tiny_vgg: None, content_path: Path, style_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_vgg: None, content_path: Path, style_path: Path, restored_limits: None
 ) -> None:
-    monkeypatch.setattr("core.webapp.limits._current", Limits(memory=10_000))
+    set_limits(Limits(memory=10_000))
     queue, session = JobQueue(), SessionDir()
     styles = [StyleChoice(add(session, style_path), 1.0, None)]
     config = SHORT.with_options(max_memory=10**14)
@@ -145,14 +145,12 @@ def test_the_memory_limit_of_the_page_applies_and_its_error_contains_no_folder(
     assert request.job.error == "content other.png does not exist: check the path"
 
 
-def test_submit_request_rejects_too_large_outputs(
-    tmp_path: Path, style_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_submit_request_rejects_too_large_outputs(tmp_path: Path, style_path: Path, restored_limits: None) -> None:
     path = tmp_path / "wide.png"
     Image.new("L", (400, 100)).save(path)
     session = SessionDir()
     styles = [StyleChoice(add(session, style_path), 1.0, None)]
-    monkeypatch.setattr("core.webapp.limits._current", Limits(image_size=128))
+    set_limits(Limits(image_size=128))
     config = TransferConfig(image_size=128, image_size_side="short")
     message = "^the output would have 512x128 px, more than this page's limit of 128x128 px: choose a smaller"
     with pytest.raises(UsageError, match=message):

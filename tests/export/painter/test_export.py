@@ -1,19 +1,21 @@
 """`python -m export painter`: verified files with a complete manifest, and refusals."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from core.artifacts.manifest import read_manifest
-from core.artifacts.painter import OUTPUTS, PAINTER_OPTIONS
+from core.artifacts.painter import OUTPUTS, PAINTER_OPTIONS, OnnxPainter, PainterStep
 from core.config.transfer_config import TransferConfig
 from core.errors import StyleTransferError, UsageError
 from core.network.weights import load_weights
 from export.painter import export
 from export.painter.export import export_painter
-from export.verify import painter as verification
 from support.export_command import refused, run
 from support.painters import objective_of
 
@@ -87,18 +89,18 @@ def test_other_suffixes_are_refused(tmp_path: Path) -> None:
 def test_a_painter_that_differs_is_not_written(
     tmp_path: Path, tiny_vgg: None, monkeypatch: pytest.MonkeyPatch, attribute: str, quantity: str
 ) -> None:
-    paint = verification._paint
+    paint = OnnxPainter.paint
 
-    def wrong(*arguments: object) -> object:
-        run = paint(*arguments)  # type: ignore[arg-type]
-        return type(run)(**{**vars(run), attribute: getattr(run, attribute) * 1.05})
+    def wrong(*arguments: Any, **settings: Any) -> Iterator[PainterStep]:
+        for step in paint(*arguments, **settings):
+            yield replace(step, **{attribute: getattr(step, attribute) * np.float32(1.05)})
 
-    monkeypatch.setattr(verification, "_paint", wrong)
+    monkeypatch.setattr(OnnxPainter, "paint", wrong)
     monkeypatch.setattr(export, "InlinedObjective", lambda module, palette: objective_of(("relu1_1",), ("relu1_1",)))
     path = tmp_path / "painter.onnx"
     path.write_bytes(b"earlier")
     config = TransferConfig(content_layers="relu1_1", style_layers="relu1_1", min_scale_size=64)
     with pytest.raises(StyleTransferError, match=f"the relative L2 error of the {quantity}"):
-        export_painter(path, load_weights("vgg19"), config)
+        export_painter(path, load_weights("vgg19"), config, pixels="float")
     assert path.read_bytes() == b"earlier"
     assert [*tmp_path.iterdir()] == [path]
