@@ -1,12 +1,9 @@
-import struct
 import warnings
-import zlib
-from io import BytesIO
 
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from core.errors import UsageError
 from core.image.reading import read_image, read_size
@@ -175,16 +172,3 @@ def test_read_image_reads_16_bits_of_other_grey_images(tmp_path, rng):
 def test_read_image_refuses_integers_of_more_than_16_bits(values):
     with pytest.raises(UsageError, match=r"image \(PIL image\) has values from .* scale or clip them to \[0, 65535\]"):
         read_image(Image.fromarray(values))
-
-
-@pytest.mark.parametrize("bits", [1, 2, 4, 8])
-def test_a_transparent_grey_is_compared_at_every_bit_depth(tmp_path, bits):
-    row = bytes([0] + [0] * (16 * bits // 8) + [255] * (16 * bits // 8))  # 16 black pixels, then 16 white ones
-    file = BytesIO()
-    file.write(b"\x89PNG\r\n\x1a\n")
-    PngImagePlugin.putchunk(file, b"IHDR", struct.pack(">IIBBBBB", 32, 20, bits, 0, 0, 0, 0))
-    PngImagePlugin.putchunk(file, b"tRNS", struct.pack(">H", 2**bits - 1))
-    PngImagePlugin.putchunk(file, b"IDAT", zlib.compress(row * 20))
-    PngImagePlugin.putchunk(file, b"IEND", b"")
-    (tmp_path / "a.png").write_bytes(file.getvalue())
-    assert (read_image(tmp_path / "a.png").alpha[0, 0] == (np.arange(32) < 16)).all()

@@ -2,7 +2,6 @@ import errno
 import subprocess
 import sys
 import warnings
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +13,6 @@ from core.errors import UsageError
 from core.image.opening import allow_large_images
 from core.image.reading import list_images, read_image, read_mask, read_size
 from support.image_files import HEIGHT, WIDTH, as_rows, icc_profile
-
-ORIENTED = {  # how the EXIF standard maps the stored image to the displayed one
-    1: lambda a: a,
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: np.rot90(a, -1),
-    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
-    8: lambda a: np.rot90(a, 1),
-}
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
@@ -70,38 +58,6 @@ def test_read_image_reads_the_first_frame(tmp_path, path):
     assert (loaded.pixels == np.array([1, 0, 0]).reshape(1, 3, 1, 1)).all()
 
 
-@pytest.mark.parametrize("orientation", ORIENTED)
-@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
-def test_read_image_applies_the_exif_orientation(tmp_path, suffix, orientation):
-    stored = np.zeros((32, 48, 3), np.uint8)
-    stored[:16, :16] = (255, 0, 0)
-    stored[:16, 16:32] = (0, 255, 0)
-    stored[16:, :16] = (0, 0, 255)
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    path = tmp_path / f"a.{suffix}"
-    Image.fromarray(stored).save(path, exif=exif, quality=100)
-    expected = ORIENTED[orientation](stored) / 255
-
-    loaded = read_image(path)
-
-    assert read_size(path) == read_size(Image.open(path)) == loaded.size == expected.shape[1::-1]
-    centres = np.s_[8::16, 8::16]  # away from the edges, where JPEG and WebP are exact enough
-    np.testing.assert_allclose(as_rows(loaded.pixels)[centres], expected[centres], atol=0.03)
-
-
-@pytest.mark.parametrize("orientation", ORIENTED)
-@pytest.mark.parametrize("byteorder", ["<", ">"])
-def test_read_image_applies_the_orientation_of_16_bit_tiffs(tmp_path, rng, byteorder, orientation):
-    samples = rng.integers(0, 65536, (HEIGHT, WIDTH), dtype=np.uint16)
-    path = tmp_path / "a.tif"
-    tag = (274, "H", 1, orientation, True)
-    tifffile.imwrite(path, samples, byteorder=byteorder, metadata=None, extratags=[tag])
-    expected = ORIENTED[orientation](samples) / 65535
-    assert read_size(path) == expected.shape[::-1]
-    np.testing.assert_allclose(read_image(path).pixels[0, 0], expected, atol=1e-7)
-
-
 def test_read_image_does_not_modify_an_open_image(tmp_path, colors):
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -111,27 +67,6 @@ def test_read_image_does_not_modify_an_open_image(tmp_path, colors):
         assert image.size == (WIDTH, HEIGHT)
         np.testing.assert_array_equal(np.asarray(image), colors)
     np.testing.assert_array_equal(as_rows(loaded.pixels), np.rot90(colors, -1).astype(np.float32) / np.float32(255))
-
-
-def test_the_orientation_may_follow_the_pixels(tmp_path, colors):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray(colors).save(tmp_path / "a.png")
-    chunk = BytesIO()
-    PngImagePlugin.putchunk(chunk, b"eXIf", exif.tobytes()[6:])
-    data = (tmp_path / "a.png").read_bytes()
-    (tmp_path / "a.png").write_bytes(data[:-12] + chunk.getvalue() + data[-12:])
-    expected = np.rot90(colors, -1).astype(np.float32) / np.float32(255)
-    for source in (tmp_path / "a.png", Image.open(tmp_path / "a.png")):
-        assert read_size(source) == (HEIGHT, WIDTH)
-        np.testing.assert_array_equal(as_rows(read_image(source).pixels), expected)
-
-
-@pytest.mark.parametrize("suffix", ["png", "webp", "jpg"])
-def test_read_image_ignores_invalid_exif_data(tmp_path, colors, suffix):
-    path = tmp_path / f"a.{suffix}"
-    Image.fromarray(colors).save(path, exif=b"Exif\0\0rubbish")
-    assert read_image(path).size == read_size(path) == (WIDTH, HEIGHT)
 
 
 def unreadable_files(folder):

@@ -110,13 +110,6 @@ def test_linear_light_is_converted(tmp_path, samples):
     np.testing.assert_allclose(pixels, srgb_encoded(samples / 65535), atol=1e-5)
 
 
-def test_srgb_has_precedence_over_the_profile(tmp_path, samples):
-    profile = b"p\0\0" + zlib.compress(icc_profile("RGB ", 1.0))
-    chunks = ((b"cICP", bytes([1, 13, 0, 1])), (b"iCCP", profile))
-    (tmp_path / "a.png").write_bytes(png_16_bit(samples, *chunks).read())
-    np.testing.assert_allclose(as_rows(read_image(tmp_path / "a.png").pixels), samples / 65535, atol=2e-7)
-
-
 def test_high_dynamic_range_is_refused(tmp_path, samples):
     (tmp_path / "a.png").write_bytes(cicp_png(samples, 9, 16, 0, 1))
     with pytest.raises(UsageError, match=r"a\.png has the colour space 9/16 \(cICP: primaries/transfer\), which"):
