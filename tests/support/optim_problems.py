@@ -7,7 +7,7 @@ import scipy.optimize
 import torch
 
 from core.arrays import Array
-from core.optim.types import Evaluation, Step
+from core.optim.types import Evaluation, Objective, Step
 
 
 class RecordingObjective:
@@ -43,6 +43,28 @@ def quadratic_with_nan(size: int = 50) -> RecordingObjective:
     """A quadratic that is not finite far from the start, so that steps are rejected."""
     whole = quadratic(size)
     return RecordingObjective(lambda x: whole.loss(x) if x.max() < 0.9 else np.nan, whole.gradient)
+
+
+class SampledDistance:
+    """Half the squared distance to 0.7 at a sample of the values, and an offset, that both depend on the step."""
+
+    def __init__(self, offset: Callable[[int], float] = float) -> None:
+        self.offset, self.steps = offset, []
+
+    def at_step(self, step: int) -> Objective:
+        def evaluate(image: Array) -> Evaluation:
+            self.steps.append(step)
+            sample = torch.from_numpy(np.random.default_rng(step).random(image.shape) < 0.5)
+            if isinstance(image, np.ndarray):
+                sample = sample.numpy()
+            residual = (image - 0.7) * sample
+            loss = float((residual * residual).sum()) / 2 + self.offset(step)
+            return Evaluation(loss, residual, {"all": loss})
+
+        return evaluate
+
+    def __call__(self, image: Array) -> Evaluation:
+        raise AssertionError("evaluated without a step")
 
 
 def last(steps: Iterator[Step]) -> Step:

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from core.config.style_losses import STYLE_LOSSES
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.memory.tiling import Tiling
@@ -29,19 +27,11 @@ from core.styles import StyleExemplar
 from core.transfer import app
 from support.images import pixels_of
 from support.networks import CPU, SHALLOW, network, random_image
-from support.toy_losses import SPECS, ChannelMeans, SampledMeans, register
+from support.toy_losses import ChannelMeans, SampledMeans
 
 SMALL = {"image_size": 64, "iterations": 6, "padding": 0, "device": "cpu"}
 
-
-@pytest.fixture(autouse=True)
-def toy_losses(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in list(STYLE_LOSSES):
-        monkeypatch.setitem(STYLE_LOSSES, name, STYLE_LOSSES[name])
-    register()
-    yield
-    for spec in SPECS:
-        STYLE_LOSSES.pop(spec.name, None)
+pytestmark = pytest.mark.usefixtures("toy_losses")
 
 
 @pytest.mark.parametrize("loss", [ChannelMeans(), SampledMeans(3)])

@@ -13,6 +13,7 @@ from core.optim.adam import adam
 from core.optim.types import Evaluation, Objective, Step
 from support.optim_problems import (
     RecordingObjective,
+    SampledDistance,
     assert_resumable,
     last,
     quadratic,
@@ -83,28 +84,6 @@ def test_the_average_of_the_images_is_delivered_if_its_loss_is_lower() -> None:
 @pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy])
 def test_adam_resumes_from_any_step(kind: Callable, problem: Callable) -> None:
     assert_resumable(partial(adam, averaging=0.8), problem, kind)
-
-
-class SampledDistance:
-    """Half the squared distance to 0.7 at a sample of the values, and an offset, that both depend on the step."""
-
-    def __init__(self, offset: Callable[[int], float] = float) -> None:
-        self.offset, self.steps = offset, []
-
-    def at_step(self, step: int) -> Objective:
-        def evaluate(image: Array) -> Evaluation:
-            self.steps.append(step)
-            sample = torch.from_numpy(np.random.default_rng(step).random(image.shape) < 0.5)
-            if isinstance(image, np.ndarray):
-                sample = sample.numpy()
-            residual = (image - 0.7) * sample
-            loss = float((residual * residual).sum()) / 2 + self.offset(step)
-            return Evaluation(loss, residual, {"all": loss})
-
-        return evaluate
-
-    def __call__(self, image: Array) -> Evaluation:
-        raise AssertionError("evaluated without a step")
 
 
 def test_stochastic_adam_evaluates_at_every_step_number_once() -> None:
