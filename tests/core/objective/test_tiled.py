@@ -152,19 +152,6 @@ def test_buffers_give_the_same_result(checkpoint_first_block: bool) -> None:
             assert torch.equal(found(image).gradient, plain(image).gradient)
 
 
-def test_content_features_have_the_layout_of_evaluations() -> None:
-    config, image = TransferConfig(**SHALLOW), random_image(1, 67, 53).float()
-    plain = network(config, torch.float32)
-    tiling = Tiling.of("vgg19", plain.taps, 16)
-    for extractor, layout in (
-        (plain, torch.contiguous_format),
-        (FusedVGG(plain, torch.float32), torch.channels_last),
-    ):
-        features, weights = TiledFeatureExtractor(extractor, tiling, CPU), LossWeights.of(config, 57.6)
-        found = compute_targets(features, image, exemplars(image), weights)
-        assert found.content["relu3_1"].is_contiguous(memory_format=layout)
-
-
 def test_vgg16() -> None:
     assert_same_objective(TransferConfig(arch="vgg16", tv_weight=1), (211, 18), 48)
 
