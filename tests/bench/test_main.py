@@ -14,7 +14,6 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from bench.__main__ import app
-from bench.machine import available_devices
 from support.bench_files import RUN, changed, load_values
 
 ROOT = Path(__file__).parents[2]
@@ -161,15 +160,6 @@ def test_run_with_a_wrong_output_fails_and_keeps_earlier_results(tmp_path: Path)
     assert {entry.name for entry in tmp_path.iterdir()} <= {"plugin.py", "results.json", "__pycache__"}
 
 
-def test_machine_prints_its_limits() -> None:
-    described = json.loads(run_in_process("machine", "--json").stdout)
-    assert [limit["device"] for limit in described["limits"]] == list(available_devices())
-    outcome = run_in_process("machine")
-    assert outcome.exit_code == 0
-    assert described["cpu"] in outcome.stdout
-    assert "TFLOP/s" in outcome.stdout
-
-
 @pytest.mark.parametrize("command", ["time-to-quality", "peers"])
 def test_former_names_of_commands_and_options_are_accepted(command: str, content_path: Path) -> None:
     options = ["--our-evaluations", "5", "--our-scales", "1", "--peer", "gatys"]
@@ -236,22 +226,6 @@ def documented_commands() -> list[str]:
     found = re.findall(r"^(?:      - run: )?python -m bench (.*)$", text, flags=re.MULTILINE)
     assert len(found) >= 9
     return [command for command in found if not command.startswith("run ")]
-
-
-@pytest.mark.parametrize(
-    ("command", "option", "value"),
-    [
-        (("race", "-c", "c.png", "-s", "s.png", "-o", "out"), "--size", 8),
-        (("quality", "c", "s", "-o", "out"), "--size", 2**21),
-        (("time-to-quality", "-c", "c.png", "-s", "s.png"), "--size", 8),
-        (("time-to-quality", "-c", "c.png", "-s", "s.png"), "--toolkit-evaluations", 0),
-        (("time-to-quality", "-c", "c.png", "-s", "s.png"), "--toolkit-scales", -1),
-    ],
-)
-def test_a_number_out_of_range_is_named_by_its_option(command: tuple, option: str, value: int) -> None:
-    outcome = run_in_process(*command, option, str(value))
-    assert outcome.exit_code == 2
-    assert outcome.stderr.startswith(f"Error: invalid value for '{option}'")
 
 
 @pytest.mark.parametrize(
