@@ -1,4 +1,4 @@
-"""Check that docs/architecture.md names every package in its layer, and that every path it names exists."""
+"""Check that docs/architecture.md names every package in its layer and existing paths, and that tests mirror modules."""
 
 import re
 import tomllib
@@ -11,6 +11,7 @@ pytestmark = pytest.mark.docs
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ROOT / "packages"
+TESTS = ROOT / "tests"
 TEXT = (ROOT / "docs" / "architecture.md").read_text()
 
 TABLES = re.findall(r"^\| Path in `packages/(\w+)/` \|.*\n\|[-|]+\n((?:\|.*\n)+)", TEXT, flags=re.MULTILINE)
@@ -76,3 +77,44 @@ def packages() -> list[Path]:
     found = sorted(path.parent for path in PACKAGES.glob("*/__init__.py"))
     assert [path.name for path in found] == sorted(described())
     return found
+
+
+UNTESTED = {
+    "bench/conftest.py",  # of the suites, which are pytest files
+    "core/backends/base.py",  # a protocol
+    "core/objective/types.py",  # types
+    "core/webapp/limits.py",  # a setting
+    "core/webapp/main.py",  # the script that Streamlit runs
+}
+"""Modules without a test file, because they have no behaviour of their own. The suites of `bench` have none either."""
+
+OF_SEVERAL_MODULES = {
+    "core/test_failed_runs.py",
+    "core/test_imports.py",
+    "core/test_transfer_light.py",
+    "core/webapp/test_browser.py",
+    "export/web/test_browser.py",
+}
+"""Files of tests that belong to no single module. Other folders than those of the packages contain only such tests."""
+
+
+def test_every_module_has_a_test_file_of_its_name() -> None:
+    modules = {str(path.relative_to(PACKAGES)) for path in PACKAGES.rglob("*.py")}
+    assert sorted(UNTESTED - modules) == []
+    tested = {name for name in modules - UNTESTED if not Path(name).name.startswith(("__init__", "test_"))}
+    assert sorted(name for name in tested if not (TESTS / mirrored(name)).exists()) == []
+
+
+def test_every_test_file_has_a_module_of_its_name() -> None:
+    """For the scripts of the page, `export/web/static/NAME.js`, the file is `export/web/test_NAME_js.py`."""
+    files = {path.relative_to(TESTS) for package in packages() for path in (TESTS / package.name).rglob("test_*.py")}
+    expected = {mirrored(str(path.relative_to(PACKAGES))) for path in PACKAGES.rglob("*.py")}
+    scripts = (PACKAGES / "export" / "web" / "static").glob("*.js")
+    expected |= {Path("export", "web", f"test_{path.stem}_js.py") for path in scripts}
+    assert sorted(map(str, files - expected)) == sorted(OF_SEVERAL_MODULES)
+
+
+def mirrored(module: str) -> Path:
+    """Return the test file of a module, relative to `tests`."""
+    path = Path(module)
+    return path.with_name(f"test_{path.stem.strip('_')}.py")
