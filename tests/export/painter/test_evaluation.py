@@ -34,9 +34,10 @@ GENERATOR = np.random.default_rng(0)
 CONTENT = GENERATOR.random((1, 3, 24, 35), dtype=np.float32)
 STYLE = GENERATOR.random((1, 3, 30, 22), dtype=np.float32) ** 2
 TAPS = ("relu1_1", "relu2_1")
-OPTIONS: dict[str, Any] = {"content_layers": "relu2_1", "style_layers": TAPS, "tv_weight": 3.0, "padding": 0}
-
-FIXED = TransferConfig(**OPTIONS, style_weight=(0.2, 0.5))
+LAYERS: dict[str, Any] = {"content_layers": "relu2_1", "style_layers": TAPS}
+# With these weights no term of the loss is small beside the others.
+OPTIONS: dict[str, Any] = {**LAYERS, "style_weight": (0.002, 0.005), "tv_weight": 300.0, "padding": 0}
+FIXED = TransferConfig(**OPTIONS)
 
 Call = Callable[..., dict[str, Any]]
 
