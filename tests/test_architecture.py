@@ -1,4 +1,4 @@
-"""Check that docs/architecture.md names every package in its layer and existing paths, and that tests mirror modules."""
+"""Check that docs/architecture.md names every package in its layer and existing paths, and that tests mirror it."""
 
 import re
 import tomllib
