@@ -64,7 +64,7 @@ def test_layers_are_those_of_the_losses() -> None:
     assert [layer.name for layer in inlined.content_layers] == [*CONTENT_TAPS]
     layers = [(layer.name, layer.out_channels, layer.stride) for layer in inlined.style_layers]
     assert layers == [("relu1_1", 8, 1), ("relu2_1", 8, 2)]
-    assert inlined.statistic.columns(8) == 8
+    assert inlined.columns(8) == 8
 
 
 def test_weights_are_stored_in_a_palette_where_they_allow_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,8 +62,13 @@ def test_images_in_both_formats_are_the_same_numbers_and_are_returned_unchanged(
 
 
 def settings_of(inputs: PainterInputs) -> dict[str, Value]:
-    names = ("image_size", "evaluations", "passes", "strength")
-    return {name: value for name in names if (value := getattr(inputs, name)) is not None}
+    values = {
+        "image_size": inputs.image_size,
+        "evaluations": inputs.evaluations,
+        "passes": inputs.max_network_passes,
+        "strength": inputs.strength,
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def test_empty_settings_have_the_values_of_the_configuration() -> None:
