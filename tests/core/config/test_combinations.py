@@ -83,6 +83,8 @@ def test_other_combinations_are_accepted(options: dict[str, Any]) -> None:
 
 
 def test_a_stochastic_style_loss_requires_adam(toy_losses: None) -> None:
-    with pytest.raises(UsageError, match=r"^--style-loss sampled-means is stochastic, which L-BFGS .* add --optimizer adam$"):
+    with pytest.raises(
+        UsageError, match=r"^--style-loss sampled-means is stochastic, which L-BFGS .* add --optimizer adam$"
+    ):
         TransferConfig(style_loss="sampled-means")
     assert TransferConfig(style_loss="sampled-means", optimizer="adam").optimizer == "adam"
