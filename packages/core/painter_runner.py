@@ -1,6 +1,6 @@
 """Runs with a painter artifact, which contains the scales, the targets and the optimiser. Without PyTorch."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -71,7 +71,7 @@ class PainterRunner:
         saved: SavedRun | None = None,
         *,
         resumable: bool = False,
-    ) -> Iterator[Progress]:
+    ) -> Generator[Progress]:
         """Call the painter until it is finished, and yield the progress after every call with an evaluation.
 
         The image of each has the final size.

@@ -4,7 +4,7 @@ This module does not import PyTorch. The default backend does, when it is create
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +131,7 @@ class BackendRunner:
         saved: SavedRun | None = None,
         *,
         resumable: bool = False,
-    ) -> Iterator[ScaleProgress]:
+    ) -> Generator[ScaleProgress]:
         """Optimise scale by scale, each starting from the result of the previous one, and yield every step.
 
         If the optimiser converges before a scale has used its evaluations, the next scale gets the rest.

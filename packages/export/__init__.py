@@ -1,4 +1,4 @@
-"""Export of the feature extractor and the objective to TorchScript, torch.export and ONNX files.
+"""Export of the feature extractor, the objective and the painter to TorchScript, torch.export and ONNX files.
 
 Every artifact is compared with eager PyTorch before it is written. `export.runtime` runs ONNX artifacts without
 PyTorch.

@@ -77,9 +77,9 @@ def extractor(
 ) -> None:
     """Export the feature extractor: image in, features at the chosen layers out.
 
-    The image is RGB in [0, 1], (batch, 3, height, width). Batch size and sides may have any value unless --batch and
-    --size fix them, or the sides are too small for the deepest layer. The file is written only if its errors against
-    PyTorch in float64 are within the tolerances. `python -m export formats` lists the formats and their options.
+    The image is RGB in [0, 1], (batch, 3, height, width). Batch size and sides may have any value, the sides
+    from 16 on, unless --batch and --size fix them. The file is written only if its errors against PyTorch in float64
+    are within the tolerances. `python -m export formats` lists the formats and their options.
     """
     with report_errors():
         require_full("python -m export extractor")
@@ -131,8 +131,8 @@ def objective(
     """Export the objective as one ONNX graph: image, targets and weights in, loss and gradient out.
 
     The graph contains the network up to the deepest layer and uses standard operators only. Images may have any sides
-    unless --size fixes them or they are too small for the deepest layer. The file is written only if the errors of
-    loss and gradient are within the tolerances.
+    of at least 16 pixels (32 if the deepest layer is pool5) unless --size fixes them. The file is written only if the
+    errors of loss and gradient are within the tolerances.
     """
     with report_errors():
         require_full("python -m export objective")

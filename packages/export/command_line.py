@@ -54,7 +54,7 @@ FixedSize = Annotated[
     typer.Option(
         "--size",
         metavar="HxW",
-        help="Fixed height and width; makes all shapes static.",
+        help="Fixed height and width of images, in pixels.",
         show_default="any",
     ),
 ]

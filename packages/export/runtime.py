@@ -1,6 +1,7 @@
 """`python -m export run`: style transfer from two ONNX artifacts, with NumPy, Pillow and ONNX Runtime only."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +29,7 @@ from core.cli.options import (
     config_options,
 )
 from core.cli.run import resolve_paths, run_to_files
+from core.config.exported_losses import exported_style_losses
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.image.opening import allow_large_images
@@ -49,7 +51,7 @@ FIXED_OPTIONS = (
 """The options of `TransferConfig` that the artifacts determine."""
 
 
-@config_options(*FIXED_OPTIONS)
+@config_options(*FIXED_OPTIONS, style_losses=partial(exported_style_losses, "objective"))
 def run(
     objective: Annotated[Path, typer.Argument(metavar="OBJECTIVE", help="Artifact of: python -m export objective.")],
     extractor: Annotated[

@@ -17,7 +17,7 @@ from core.network.vjp import FeatureExtractor
 from core.network.weights import load_weights
 from core.objective.style_cache import StyleStatisticsCache
 
-NETWORK_OPTIONS = (
+LOAD_OPTIONS = (
     *("arch", "weights", "weights_preprocessing", "pooling", "extractor", "objective", "painter"),
     *("device", "precision", "content_layers", "style_layers"),
 )

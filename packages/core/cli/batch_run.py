@@ -183,10 +183,10 @@ class BackendFactory:
             return None
         if config.objective is not None:
             return default_backend(config)
-        from core.backends.loaded_network import NETWORK_OPTIONS, LoadedNetwork
+        from core.backends.loaded_network import LOAD_OPTIONS, LoadedNetwork
         from core.backends.torch_backend import TorchBackend
 
-        key = tuple(getattr(config, name) for name in NETWORK_OPTIONS)
+        key = tuple(getattr(config, name) for name in LOAD_OPTIONS)
         if self._network is None or key != self._key:
             self._network = None  # free the memory of the old network before the next one is loaded
             self._key, self._network = key, LoadedNetwork.load(config)

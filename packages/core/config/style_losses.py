@@ -200,7 +200,7 @@ register_style_loss(
     StyleLossSpec(
         name="wasserstein",
         implementation="core.objective.wasserstein:WassersteinLoss",
-        help="normal distributions",
+        help="Wasserstein distance of means and covariances",
         tileable=True,
         activation_power=2,
         statistic_size=lambda channels: channels * (channels + 1),
@@ -210,7 +210,7 @@ register_style_loss(
     StyleLossSpec(
         name="sliced-wasserstein",
         implementation="core.objective.sliced_wasserstein:SlicedWassersteinLoss",
-        help="full distributions, slower",
+        help="distance of full distributions, slower",
         tileable=False,
         activation_power=2,
     )
@@ -219,7 +219,7 @@ register_style_loss(
     StyleLossSpec(
         name="nearest",
         implementation="core.objective.nearest:NearestLoss",
-        help="nearest features",
+        help="nearest features of the style",
         tileable=True,
         activation_power=2,
         layer_weight=lambda channels, stride: 16,

@@ -229,7 +229,7 @@ class TransferConfig:
         "auto",
         "Machine",
         "Precision of the network; 'auto' is bf16 or fp16 where the hardware supports it, else fp32. Artifacts "
-        "compute in fp32, or in bf16 with --runtime openvino.",
+        "compute in fp32, an objective also in bf16 with --runtime openvino.",
     )
     max_memory: int = option(
         0,

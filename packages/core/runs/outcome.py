@@ -1,7 +1,8 @@
 """Take the steps of a run, and keep the best image if the run ends early."""
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +44,7 @@ class Outcome:
 
 
 def take_steps(
-    steps: Iterator[Progress],
+    steps: Generator[Progress],
     losses: list[dict[str, Any]],
     bit_depth: int,
     *,
@@ -54,7 +55,7 @@ def take_steps(
     """Take all steps, or those until the callback of any rank returns True; return how the run ended.
 
     Args:
-        steps: The steps, each with its best image.
+        steps: The steps, each with its best image. They are closed before the result is evaluated, and after an error.
         losses: Those of every step are appended.
         bit_depth: Bits per channel of the file for which the loss of the result is evaluated.
         callback: Called after every step.
@@ -68,15 +69,15 @@ def take_steps(
     progress: Progress | None = None
     try:
         with convert_out_of_memory_errors():
-            for progress in steps:
-                losses.append(progress.losses())
-                stopped = group.any_rank(bool(callback and callback(progress)))
-                if checkpoint and group.is_main and isinstance(progress, ScaleProgress):
-                    with saving:
-                        checkpoint.save(progress, losses, now=stopped)
-                if stopped:
-                    break
-            del steps  # with the state of the optimiser, which the evaluation of the result does not need
+            with closing(steps):
+                for progress in steps:
+                    losses.append(progress.losses())
+                    stopped = group.any_rank(bool(callback and callback(progress)))
+                    if checkpoint and group.is_main and isinstance(progress, ScaleProgress):
+                        with saving:
+                            checkpoint.save(progress, losses, now=stopped)
+                    if stopped:
+                        break
             assert progress is not None, "every scale has at least one step"
             return Outcome(progress, progress.delivered_loss(bit_depth), stopped)
     except (Exception, KeyboardInterrupt) as error:

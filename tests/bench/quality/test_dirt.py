@@ -1,4 +1,4 @@
-"""Energy of known waves and noise, and flat places of a known image."""
+"""Energy of known waves and noise, and low-contrast places of a known image."""
 
 import numpy as np
 import pytest
@@ -21,12 +21,12 @@ def noisy(deviation: float, base: Pixels | None = None) -> Pixels:
 
 
 @pytest.mark.parametrize(("frequency", "share"), [(0.125, 0), (0.1875, 0), (0.25, 0.25), (0.3125, 1), (0.4375, 1)])
-def test_fine_energy_of_a_wave(frequency: float, share: float) -> None:
+def test_high_frequency_energy_of_a_wave(frequency: float, share: float) -> None:
     """A cosine has half its squared amplitude; the filter passes half the amplitude at half the Nyquist frequency."""
     assert high_frequency_energy(wave(frequency)) == pytest.approx(share * 0.1**2 / 2, abs=1e-7)
 
 
-def test_edges_of_an_image_have_no_fine_energy() -> None:
+def test_edges_of_an_image_have_no_high_frequency_energy() -> None:
     """Left and right differ, but a ramp is smooth within the image."""
     ramp = np.broadcast_to(np.linspace(0, 1, WIDTH, dtype=np.float32), (1, 3, HEIGHT, WIDTH))
     assert high_frequency_energy(ramp) < 1e-6
@@ -53,7 +53,7 @@ def test_dirt_is_undefined_for_a_style_image_without_fine_texture() -> None:
     assert dirt(noisy(0.1), np.ones((HEIGHT, WIDTH), bool), 0.0) is None
 
 
-def test_flat_places_are_away_from_edges_and_texture() -> None:
+def test_the_low_contrast_mask_is_away_from_edges_and_texture() -> None:
     content = noisy(0.1)
     content[..., : WIDTH // 2] = 0.3
     flat = low_contrast_mask(content)

@@ -9,7 +9,7 @@ import torch
 
 from core.artifacts.extractors import OnnxExtractor, TorchExtractor
 from core.backends import loaded_network
-from core.backends.loaded_network import NETWORK_OPTIONS, LoadedNetwork
+from core.backends.loaded_network import LOAD_OPTIONS, LoadedNetwork
 from core.config.options import options_of
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
@@ -90,4 +90,4 @@ def options_read_by_load(**options: Any) -> set[str]:
 def test_the_network_depends_on_the_listed_options_only(monkeypatch: pytest.MonkeyPatch) -> None:
     artifact = SimpleNamespace(differentiable=False, manifest=MANIFEST)
     monkeypatch.setattr(loaded_network, "open_extractor", lambda path, device: artifact)
-    assert options_read_by_load() | options_read_by_load(extractor="features.onnx") == set(NETWORK_OPTIONS)
+    assert options_read_by_load() | options_read_by_load(extractor="features.onnx") == set(LOAD_OPTIONS)

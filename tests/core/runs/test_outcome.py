@@ -1,6 +1,6 @@
 """Taking the steps of a run: its outcome, however it ends."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ IMAGE = np.zeros((1, 3, 4, 6), np.float32)
 RESULT = Result(IMAGE, None, {})
 
 
-def steps(count: int, error: BaseException | None = None) -> Iterator[Progress]:
+def steps(count: int, error: BaseException | None = None) -> Generator[Progress]:
     """Yield steps with losses that fall to 1; then raise `error`, if there is one."""
     for number in range(1, count + 1):
         yield Progress(
@@ -37,7 +37,7 @@ def steps(count: int, error: BaseException | None = None) -> Iterator[Progress]:
         raise error
 
 
-def outcome_of(run: Iterator[Progress], losses: list[dict[str, Any]], callback: Callback | None = None) -> Outcome:
+def outcome_of(run: Generator[Progress], losses: list[dict[str, Any]], callback: Callback | None = None) -> Outcome:
     return take_steps(run, losses, 8, callback=callback, checkpoint=None, group=SINGLE_PROCESS)
 
 
@@ -57,14 +57,14 @@ def test_a_callback_that_returns_true_ends_the_run() -> None:
     assert outcome.check(RESULT) is RESULT
 
 
-def test_the_state_of_the_optimiser_is_released_before_the_result_is_evaluated() -> None:
+def test_the_optimiser_ends_before_the_result_is_evaluated() -> None:
     events: list[str] = []
 
-    def run() -> Iterator[Progress]:
+    def run() -> Generator[Progress]:
         try:
             yield from map(EvaluatedProgress, steps(3))
         finally:
-            events.append("released")
+            events.append("ended")
 
     class EvaluatedProgress:
         def __init__(self, progress: Progress) -> None:
@@ -75,7 +75,25 @@ def test_the_state_of_the_optimiser_is_released_before_the_result_is_evaluated()
             return {"loss": 1.0}
 
     take_steps(run(), [], 16, callback=lambda _: True, checkpoint=None, group=SINGLE_PROCESS)
-    assert events == ["released", "evaluated with 16 bits"]
+    assert events == ["ended", "evaluated with 16 bits"]
+
+
+@pytest.mark.parametrize("error", [ValueError("boom"), KeyboardInterrupt()])
+def test_the_optimiser_ends_when_the_callback_raises(error: BaseException) -> None:
+    """Although the outcome holds the error, whose traceback leads to the loop over the steps."""
+    ended: list[bool] = []
+
+    def run() -> Generator[Progress]:
+        try:
+            yield from steps(3)
+        finally:
+            ended.append(True)
+
+    def callback(progress: Progress) -> bool:
+        raise error
+
+    outcome = outcome_of(run(), [], callback)
+    assert (outcome.failure, ended) == (error, [True])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from core.artifacts.painter import Pixels, Status
+from core.artifacts.painter import ImageFormat, Status
 from core.config.transfer_config import TransferConfig
 from export.graph.model import build_model
 from export.graph.values import Value
@@ -26,7 +26,9 @@ Call = Callable[..., dict[str, Any]]
 
 
 def call_of(
-    build: Callable[[PainterInputs], Mapping[str, Value]], pixels: Pixels = "uint8", config: TransferConfig = CONFIG
+    build: Callable[[PainterInputs], Mapping[str, Value]],
+    pixels: ImageFormat = "uint8",
+    config: TransferConfig = CONFIG,
 ) -> Call:
     """Return a function that computes values of the inputs; settings that are not given are empty."""
     inputs = PainterInputs.of(config, pixels)
@@ -45,7 +47,7 @@ def call_of(
 
 
 @pytest.mark.parametrize("pixels", ["uint8", "float"])
-def test_images_in_both_formats_are_the_same_numbers_and_are_returned_unchanged(pixels: Pixels) -> None:
+def test_images_in_both_formats_are_the_same_numbers_and_are_returned_unchanged(pixels: ImageFormat) -> None:
     found = call_of(
         lambda inputs: {
             "content": inputs.content,
