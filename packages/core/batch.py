@@ -49,6 +49,9 @@ def batch(
             options, preset=preset, effort=effort, config_file=config, epochs=epochs, cuda=cuda
         )
         refuse_regions(in_file, config, "a batch")
+        for name, given in (("content", content), ("style", style)):
+            if name in in_file and not given:
+                raise UsageError(f"a batch takes no {name} image from --config {config}: add --{name}")
         contents, styles = find_images(content or (), "content"), find_images(style or (), "style")
         variants = expand_sweeps(resolved, sweep or ())
         others = sorted({path for variant in variants for path in files_of_options(variant.config, config)})

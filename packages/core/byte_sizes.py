@@ -23,11 +23,14 @@ def parse_size(text: str | float) -> int:
         raise ValueError(text)
     power = " kmgt".index((found[2] or " ").lower())
     count = float(found[1]) * float(1024 if found[3] else 1000) ** power
-    if not count <= MAX_SIZE:
+    if not (count == 0 or 1 <= count <= MAX_SIZE):  # 0.5 was probably meant as 0.5GB
         raise ValueError(text)
     return round(count)
 
 
 def format_size(count: float) -> str:
-    """Return a number of bytes as text in GiB, such as "1.3 GiB"."""
-    return f"{count / 2**30:.1f} GiB"
+    """Return a number of bytes as text in GiB, such as "1.3 GiB"; below 0.1 GiB in MiB or KiB."""
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20)):
+        if count >= 0.1 * size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count / 2**10:.1f} KiB"

@@ -17,7 +17,7 @@ from core.config.transfer_config import TransferConfig
 from core.distributed import SINGLE_PROCESS, ProcessGroup
 from core.errors import UsageError
 from core.image.compositing import without_white
-from core.image.reading import ImageSource, LoadedImage, read_image
+from core.image.reading import ImageSource, LoadedImage, describe_source, read_image
 from core.image.resize import resize
 from core.memory.out_of_memory import convert_out_of_memory_errors
 from core.memory.plan import Plan
@@ -223,7 +223,9 @@ def _read_images(
     content_image = read_image(content, name="content", memory=memory)
     exemplars = [read_style(one, memory) for one in styles]
     style_sizes = [size_of(pixels) for exemplar in exemplars for pixels in exemplar.images]
-    return content_image, exemplars, build_schedule(content_image.size, style_sizes, config, style_names(styles))
+    content_name = describe_source(content, "content")
+    schedule = build_schedule(content_image.size, style_sizes, config, style_names(styles), content_name=content_name)
+    return content_image, exemplars, schedule
 
 
 def _final_image(progress: Progress, alpha: Pixels | None, size: Size) -> tuple[Pixels, Pixels | None]:

@@ -48,9 +48,11 @@ from export.command_line import (
     print_written,
 )
 from export.runtime import run
+from export.web.examples import MAX_COUNT
 
 _OPTIONS = options_of(TransferConfig)
 _OPTIONS_OF_PAINTERS = (*NETWORK_OPTIONS, "style_loss", *PAINTER_OPTIONS)
+
 
 app = App(
     no_args_is_help=True,
@@ -298,7 +300,10 @@ def web(
     ] = None,
     examples: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Directory with subdirectories content/ and style/."),
+        typer.Option(
+            metavar="DIR",
+            help=f"Directory with subdirectories content/ and style/; at most {MAX_COUNT} images of each are used.",
+        ),
     ] = None,
 ) -> None:
     """Write a static web page that runs style transfer in the browser.

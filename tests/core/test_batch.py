@@ -66,6 +66,8 @@ def test_interrupted_batch_writes_the_image_so_far_and_lists_the_remaining_ones(
             "-c CONTENT -s STYLE --config run.toml",
             "has regions or style masks, which a batch does not support",
         ),
+        ("-c CONTENT --config named.toml", "a batch takes no style image from --config named.toml: add --style"),
+        ("-s STYLE --config named.toml", "a batch takes no content image from --config named.toml: add --content"),
     ],
 )
 def test_invalid_batch_is_refused_in_one_sentence(
@@ -73,8 +75,9 @@ def test_invalid_batch_is_refused_in_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("run.toml").write_text('region = "mask.png=1"\n')
+    Path("named.toml").write_text('content = "photo.png"\nstyle = "painting.png"\n')
     ran = batch(*arguments.replace("CONTENT", str(content_path)).replace("STYLE", str(style_path)).split())
     assert ran.exit_code == 2, ran.output
     assert sentence in ran.stderr
     assert len(ran.stderr.strip().splitlines()) == 1
-    assert files_in(tmp_path) == ["run.toml"]
+    assert files_in(tmp_path) == ["named.toml", "run.toml"]

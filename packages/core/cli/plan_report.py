@@ -11,6 +11,7 @@ from core.cli.run import RunPaths
 from core.cli.terminal import make_console, print_line
 from core.config.transfer_config import TransferConfig
 from core.distributed import ProcessGroup, all_reduced_bytes
+from core.errors import StyleTransferError
 from core.installation import has_torch
 from core.memory.plan import Memory, Plan, plan_memory
 
@@ -20,7 +21,7 @@ def show_plan(paths: RunPaths, config: TransferConfig, group: ProcessGroup) -> N
 
     Raises:
         UsageError: The weights or the exported files are missing, or belong to another network.
-        StyleTransferError: The device is not available, or the ranks cannot share such a run.
+        StyleTransferError: The device is not available, the ranks cannot share such a run, or memory is too small.
     """
     group.check_supports(config)
     check_network(config)
@@ -39,9 +40,9 @@ def show_plan(paths: RunPaths, config: TransferConfig, group: ProcessGroup) -> N
         f"device: {device}{_format_processes(group)}"
     )
     make_console().print(table)
-    for insufficient_memory in filter(None, (plan.insufficient_memory for plan in plans)):
-        print_line(f"this run would fail: {insufficient_memory}")
     print_line(f"output: {paths.output} (not written: this is a dry run)")
+    if problems := [plan.insufficient_memory for plan in plans if plan.insufficient_memory]:
+        raise StyleTransferError(f"this run would fail: {problems[0]}")
 
 
 def _choose_machine(config: TransferConfig, group: ProcessGroup) -> tuple[str, Memory, str]:

@@ -21,7 +21,7 @@ from core.distributed import SINGLE_PROCESS, ProcessGroup
 from core.errors import NonEssential, StyleTransferError, UsageError
 from core.files import check_writable
 from core.image.compositing import over_white
-from core.image.reading import ImageSource, read_size
+from core.image.reading import ImageSource, describe_source, read_size
 from core.image.writing import check_output, to_image
 from core.memory.reading import reading_memory
 from core.multiscale.schedule import Scale, build_schedule
@@ -60,7 +60,13 @@ class RunPaths:
         memory = reading_memory(config)
         content_size = read_size(self.content, name="content", memory=memory)
         style_image_sizes = [size for style in self.styles for size in style_sizes(style, memory)]
-        return build_schedule(content_size, style_image_sizes, config, style_names(self.styles))
+        return build_schedule(
+            content_size,
+            style_image_sizes,
+            config,
+            style_names(self.styles),
+            content_name=describe_source(self.content, "content"),
+        )
 
 
 def resolve_paths(

@@ -116,6 +116,8 @@ def _parse(sweep: str) -> tuple[str, list[str]]:
     name, _, listed = sweep.partition("=")
     name, values = name.strip().replace("-", "_"), [value.strip() for value in listed.split(",")]
     known = [option.name for option in fields(TransferConfig)]
+    if name == "painter":
+        raise UsageError("--sweep cannot vary painter, whose file determines other options: run one batch per painter")
     if name not in known:
         raise UsageError(f"--sweep is {sweep!r}: expected OPTION=VALUE,VALUE with one of {', '.join(known)}")
     if "" in values or len(set(values)) < len(values):

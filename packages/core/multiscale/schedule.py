@@ -54,18 +54,23 @@ class Scale:
 
 
 def build_schedule(
-    content: Size, styles: Sequence[Size], config: TransferConfig, style_names: Iterable[str] = repeat("a style image")
+    content: Size,
+    styles: Sequence[Size],
+    config: TransferConfig,
+    style_names: Iterable[str] = repeat("a style image"),
+    *,
+    content_name: str = "content",
 ) -> tuple[Scale, ...]:
     """Return the scales of a run, coarse to fine, for a content image and style images of these sizes.
 
     Every scale gets an equal share of the evaluations. If `config.scales` is 0, the first scale is the coarsest one
     whose long side is at least `config.min_scale_size`: below it, the deep layers do not recognise the content, and the
-    style replaces it. Errors name a style image by its element of `style_names`.
+    style replaces it. Errors name the images by `content_name` and the elements of `style_names`.
 
     Raises:
         UsageError: An image is smaller than the network can process.
     """
-    size = fit_size(content, config.image_size, config.image_size_side, "content")
+    size = fit_size(content, config.image_size, config.image_size_side, content_name)
     style_sizes = []
     for style, name in zip(styles, style_names, strict=False):
         fitted = fit_size(style, config.image_size, config.image_size_side, name)

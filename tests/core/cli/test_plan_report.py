@@ -50,8 +50,9 @@ def test_dry_run_prints_the_work_of_tiles(content_path: Path, style_path: Path, 
     assert "2 × 1 tiles of 48 × 64 px, 2 times the work" in table_text(ran.stdout)
 
 
-def test_dry_run_warns_of_insufficient_memory(content_path: Path, style_path: Path, tmp_path: Path) -> None:
+def test_dry_run_fails_for_lack_of_memory(content_path: Path, style_path: Path, tmp_path: Path) -> None:
     options = ("--max-memory", "10MB", "--device", "cpu", "--dry-run")
     ran = transfer("-c", content_path, "-s", style_path, "-o", tmp_path / "o.png", *options)
-    assert ran.exit_code == 0, ran.output
-    assert "this run would fail: 128x96 px with padding needs" in " ".join(ran.stdout.split())
+    assert ran.exit_code == 1, ran.output
+    assert ran.stderr.startswith("Error: this run would fail: 128x96 px with padding needs")
+    assert "not written: this is a dry run" in ran.stdout

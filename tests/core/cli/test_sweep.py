@@ -66,6 +66,7 @@ def test_expand_sweeps_returns_all_combinations() -> None:
         (["strength=0.2,high"], "--strength is high"),
         (["iterations=10,0"], "--iterations is 0"),
         (["seed=1", "seed=2"], "is given twice for seed"),
+        (["painter=a.onnx,b.onnx"], "cannot vary painter"),
     ],
 )
 def test_expand_sweeps_refuses_invalid_sweeps(texts: list[str], sentence: str) -> None:
