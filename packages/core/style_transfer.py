@@ -229,8 +229,16 @@ def _read_images(
 
 
 def _final_image(progress: Progress, alpha: Pixels | None, size: Size) -> tuple[Pixels, Pixels | None]:
-    """Return the colours and the alpha channel of the best image at the final size."""
-    pixels = resize(progress.pixels, size)
+    """Return the best image at the final size or, if memory does not suffice for that, at the size of its scale."""
+    try:
+        return _colors_and_alpha(progress.pixels, alpha, size)
+    except MemoryError:
+        return _colors_and_alpha(progress.pixels, alpha, progress.size)
+
+
+def _colors_and_alpha(pixels: Pixels, alpha: Pixels | None, size: Size) -> tuple[Pixels, Pixels | None]:
+    """Return the colours and the alpha channel of an image over white at a size."""
+    pixels = resize(pixels, size)
     if alpha is None:
         return pixels, None
     alpha = resize(alpha, size)

@@ -13,6 +13,7 @@ from core.backends.torch_backend import TorchBackend, TorchObjective
 from core.cli.video import Video
 from core.errors import StyleTransferError
 from core.image.embedded_record import read_record
+from core.image.resize import resize
 from core.image.writing import to_image
 from core.optim.types import Evaluation
 from core.runs.progress import RunInterrupted
@@ -89,6 +90,22 @@ def test_image_of_a_coarse_scale_is_enlarged(fail: Callable, content_path: Path,
     caught, steps = run(content_path, style_path, CONFIG)
     assert steps[-1].size == (24, 16)
     assert caught.result.image.size == (48, 32)
+
+
+def test_image_of_a_coarse_scale_keeps_its_size_if_memory_is_too_small_for_more(
+    fail: Callable, content_path: Path, style_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def limited(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        if size == (48, 32):
+            raise MemoryError
+        return resize(pixels, size)
+
+    fail(4, raising(RuntimeError("boom")))
+    monkeypatch.setattr("core.style_transfer.resize", limited)
+    caught, steps = run(content_path, style_path, CONFIG)
+    assert str(caught) == "unexpected RuntimeError: boom"
+    np.testing.assert_array_equal(caught.result.pixels, steps[-1].pixels)
+    assert steps[-1].size == caught.result.image.size == (24, 16)
 
 
 def test_interrupt_in_the_middle_of_a_step_holds_the_image(
