@@ -29,8 +29,8 @@ def parse_size(text: str | float) -> int:
 
 
 def format_size(count: float) -> str:
-    """Return a number of bytes as text in GiB, such as "1.3 GiB"; below 0.1 GiB in MiB or KiB."""
+    """Return a number of bytes as text in GiB, such as "1.3 GiB"; in MiB or KiB where that would be 0.0."""
     for unit, size in (("GiB", 2**30), ("MiB", 2**20)):
-        if count >= 0.1 * size:
+        if count >= 0.05 * size:
             return f"{count / size:.1f} {unit}"
     return f"{count / 2**10:.1f} KiB"

@@ -65,8 +65,8 @@ def stylize(
 
     Raises:
         UsageError: An image or an option is invalid, or the checkpoint belongs to another run.
-        StyleTransferError: The network weights cannot be downloaded, PyTorch and an artifact are missing, the device is
-            missing, or memory is exhausted.
+        StyleTransferError: The network weights cannot be downloaded, neither PyTorch nor the artifacts are installed,
+            the device is missing, or memory is exhausted.
         RunFailedError: There was an error of any kind after the first step. It holds the best image so far.
         RunInterrupted: `KeyboardInterrupt` was raised after the first step. It holds the best image so far.
     """

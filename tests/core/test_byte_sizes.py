@@ -39,7 +39,7 @@ def test_parse_size_refuses_less_than_a_byte(size: str | float) -> None:
 
 @pytest.mark.parametrize(
     ("count", "expected"),
-    [(1.5 * 2**30, "1.5 GiB"), (0.1 * 2**30, "0.1 GiB"), (20 * 2**20, "20.0 MiB"), (300, "0.3 KiB"), (0, "0.0 KiB")],
+    [(1.5 * 2**30, "1.5 GiB"), (0.06 * 2**30, "0.1 GiB"), (20 * 2**20, "20.0 MiB"), (300, "0.3 KiB"), (0, "0.0 KiB")],
 )
 def test_format_size_chooses_the_unit(count: float, expected: str) -> None:
     assert format_size(count) == expected

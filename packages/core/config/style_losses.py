@@ -16,14 +16,14 @@ DEFAULT_STYLE_LOSS = "gram"
 def gram_layer_weight(channels: int, stride: int) -> float:
     """Return the default weight of a layer for Gram matrices.
 
-    It falls with the fifth power of the channels, because the features of deep layers are large, and a Gram loss grows
-    with their fourth power. Otherwise one deep layer outweighs all others, and nothing opposes grain (docs/method.md).
+    It falls with the fifth power of the channels. With a smaller power relu4_1 outweighs all other layers, and nothing
+    opposes grain (docs/method.md).
     """
     return (560 / channels) ** 5
 
 
 def distance_layer_weight(channels: int, stride: int) -> float:
-    """Return the default weight of a layer for losses that grow with the square of the features."""
+    """Return the default weight of a layer for the Wasserstein losses."""
     return (640 / channels) ** 2
 
 
@@ -39,7 +39,7 @@ class ExportedTarget:
             has position targets.
         parts: Function that splits the target into parts, each with a factor of its own, as "module:function"; None if
             there is one part, with the factor 1.
-        divisors: For each part, what the factor divides the weight of the layer by.
+        divisors: For each part, the name of the number d: its factor is 1 / d.
     """
 
     meaning: str
@@ -58,7 +58,7 @@ class StyleLossSpec:
         implementation: Class that computes the loss, as "module:Class".
         help: What the loss compares, as a noun phrase for the help of --style-loss.
         tileable: Whether the loss can be evaluated tile by tile.
-        activation_power: Power of the scale of the activations in proportion to which the loss grows.
+        activation_power: The power p, if the loss is multiplied by a^p when all activations are multiplied by a.
         layer_weight: Function that maps the number of channels of a layer, and its stride in pixels, to its default
             weight.
         layer_weight_help: The formula of `layer_weight` for the help of --style-weight.
@@ -89,7 +89,7 @@ class StyleLossSpec:
         """Check that a tileable loss is not stochastic, and has a statistic of known size.
 
         Raises:
-            UsageError: It is, or has none.
+            UsageError: It is stochastic, or has no `statistic_size`.
         """
         if self.tileable and self.stochastic:
             raise UsageError(

@@ -56,14 +56,16 @@ def take_steps(
 
     Args:
         steps: The steps, each with its best image. They are closed before the result is evaluated, and after an error.
-        losses: Those of every step are appended.
+        losses: The list to which the losses of every step are appended.
         bit_depth: Bits per channel of the file for which the loss of the result is evaluated.
         callback: Called after every step.
-        checkpoint: Saved after every step by the main process; if that fails, the run continues.
+        checkpoint: Offered every step by the main process, and written at its interval. If that fails, the run
+            continues.
         group: The ranks that share the run.
 
     Raises:
-        Exception: Any error before the end of the first step. Later ones are part of the outcome.
+        Exception: Any error before the end of the first step; an interrupt likewise. Later ones are part of the
+            outcome.
     """
     stopped, saving = False, NonEssential("the checkpoint")
     progress: Progress | None = None

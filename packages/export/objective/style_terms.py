@@ -1,6 +1,6 @@
 """The style losses that an exported objective can have, with their gradients, in an ONNX graph.
 
-They compute the same as the classes in `core.objective`, whose backward functions work in place.
+They repeat the classes in `core.objective`, whose backward functions work in place on PyTorch tensors.
 """
 
 from collections.abc import Callable
