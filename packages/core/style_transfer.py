@@ -105,7 +105,8 @@ def stylize(
         stopped=outcome.stopped,
         seconds=time.perf_counter() - started,
     )
-    return outcome.check(Result(*_final_image(outcome.progress, content_image.alpha, schedule[-1].size), record))
+    image = _final_image(outcome.progress, content_image.alpha, schedule[-1].size)
+    return outcome.result_or_raise(Result(*image, record))
 
 
 class BackendRunner:

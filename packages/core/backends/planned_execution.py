@@ -42,7 +42,7 @@ class PlannedExecution:
     def attempts(self) -> Iterator[AbstractContextManager[MemoryPolicy]]:
         """Yield a context for the work, and if memory is exhausted in it, another one with smaller tiles.
 
-        The loop over the contexts ends after the first one whose work is complete:
+        A failed attempt replaces `plan`; the loop over the contexts ends after the first one whose work is complete:
 
             for attempt in execution.attempts():
                 with attempt as policy:

@@ -29,8 +29,8 @@ class Outcome:
     stopped: bool
     failure: Exception | KeyboardInterrupt | None = None
 
-    def check(self, result: Result) -> Result:
-        """Return `result`, the one of the run.
+    def result_or_raise(self, result: Result) -> Result:
+        """Return `result`, or raise the failure with it.
 
         Raises:
             RunFailedError: There was an error.

@@ -54,7 +54,7 @@ def _nearest_term(features: Value, target: Value, weight: Value, mask: Value | N
     return loss, (grad * root).sum(0, keepdims=True)
 
 
-def _moments(features: Value) -> Value:
+def _covariances_with_means(features: Value) -> Value:
     """Return the covariances of features (1, C, H, W), and their means as the last column, (1, C, C + 1)."""
     mean = means(features)
     return concatenated([covariances(features, mean), mean], 2)
@@ -103,7 +103,7 @@ class GraphStyleLoss:
 
 STYLE_LOSS_GRAPHS: dict[str, GraphStyleLoss] = {
     "gram": GraphStyleLoss(_gram_term, gram),
-    "moments": GraphStyleLoss(_moments_term, _moments, _relative_weights),
+    "moments": GraphStyleLoss(_moments_term, _covariances_with_means, _relative_weights),
     "nearest": GraphStyleLoss(_nearest_term),
 }
 """The style losses that are registered with `exported`, by name."""

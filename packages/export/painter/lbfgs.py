@@ -22,10 +22,11 @@ MIN_YTH0Y = max(LBFGS.min_yth0y, float(np.finfo(np.float32).tiny))
 
 @dataclass(frozen=True)
 class GraphLBFGS:
-    """The optimiser: a line search as a state machine, which each evaluation advances by one step.
+    """The optimiser: a line search as a state machine, with one transition for each evaluation.
 
     The pairs are the rows of S and Y, (history + 1, values). Row `next` is free: every evaluation writes its pair
-    there, and only an accepted step makes the pair valid and the row after it, which holds the oldest pair, free.
+    there. If the step is accepted and the curvature of the pair is positive, the pair becomes valid, and the row after
+    it, which holds the oldest pair, free.
 
     Attributes:
         history: Number of curvature pairs.
@@ -104,12 +105,12 @@ class GraphLBFGS:
             Value(op.scatter_nd(state[name].var, row.var, pair.reshape(1, -1).var))
             for name, pair in (("S", s), ("Y", y))
         )
-        has_positive_curvature = accepted & ((s * y).sum() > LBFGS.min_curvature * (y * y).sum())
+        is_stored = accepted & ((s * y).sum() > LBFGS.min_curvature * (y * y).sum())
         next_row = (state["next"] + 1) % (self.history + 1)
         rows = arange(Value.constant(self.history + 1, np.int64))
         added, freed = (rows.equals(index).cast(np.float32) for index in (state["next"], next_row))
-        valid = where(has_positive_curvature, (state["valid"] + added) * (1 - freed), state["valid"])
-        return {"S": S, "Y": Y, "valid": valid, "next": where(has_positive_curvature, next_row, state["next"])}
+        valid = where(is_stored, (state["valid"] + added) * (1 - freed), state["valid"])
+        return {"S": S, "Y": Y, "valid": valid, "next": where(is_stored, next_row, state["next"])}
 
     def _direction(self, image: Value, gradient: Value, pairs: State) -> dict[str, Value]:
         """Return the direction within the free set (see `core.optim.curvature`), and the first step size along it."""

@@ -47,14 +47,14 @@ def test_a_complete_run_has_the_loss_of_every_step() -> None:
     assert [entry["loss"] for entry in losses] == [3, 2, 1]
     assert (outcome.progress.evaluations, outcome.stopped) == (3, False)
     assert outcome.delivered == {"loss": 1, "content": 0.5}
-    assert outcome.check(RESULT) is RESULT
+    assert outcome.result_or_raise(RESULT) is RESULT
 
 
 def test_a_callback_that_returns_true_ends_the_run() -> None:
     losses = [{"loss": 9.0}]  # those of the run that this one resumes
     outcome = outcome_of(steps(5), losses, lambda progress: progress.evaluations == 2)
     assert (outcome.progress.evaluations, outcome.stopped, len(losses)) == (2, True, 3)
-    assert outcome.check(RESULT) is RESULT
+    assert outcome.result_or_raise(RESULT) is RESULT
 
 
 def test_the_optimiser_ends_before_the_result_is_evaluated() -> None:
@@ -107,7 +107,7 @@ def test_an_error_after_the_first_step_keeps_the_best_image(
     assert (outcome.progress.evaluations, outcome.stopped) == (2, True)
     assert outcome.delivered == {"loss": 1, "content": 0.5}
     with pytest.raises(raised) as caught:
-        outcome.check(RESULT)
+        outcome.result_or_raise(RESULT)
     assert caught.value.result is RESULT
     assert isinstance(caught.value.__cause__, OutOfMemoryError if isinstance(error, MemoryError) else type(error))
 
