@@ -53,7 +53,6 @@ from export.web.examples import MAX_COUNT
 _OPTIONS = options_of(TransferConfig)
 _OPTIONS_OF_PAINTERS = (*NETWORK_OPTIONS, "style_loss", *PAINTER_OPTIONS)
 
-
 app = App(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -79,9 +78,9 @@ def extractor(
 ) -> None:
     """Export the feature extractor: image in, features at the chosen layers out.
 
-    The image is RGB in [0, 1], (batch, 3, height, width). Batch size and sides may have any value, the sides
-    from 16 on, unless --batch and --size fix them. The file is written only if its errors against PyTorch in float64
-    are within the tolerances. `python -m export formats` lists the formats and their options.
+    The image is RGB in [0, 1], (batch, 3, height, width). Batch size and sides may have any value, the sides from
+    16 on, unless --batch and --size fix them. The file is written only if its errors against PyTorch in float64 are
+    within the tolerances. `python -m export formats` lists the formats and their options.
     """
     with report_errors():
         require_full("python -m export extractor")

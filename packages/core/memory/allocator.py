@@ -67,7 +67,7 @@ class MemoryPolicy:
 
     @staticmethod
     def start_scale(pool: "ActivationBufferPool") -> None:
-        """Release the buffers of the previous scale, which must not take memory beside those of the next one."""
+        """Release the buffers of the previous scale before the next one allocates its own."""
         pool.release()
         trim_heap()
 

@@ -18,7 +18,7 @@ class ScaleProblem:
         parametrization: Maps the optimised parameters to images, and images to what the network reads.
         objective: Takes what the network reads, with the loss weights of this scale.
         initial: The parameters that the scale started from, if the targets of the style loss depend on them.
-        to_array: Converts NumPy arrays to those of the objective, where it stores them.
+        to_array: Converts NumPy arrays to arrays of the objective, on the device that stores them.
         to_pixels: Converts arrays of the objective to NumPy arrays.
     """
 

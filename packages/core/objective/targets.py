@@ -131,7 +131,7 @@ def _style_statistics(
         for tile in extractor.tiles(style):
             features = extractor.of_tile(style, tile)
             add_statistics(totals, tile_statistics(extractor, features, tile, {}, regions, style_terms))
-            del features  # before those of the next tile are computed
+            del features  # before the next tile computes its own
         return reduce_statistics(totals, extractor.group, style.device)
 
     return cache.get(style, mask, terms.weights, compute) if cache else compute()
