@@ -95,7 +95,9 @@ Config = Annotated[
 RivalConfigs = Annotated[
     list[str] | None,
     typer.Option(
-        "--rival", metavar="CONFIG", help="Configuration to race against; repeatable. johnson and crowson if none."
+        "--rival",
+        metavar="CONFIG",
+        help="Rival: 'nnst', or as for --config; repeatable. johnson, crowson and nnst if none.",
     ),
 ]
 RaceSize = Annotated[int, _limited("image_size", help="Long side of the pictures, in pixels.")]

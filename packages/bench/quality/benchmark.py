@@ -75,7 +75,7 @@ def run_quality(
     pairs = make_pairs(contents, styles, pairs_file)
     configurations, others = read_configurations(configs, size), read_rivals(rivals, pairs)
     programs: list[Program] = [*configurations, *others]
-    check_names(programs)
+    check_names([program.name for program in programs])
     inputs = [path for pair in pairs for path in (pair.content, pair.style)]
     inputs += [path for rival in others for path in rival.pictures.values()]
     _check_inputs(folder, [*inputs, *map(Path, configs), *((pairs_file,) if pairs_file else ())])

@@ -60,15 +60,15 @@ def read_rivals(values: Sequence[str], pairs: Sequence[Pair]) -> list[Rival]:
     return [_read_rival(value, pairs) for value in values]
 
 
-def check_names(programs: Sequence[Program]) -> None:
-    """Raise UsageError if a name cannot be used for folders and columns, or is used twice."""
-    for program in programs:
-        if program.name in CONTROLS or VERSUS in program.name or program.name != Path(program.name).name:
+def check_names(names: Sequence[str]) -> None:
+    """Raise UsageError if the name of a program cannot be used for folders and columns, or is used twice."""
+    for name in names:
+        if name in CONTROLS or VERSUS in name or name != Path(name).name:
             raise UsageError(
-                f"a program cannot have the name {program.name!r}: {' and '.join(CONTROLS)} are controls, "
+                f"a program cannot have the name {name!r}: {' and '.join(CONTROLS)} are controls, "
                 f"{VERSUS} separates two names, and a name is one part of a path; rename the file or the rival"
             )
-    check_unique((program.name for program in programs), "programs", "rename a file or a rival")
+    check_unique(names, "programs", "rename a file or a rival")
 
 
 def _read_configuration(value: str, size: int) -> Configuration:

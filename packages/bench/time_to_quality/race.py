@@ -15,9 +15,10 @@ from bench.machine import describe_machine
 from bench.quality.efficientnet import load_efficientnet
 from bench.quality.grid import Pair
 from bench.quality.measures import Reference
-from bench.quality.programs import DEFAULT, Configuration, check_names, read_configurations
+from bench.quality.programs import DEFAULT
 from bench.quality.sheets import write_contact_sheets
 from bench.results import ConfigurationResult, RacePoint, RaceRun, TimeToMatch, load, save
+from bench.time_to_quality.racers import RIVALS, Racer, read_racers
 from bench.time_to_quality.timed_run import OnPoint, TimedRun, make_timer, run_interleaved
 from bench.time_to_quality.toolkit import prepare_run
 from core.arrays import Pixels, size_of
@@ -27,11 +28,11 @@ from core.errors import UsageError
 from core.files import check_writable, is_file
 from core.image.reading import read_image
 from core.image.resize import resize
-from core.image.writing import quantize, to_image
+from core.image.writing import quantize, to_image, write_image
 
 RESULTS = "race.json"
-RIVALS = ("johnson", "crowson")
-"""Presets with the settings of the best known programs, each at its full length."""
+PICTURES = "pictures"
+"""Folder of the finished pictures, NAME.png."""
 
 POINTS, RIVAL_POINTS = 60, 10
 """Approximate number of measured pictures of a run. The first configuration has more, to locate the time when it is as
@@ -48,7 +49,7 @@ def run_race(
     size: int = 512,
     on_point: OnPoint[RacePoint] = lambda name, point: None,
 ) -> RaceRun:
-    """Run a configuration and its rivals interleaved, and write race.json and a sheet of the pictures into `folder`.
+    """Run a configuration and its rivals interleaved, and write race.json, a sheet and the pictures into `folder`.
 
     The sheet shows the finished pictures, and for each rival the first picture of the configuration that is as good.
 
@@ -56,7 +57,7 @@ def run_race(
         content: Content image.
         style: Style image.
         folder: Folder of the results. The sheet in it has the name of the content image.
-        config: The configuration, see `bench.quality.programs.read_configurations`.
+        config: The configuration, see `bench.time_to_quality.racers.read_racers`.
         rivals: The configurations that it races against, likewise; `RIVALS` if there are none.
         size: Long side of the pictures, in pixels.
         on_point: Called with the name of a configuration and each measured picture.
@@ -66,28 +67,23 @@ def run_race(
         StyleTransferError: A run failed, or a package is not installed.
     """
     rivals = rivals or [name for name in RIVALS if name != config]
-    pair, configurations = Pair(content, style), read_configurations([config, *rivals], size)
-    check_names(configurations)
-    _check_options(configurations)
+    pair, racers = Pair(content, style), read_racers([config, *rivals], size)
     files = [Path(value) for value in (config, *rivals) if is_file(value)]
-    _check_folder(folder, content, [content, style, *files])
+    _check_folder(folder, content, racers, [content, style, *files])
     contents = quantize(resize(read_image(content, name="content").pixels, pair.fitted_sizes(size)[0]))
     styles = quantize(read_image(style, name="style").pixels)
     reference = Reference.of(load_efficientnet(), contents, resize(styles, pair.fitted_sizes(size)[1]))
 
     counts = [POINTS, *(RIVAL_POINTS for _ in rivals)]
-    runs = {
-        one.name: _Run(one, contents, styles, reference, count)
-        for one, count in zip(configurations, counts, strict=True)
-    }
-    _warm_up(configurations[0].config)
+    runs = {one.name: _Run(one, contents, styles, reference, count) for one, count in zip(racers, counts, strict=True)}
+    _warm_up()
     run_interleaved([run.timed for run in runs.values()], on_point)
 
-    racers = tuple(
-        ConfigurationResult(name=name, config=run.configuration.config.to_dict(), points=tuple(run.timed.points))
+    results = tuple(
+        ConfigurationResult(name=name, config=run.racer.settings, points=tuple(run.timed.points))
         for name, run in runs.items()
     )
-    first, *others = racers
+    first, *others = results
     result = RaceRun(
         kind="race",
         date=datetime.now(UTC).replace(microsecond=0),
@@ -95,10 +91,10 @@ def run_race(
         content=content.name,
         style=style.name,
         size=size_of(contents),
-        racers=racers,
+        racers=results,
         leads=tuple(time_to_match(first.points, rival.name, rival.points) for rival in others),
     )
-    _write_sheet(folder, pair, runs, result)
+    _write_pictures(folder, pair, runs, result)
     save(result, folder / RESULTS)
     return result
 
@@ -112,22 +108,19 @@ def time_to_match(points: Sequence[RacePoint], rival: str, rival_points: Sequenc
 
 
 class _Run:
-    """One configuration on its way; keeps its measured pictures by their times."""
+    """A racer on its way; keeps its measured pictures by their times."""
 
-    def __init__(
-        self, configuration: Configuration, content: Pixels, style: Pixels, reference: Reference, points: int
-    ) -> None:
+    def __init__(self, racer: Racer, content: Pixels, style: Pixels, reference: Reference, points: int) -> None:
         """Prepare a run of which about `points` pictures are measured."""
-        self.configuration = configuration
+        self.racer = racer
         self.pictures: dict[float, Image.Image] = {}
         self._reference = reference
-        config = configuration.config
         self.timed = TimedRun(
-            configuration.name,
-            prepare_run(content, style, config),
-            interval=max(1, config.iterations // points),
+            racer.name,
+            racer.prepare(content, style),
+            interval=max(1, racer.evaluations // points),
             evaluate=self._evaluate,
-            clock=make_timer(choose_device(config.device).type),
+            clock=make_timer(choose_device(racer.device).type),
         )
 
     def _evaluate(self, evaluations: int, seconds: float, image: Pixels) -> RacePoint:
@@ -140,36 +133,35 @@ def _is_as_good(point: RacePoint, end: RacePoint) -> bool:
     return found.structure <= wanted.structure and found.style <= wanted.style
 
 
-def _check_options(configurations: Sequence[Configuration]) -> None:
-    """Raise UsageError for options with which `core.transfer` would do something else than a race."""
-    for one in configurations:
-        if one.config.painter:
-            raise UsageError(f"{one.name} has --painter {one.config.painter}: race without this option")
-
-
-def _check_folder(folder: Path, content: Path, inputs: Sequence[Path]) -> None:
+def _check_folder(folder: Path, content: Path, racers: Sequence[Racer], inputs: Sequence[Path]) -> None:
     """Check that no file is overwritten but those of an earlier race with this content image."""
-    sheet = folder / f"{content.stem}.png"
-    for path in (folder / RESULTS, sheet):
+    written = [folder / f"{content.stem}.png", *(_picture(folder, racer.name) for racer in racers)]
+    for path in (folder / RESULTS, *written):
         check_writable(path, inputs=inputs)
     if (folder / RESULTS).exists():
         earlier = load(folder / RESULTS)
         if not isinstance(earlier, RaceRun) or earlier.content != content.name:
             raise UsageError(f"{folder / RESULTS} is not of a race with {content.name}: choose another folder")
-    elif sheet.exists():
-        raise UsageError(f"refusing to overwrite {sheet}, which belongs to no race: choose another folder")
+    elif present := [path for path in written if path.exists()]:
+        raise UsageError(f"refusing to overwrite {present[0]}, which belongs to no race: choose another folder")
 
 
-def _warm_up(config: TransferConfig) -> None:
+def _warm_up() -> None:
     """Evaluate a small image once, so that the initialisation of the device is not timed."""
     grey = np.full((1, 3, 64, 64), 0.5, np.float32)
-    next(prepare_run(grey, grey, config.with_options(image_size=64, scales=1)))
+    next(prepare_run(grey, grey, TransferConfig(image_size=64, scales=1)))
 
 
-def _write_sheet(folder: Path, pair: Pair, runs: Mapping[str, _Run], result: RaceRun) -> None:
+def _picture(folder: Path, name: str) -> Path:
+    return folder / PICTURES / f"{name}.png"
+
+
+def _write_pictures(folder: Path, pair: Pair, runs: Mapping[str, _Run], result: RaceRun) -> None:
+    """Write the finished pictures and the sheet."""
     first, pictures = result.racers[0].name, dict[str, Image.Image]()
     for name, run in runs.items():
         pictures[name] = run.pictures[run.timed.points[-1].seconds]
+        write_image(_picture(folder, name), read_image(pictures[name]).pixels)
     for one in result.leads:
         if one.seconds is not None:
             pictures[f"{first}, as good as {one.rival}: {one.seconds:.3g} s"] = runs[first].pictures[one.seconds]

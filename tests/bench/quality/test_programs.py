@@ -88,4 +88,4 @@ def test_names_that_collide_are_refused(names: list[str], tmp_path: Path) -> Non
     with pytest.raises(
         UsageError, match=r"two programs have the name 'Default'|cannot have the name '(painting|a-vs-b|.*/.*)'"
     ):
-        check_names(read_rivals([f"{name}={tmp_path}" for name in names], []))
+        check_names(names)

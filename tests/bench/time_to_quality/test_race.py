@@ -73,6 +73,9 @@ def test_race_measures_and_shows_the_pictures(
     assert found.leads == (time_to_match(found.racers[0].points, "slow", found.racers[1].points),)
     with Image.open(folder / f"{content_path.stem}.png") as sheet:
         assert sheet.width > 4 * 64
+    for name in NAMES:
+        with Image.open(folder / "pictures" / f"{name}.png") as picture:
+            assert picture.size == (64, 43)
     other = shutil.copy(content_path, tmp_path / "other.png")
     with pytest.raises(UsageError, match=r"race\.json is not of a race with other\.png: choose another folder$"):
         run_race(Path(other), style_path, folder, size=64)
@@ -92,6 +95,11 @@ def test_only_files_of_an_earlier_race_are_overwritten(content_path: Path, style
     with pytest.raises(UsageError, match=r"which belongs to no race: choose another folder$"):
         run_race(content_path, style_path, tmp_path, size=64)
     assert picture.read_bytes() == b"a picture"
+    finished = tmp_path / "race" / "pictures" / "nnst.png"
+    finished.parent.mkdir(parents=True)
+    finished.write_bytes(b"a picture")
+    with pytest.raises(UsageError, match=r"nnst\.png, which belongs to no race: choose another folder$"):
+        run_race(content_path, style_path, tmp_path / "race", size=64)
     (tmp_path / "race.json").write_text(json.dumps(QUALITY))
     with pytest.raises(
         UsageError, match=rf"race\.json is not of a race with {content_path.name}: choose another folder$"
