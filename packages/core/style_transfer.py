@@ -155,7 +155,7 @@ class BackendRunner:
                 continue
             parametrization, styles = prepare(content.pixels, exemplars, scale, self._config)
             resumed = saved if number == first else None
-            initial, start = self._starting_point(resumed, result, parametrization, styles, plan)
+            initial, start = self._starting_point(resumed, result, scale, parametrization, styles, plan)
             problem = self._problem(scale, parametrization, styles, initial, plan)
             steps = self._backend.minimize(
                 problem.objective,
@@ -174,15 +174,16 @@ class BackendRunner:
     def _starting_point(
         self,
         saved: SavedRun | None,
-        coarse: Pixels | None,
+        earlier: Pixels | None,
+        scale: Scale,
         parametrization: Parametrization,
         styles: Sequence[StyleExemplar],
         plan: Plan,
     ) -> "tuple[Pixels | None, Array | Step]":
         """Return the initial parameters of a scale, and where its optimiser starts: there, or at the saved step.
 
-        The initial parameters are those of the initial image or, after a coarser scale, of its result `coarse`. They
-        are None if the targets of the style loss do not depend on them.
+        The initial parameters are those of the initial image or, after another scale, of its result `earlier`. They are
+        None if the targets of the style loss do not depend on them.
         """
         needed = style_loss_spec(self._config.style_loss).position_targets
         to_array = partial(self._backend.to_array, plan=plan)
@@ -190,9 +191,12 @@ class BackendRunner:
             shape = parametrization.shape
             initial = saved.read_initial(shape) if needed else None
             return initial, saved.read_step(shape).converted(to_array)
-        image = initial_image(parametrization.content, styles, self._config)
-        if coarse is not None:
-            image = finer_initial_image(parametrization.to_compared(coarse), image, self._config)
+        if earlier is not None and scale.final_pass:
+            image = parametrization.to_compared(earlier)
+        else:
+            image = initial_image(parametrization.content, styles, self._config)
+            if earlier is not None:
+                image = finer_initial_image(parametrization.to_compared(earlier), image, self._config)
         parameters = parametrization.to_parameters(image)
         return parameters if needed else None, to_array(parameters)
 
@@ -211,6 +215,7 @@ class BackendRunner:
             [parametrization.exemplar_to_network_input(style) for style in styles],
             plan,
             image=None if initial is None else parametrization.to_network_input(parametrization.to_image(initial)),
+            separate_layers=scale.final_pass,
         )
         weighted = normalize_strength(objective, parametrization, styles, to_array, scale, self._config)
         return ScaleProblem(scale, parametrization, weighted, initial, to_array, self._backend.to_pixels)

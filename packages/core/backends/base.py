@@ -30,12 +30,19 @@ class Backend(Protocol):
         ...
 
     def objective(
-        self, content: Pixels, exemplars: Sequence[StyleExemplar], plan: Plan, *, image: Pixels | None = None
+        self,
+        content: Pixels,
+        exemplars: Sequence[StyleExemplar],
+        plan: Plan,
+        *,
+        image: Pixels | None = None,
+        separate_layers: bool = False,
     ) -> WeightedObjective:
         """Compute the targets and return the objective.
 
-        `content` is (1, 3, H, W), RGB in [0, 1]; `image`, of the same shape, is the one that the optimisation starts
-        from: some style losses need it.
+        `content` is (1, 3, H, W), RGB in [0, 1]. Style losses with position targets need `image`, of the same shape,
+        which is the one that the optimisation starts from, and `separate_layers`: whether each layer finds its targets
+        by itself.
         """
         ...
 

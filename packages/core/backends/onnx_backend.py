@@ -75,7 +75,13 @@ class OnnxBackend:
         return array
 
     def objective(
-        self, content: Pixels, exemplars: Sequence[StyleExemplar], plan: Plan, *, image: Pixels | None = None
+        self,
+        content: Pixels,
+        exemplars: Sequence[StyleExemplar],
+        plan: Plan,
+        *,
+        image: Pixels | None = None,
+        separate_layers: bool = False,
     ) -> "OnnxObjective":
         """Compute the targets and return the objective (see `core.backends.base.Backend`).
 
@@ -91,7 +97,9 @@ class OnnxBackend:
         targets = {tap: features[tap] for tap in self.manifest.content_taps}
         del features
         loss, taps, start = self.manifest.style_loss, self.manifest.style_taps, content if image is None else image
-        styles = style_targets(loss, taps, exemplars, self._extract_features, content, start)
+        styles = style_targets(
+            loss, taps, exemplars, self._extract_features, content, start, separate_layers=separate_layers
+        )
         return OnnxObjective(self._session, self.manifest, targets, styles, self.loss_weights)
 
     def minimize(

@@ -73,6 +73,8 @@ def style_targets(
     extract_features: ExtractFeatures,
     content: Pixels,
     image: Pixels,
+    *,
+    separate_layers: bool = False,
 ) -> StyleTargets:
     """Return the targets, with one for all styles of the whole image, which comes first.
 
@@ -89,6 +91,7 @@ def style_targets(
         extract_features: Computes features.
         content: The content image (1, 3, H, W), RGB in [0, 1].
         image: The image (1, 3, H, W) that the optimisation starts from.
+        separate_layers: Whether each layer finds its position targets by itself.
 
     Raises:
         UsageError: A mask is empty, the style loss cannot be exported, or it needs PyTorch, which is not installed.
@@ -96,7 +99,10 @@ def style_targets(
     statistic = exported_target(style_loss).statistic
     if statistic is None:
         compared = extract_features(content), extract_features(image)
-        found = [_position_targets(style_loss, taps, one, extract_features, *compared) for one in exemplars]
+        found = [
+            _position_targets(style_loss, taps, one, extract_features, *compared, separate_layers=separate_layers)
+            for one in exemplars
+        ]
     else:
         compute = load_reference(statistic)
         found = [_mean_statistics(compute, taps, one, extract_features) for one in exemplars]
@@ -182,6 +188,8 @@ def _position_targets(
     extract_features: ExtractFeatures,
     content: LayerFeatures,
     image: LayerFeatures,
+    *,
+    separate_layers: bool,
 ) -> LayerFeatures:
     """Return the targets (1, C, h, w) of all positions by tap."""
     try:
@@ -201,7 +209,9 @@ def _position_targets(
     styles = [tensors(extract_features(pixels)) for pixels in exemplar.images]
     mask = None if exemplar.style_mask is None else torch.from_numpy(exemplar.style_mask)
     with torch.no_grad():
-        targets = load_style_loss(style_loss).position_targets(styles, tensors(content), tensors(image), mask)
+        targets = load_style_loss(style_loss).position_targets(
+            styles, tensors(content), tensors(image), mask, separate_layers=separate_layers
+        )
     return {tap: target.numpy() for tap, target in targets.items()}
 
 

@@ -69,7 +69,13 @@ class TorchBackend:
         return array.detach().cpu().numpy()
 
     def objective(
-        self, content: Pixels, exemplars: Sequence[StyleExemplar], plan: Plan, *, image: Pixels | None = None
+        self,
+        content: Pixels,
+        exemplars: Sequence[StyleExemplar],
+        plan: Plan,
+        *,
+        image: Pixels | None = None,
+        separate_layers: bool = False,
     ) -> "TorchObjective":
         """Compute the targets and return the objective (see `core.backends.base.Backend`)."""
         MemoryPolicy.start_scale(self._pool)
@@ -82,7 +88,13 @@ class TorchBackend:
             with attempt:
                 extractor = execution.tiled(self.network.artifact or self.network.extractor)
                 targets = compute_targets(
-                    extractor, content_tensor, on_device, self.loss_weights, image=image_tensor, cache=cache
+                    extractor,
+                    content_tensor,
+                    on_device,
+                    self.loss_weights,
+                    image=image_tensor,
+                    separate_layers=separate_layers,
+                    cache=cache,
                 )
         return TorchObjective(execution, targets, self.loss_weights)
 

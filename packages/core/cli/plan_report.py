@@ -33,7 +33,12 @@ def show_plan(paths: RunPaths, config: TransferConfig, group: ProcessGroup) -> N
     table = Table("scale", "output", "style", "evaluations", "memory", "computation")
     for number, (scale, plan) in enumerate(zip(scales, plans, strict=True), start=1):
         sizes = (_format_sides(scale.size), _format_sides(scale.style_size))
-        row = (f"{number}/{len(scales)}", *sizes, str(scale.evaluations), _format_memory(plan))
+        row = (
+            f"{number}/{len(scales)}{', final pass' if scale.final_pass else ''}",
+            *sizes,
+            str(scale.evaluations),
+            _format_memory(plan),
+        )
         table.add_row(*row, _format_computation(plan, config))
     print_line(
         f"{config.arch} ({config.weights}), {config.optimizer}, initial image: {config.init}, "

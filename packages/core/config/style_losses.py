@@ -67,6 +67,8 @@ class StyleLossSpec:
         sync_free: Whether the loss is evaluated on CUDA without host synchronisation.
         position_targets: Whether the loss has a target for every position, which depends on the content image and on
             the image that a scale starts from.
+        final_pass: Whether a run ends with a pass at the final size in which the position targets of each layer are
+            found by that layer alone.
         stochastic: Whether the loss samples positions anew for every evaluation. Such a loss is not tileable and needs
             --optimizer adam.
         exported: The target in an exported objective; None if the loss cannot be exported.
@@ -82,6 +84,7 @@ class StyleLossSpec:
     statistic_size: Callable[[int], int] | None = None
     sync_free: bool = False
     position_targets: bool = False
+    final_pass: bool = False
     stochastic: bool = False
     exported: ExportedTarget | None = None
 
@@ -226,6 +229,7 @@ register_style_loss(
         layer_weight_help="16",
         statistic_size=lambda channels: 1,
         position_targets=True,
+        final_pass=True,
         exported=ExportedTarget(meaning="features of the most similar parts of the style image"),
     )
 )

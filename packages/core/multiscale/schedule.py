@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import repeat
 
 from core.arrays import Size
+from core.config.style_losses import style_loss_spec
 from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.image.resize import fit_size
@@ -26,6 +27,8 @@ class Scale:
     `tv_weight_scale` multiplies the weight of total variation, and falls to the power `TransferConfig.tv_scaling`. At a
     small size more of the detail is grain, and the other losses, which total variation opposes, are larger.
 
+    The final pass of some style losses has a scale of its own, with the size of the last one.
+
     Attributes:
         size: Width and height of the image.
         style_sizes: Width and height of every style image.
@@ -33,6 +36,7 @@ class Scale:
         content_weight_scale: Factor of the content weights.
         tv_weight_scale: Factor of the weight of total variation.
         padding: Pixels that the network reads beyond every edge of the image and of the style images.
+        final_pass: Whether this is the final pass: see `core.config.style_losses.StyleLossSpec`.
     """
 
     size: Size
@@ -41,6 +45,7 @@ class Scale:
     content_weight_scale: float = 1.0
     tv_weight_scale: float = 1.0
     padding: int = 0
+    final_pass: bool = False
 
     @property
     def style_size(self) -> Size:
@@ -63,9 +68,10 @@ def build_schedule(
 ) -> tuple[Scale, ...]:
     """Return the scales of a run, coarse to fine, for a content image and style images of these sizes.
 
-    Every scale gets an equal share of the evaluations. If `config.scales` is 0, the first scale is the coarsest one
-    whose long side is at least `config.min_scale_size`: below it, the deep layers do not recognise the content, and the
-    style replaces it. Errors name the images by `content_name` and the elements of `style_names`.
+    Every scale gets an equal share of the evaluations, and so does the final pass. If `config.scales` is 0, the first
+    scale is the coarsest one whose long side is at least `config.min_scale_size`: below it, the deep layers do not
+    recognise the content, and the style replaces it. Errors name the images by `content_name` and the elements of
+    `style_names`.
 
     Raises:
         UsageError: An image is smaller than the network can process.
@@ -80,21 +86,24 @@ def build_schedule(
                 f"--style-scale {config.style_scale:g} reduces {name} to a side of {shortest} px, below the minimum of "
                 f"{MIN_SIDE}: use a larger value"
             )
-    divisors = list(_divisors(size, style_sizes, config))[: config.iterations]
+    has_final_pass = style_loss_spec(config.style_loss).final_pass and config.iterations > 1
+    divisors = [*([1.0] if has_final_pass else []), *_divisors(size, style_sizes, config)][: config.iterations]
     share, remainder = divmod(config.iterations, len(divisors))
     relative_size = config.reference_size / max(size) if config.reference_size else 1.0
     scales = []
-    for divisor in reversed(divisors):
+    for number, divisor in enumerate(reversed(divisors), start=1):
+        is_last = number == len(divisors)
         reduction = divisor * relative_size
         scaled, scaled_styles = _divided(size, divisor), tuple(_divided(style, divisor) for style in style_sizes)
         scales.append(
             Scale(
                 scaled,
                 scaled_styles,
-                share + (remainder if divisor == 1 else 0),
+                share + (remainder if is_last else 0),
                 content_weight_scale=reduction**config.content_scaling,
                 tv_weight_scale=reduction**config.tv_scaling,
                 padding=min(config.padding, min(map(min, (scaled, *scaled_styles))) - 1),
+                final_pass=has_final_pass and is_last,
             )
         )
     return tuple(scales)

@@ -2,7 +2,8 @@
 
 Gram matrices compare averages over the whole image, so that a piece of the style image can appear anywhere. This loss
 chooses for every position of the content image the most similar position of the style image, and compares the features
-there. The choice is made anew at every scale, with the result of the scale before.
+there. The choice is made anew at every scale, with the result of the scale before. In the final pass, each layer
+chooses by itself.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,9 @@ from core.objective.reductions import as_float32, mean_square
 from core.objective.style_loss import StyleLoss
 from core.objective.types import LayerFeatures
 
+MAX_SAMPLES = 4096
+"""Number of positions of the style images among which a layer chooses in the final pass."""
+
 MAX_SIMILARITIES = 2**24
 """Number of similarities that are computed at a time: 64 MiB."""
 
@@ -28,7 +32,8 @@ class NearestLoss(StyleLoss):
 
     The images are divided into cells. A cell is described by the features of all layers there (a hypercolumn), and its
     nearest cell in the style images is the one with the largest cosine. The target of a position is the feature at the
-    same place in the nearest cell. The statistic of a layer is its loss, a scalar.
+    same place in the nearest cell. In the final pass the target of a position is the most similar feature among
+    sampled positions of the style images at the same layer. The statistic of a layer is its loss, a scalar.
     """
 
     def statistic(self, features: Tensor, mask: Tensor | None = None, target: Tensor | None = None) -> Tensor:
@@ -42,12 +47,20 @@ class NearestLoss(StyleLoss):
         content: LayerFeatures,
         image: LayerFeatures,
         style_mask: Tensor | None = None,
+        *,
+        separate_layers: bool = False,
     ) -> LayerFeatures:
-        """Return the features of the nearest cells, (1, C, H, W) by tap.
+        """Return the features of the nearest cells or positions, (1, C, H, W) by tap.
 
         The descriptions of `content` and of `image` are averaged; Kolkin et al. also mix the two. With a style mask
-        only cells where it is at least half of its maximum are candidates.
+        only cells where it is at least half of its maximum are candidates. With `separate_layers` only `image` is
+        described.
         """
+        if separate_layers:
+            return {
+                tap: nearest_features(values, [style[tap] for style in styles], stride_of(tap), style_mask)
+                for tap, values in image.items()
+            }
         cell = cell_size(image)
         described = (hypercolumns(content, cell) + hypercolumns(image, cell)) / 2
         matches = find_nearest(described, [hypercolumns(style, cell) for style in styles], cell, style_mask)
@@ -146,15 +159,11 @@ def find_nearest(
         style_mask: Mask (1, 1, H, W) of the only style image; None for all of it.
     """
     _, height, width = described.shape
-    wanted = described.flatten(1).T
-    best = wanted.new_full((len(wanted),), -torch.inf)
+    best = described.new_full((height * width,), -torch.inf)
     image, position, columns = (torch.zeros_like(best, dtype=torch.long) for _ in range(3))
     for number, candidate in enumerate(candidates):
         kept = _kept_cells(candidate, style_mask, cell)
-        flat = candidate.flatten(1)[:, kept]
-        block = max(1, MAX_SIMILARITIES // flat.shape[1])
-        maxima = [(wanted[start : start + block] @ flat).max(1) for start in range(0, len(wanted), block)]
-        similarity, found = (torch.cat(parts) for parts in zip(*maxima, strict=True))
+        similarity, found = _most_similar(described.flatten(1), candidate.flatten(1)[:, kept])
         better = similarity > best
         best = torch.where(better, similarity, best)
         image, position = image.masked_fill(better, number), torch.where(better, kept[found], position)
@@ -162,6 +171,45 @@ def find_nearest(
     return Matches(
         cell, *(values.reshape(height, width) for values in (image, position // columns, position % columns))
     )
+
+
+def nearest_features(
+    features: Tensor, styles: Sequence[Tensor], stride: int, style_mask: Tensor | None = None
+) -> Tensor:
+    """Return for every position the feature of the style with the largest cosine, all centred: (1, C, H, W).
+
+    Args:
+        features: Features (1, C, H, W) of an image at one layer.
+        styles: Features (1, C, h, w) of the style images, of whose positions at most `MAX_SAMPLES` are candidates.
+        stride: Stride of the layer in pixels.
+        style_mask: Mask (1, 1, h · stride, w · stride) of the only style image; None for all of it.
+    """
+    positions = [(style[0].flatten(1), _kept_cells(style[0], style_mask, stride)) for style in styles]
+    candidates = torch.cat([as_float32(flat[:, _sampled(kept, len(styles))]) for flat, kept in positions], 1)
+    described = normalize(candidates - candidates.mean(1, keepdim=True), dim=0)
+    wanted = features[0].flatten(1)
+    found = _most_similar(wanted, described, as_float32(features[0]).mean((1, 2)))[1]
+    return candidates[:, found].reshape(features.shape).to(features.dtype)
+
+
+def _most_similar(wanted: Tensor, candidates: Tensor, mean: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return the largest product of each column of `wanted` (C, N) with a column of `candidates`, and which one it is.
+
+    `mean` (C,) is subtracted from the columns of `wanted`.
+    """
+    block = max(1, MAX_SIMILARITIES // candidates.shape[1])
+    maxima = []
+    for part in torch.split(wanted, block, 1):
+        described = as_float32(part.T) if mean is None else as_float32(part.T) - mean
+        maxima.append((described @ candidates).max(1))
+    similarities, found = (torch.cat(values) for values in zip(*maxima, strict=True))
+    return similarities, found
+
+
+def _sampled(positions: Tensor, images: int) -> Tensor:
+    """Return the share of one of several style images in `MAX_SAMPLES` of these positions, the same ones every time."""
+    order = torch.randperm(len(positions), generator=torch.Generator().manual_seed(0))
+    return positions[order[: max(1, MAX_SAMPLES // images)].to(positions.device)]
 
 
 def _kept_cells(candidate: Tensor, style_mask: Tensor | None, cell: int) -> Tensor:

@@ -53,6 +53,8 @@ class StyleLoss(ABC):
         content: LayerFeatures,
         image: LayerFeatures,
         style_mask: Tensor | None = None,
+        *,
+        separate_layers: bool = False,
     ) -> LayerFeatures:
         """Return the target (1, C, h, w) of every position by tap.
 
@@ -63,6 +65,7 @@ class StyleLoss(ABC):
             content: Features of the content image.
             image: Features of the image that the optimisation of the scale starts from, as large as `content`.
             style_mask: How much each position of the only style image counts, (1, 1, H, W).
+            separate_layers: Whether each layer finds its targets by itself, which is so in a final pass.
         """
         raise NotImplementedError
 

@@ -27,6 +27,7 @@ def compute_targets(
     weights: LossWeights,
     *,
     image: Tensor | None = None,
+    separate_layers: bool = False,
     cache: StyleStatisticsCache | None = None,
 ) -> Targets:
     """Compute the targets of one scale.
@@ -42,6 +43,7 @@ def compute_targets(
         exemplars: The styles, their images (1, 3, h, w) of any size, their masks (1, 1, H, W).
         weights: The layers to compare, and the style loss.
         image: The image (1, 3, H, W) that the optimisation starts from, for style losses with `position_targets`.
+        separate_layers: Whether each layer finds its position targets by itself.
         cache: Where to look up, and store, the statistics of style images.
 
     Raises:
@@ -59,7 +61,9 @@ def compute_targets(
     for exemplar in exemplars:
         if per_position:
             of_styles = [extractor.of_image(style, taps) for style in exemplar.images]
-            targets = terms.style_loss.position_targets(of_styles, compared, initial, exemplar.style_mask)
+            targets = terms.style_loss.position_targets(
+                of_styles, compared, initial, exemplar.style_mask, separate_layers=separate_layers
+            )
         else:
             targets = _targets_of_statistics(extractor, exemplar, terms, cache)
         mask = exemplar.mask

@@ -50,7 +50,13 @@ class ReferenceBackend:
         return array.float().numpy()
 
     def objective(
-        self, content: Pixels, exemplars: Sequence[StyleExemplar], plan: Plan, *, image: Pixels | None = None
+        self,
+        content: Pixels,
+        exemplars: Sequence[StyleExemplar],
+        plan: Plan,
+        *,
+        image: Pixels | None = None,
+        separate_layers: bool = False,
     ) -> "ReferenceWeightedObjective":
         """Compute the targets and return the objective."""
         extractor = TiledFeatureExtractor.whole(self._extractor, self._extractor.arch, self._extractor.taps)

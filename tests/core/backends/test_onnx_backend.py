@@ -107,8 +107,10 @@ def test_several_styles_have_the_loss_and_gradient_of_pytorch(
     assert np.linalg.norm(onnx.gradient - gradient) < 1e-3 * np.linalg.norm(gradient)
 
 
-@pytest.mark.parametrize("regions", [False, True])
-def test_nearest_objective_has_the_loss_and_gradient_of_pytorch(tmp_path: Path, tiny_vgg: None, regions: bool) -> None:
+@pytest.mark.parametrize(("regions", "final_pass"), [(False, False), (True, False), (True, True)])
+def test_nearest_objective_has_the_loss_and_gradient_of_pytorch(
+    tmp_path: Path, tiny_vgg: None, regions: bool, final_pass: bool
+) -> None:
     path = tmp_path / "objective.onnx"
     options = OPTIONS | {"style_loss": "nearest", "device": "cpu"}
     export_objective(path, load_weights("vgg19"), *OPTIONS.values(), style_loss="nearest", regions=regions)
@@ -119,7 +121,7 @@ def test_nearest_objective_has_the_loss_and_gradient_of_pytorch(tmp_path: Path, 
         StyleExemplar((styles[1][..., 4:],), 0.5, region if regions else None),
     ]
     found, expected = (
-        backend.objective(content, exemplars, backend.plan((47, 32), (47, 32)), image=start)
+        backend.objective(content, exemplars, backend.plan((47, 32), (47, 32)), image=start, separate_layers=final_pass)
         for backend in (
             backend_for(TransferConfig(**options, objective=str(path))),
             TorchBackend(TransferConfig(**options)),

@@ -51,6 +51,30 @@ def test_every_evaluation_belongs_to_a_scale() -> None:
     assert len(build_schedule((1024, 1024), [(1024, 1024)], TransferConfig(image_size=1024, iterations=2))) == 2
 
 
+def test_nearest_ends_with_a_final_pass() -> None:
+    plan = build_schedule(
+        (1024, 1024), [(600, 600)], TransferConfig(image_size=256, iterations=100, style_loss="nearest")
+    )
+    assert [(scale.size[0], scale.evaluations, scale.final_pass) for scale in plan] == [
+        (128, 33, False),
+        (256, 33, False),
+        (256, 34, True),
+    ]
+    assert replace(plan[1], final_pass=True, evaluations=34) == plan[2]
+
+
+@pytest.mark.parametrize(("iterations", "expected"), [(1, [False]), (2, [False, True]), (3, [False, False, True])])
+def test_a_final_pass_follows_a_scale(iterations: int, expected: list[bool]) -> None:
+    config = TransferConfig(image_size=256, iterations=iterations, style_loss="nearest")
+    assert [scale.final_pass for scale in build_schedule((1024, 1024), [(600, 600)], config)] == expected
+
+
+def test_other_losses_have_no_final_pass() -> None:
+    config = TransferConfig(image_size=40, scales=2, scale_factor=1.01)
+    plan = build_schedule((1024, 1024), [(600, 600)], config)
+    assert [(scale.size, scale.final_pass) for scale in plan] == [((40, 40), False), ((40, 40), False)]
+
+
 def test_a_size_has_the_same_content_weight_in_runs_of_all_sizes() -> None:
     weights = [
         {scale.size[0]: scale.content_weight_scale for scale in build_schedule((2048, 2048), [(600, 600)], config)}

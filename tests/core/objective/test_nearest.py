@@ -14,6 +14,7 @@ from core.objective.nearest import (
     cell_size,
     find_nearest,
     hypercolumns,
+    nearest_features,
 )
 
 STRIDES = {"relu1_1": 1, "relu2_1": 2, "relu3_1": 4, "relu4_1": 8, "relu5_1": 16}
@@ -67,9 +68,58 @@ def test_a_style_mask_that_selects_no_cell_is_refused() -> None:
         find_nearest(described, [described], 4, mask)
 
 
+def test_nearest_features_against_a_search_of_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, *styles = (features_of(24, 40, seed)["relu2_1"] for seed in range(3))
+    for block in (2**24, 500):
+        monkeypatch.setattr("core.objective.nearest.MAX_SIMILARITIES", block)
+        found = nearest_features(features, styles, stride=2)
+        assert found.shape == features.shape
+        candidates = torch.cat([style[0].flatten(1) for style in styles], 1)
+        cosines = torch.nn.functional.cosine_similarity(
+            (features[0].flatten(1) - features.mean((2, 3)).T)[:, :, None],
+            (candidates - candidates.mean(1, keepdim=True))[:, None],
+            dim=0,
+        )
+        assert torch.equal(found[0].flatten(1), candidates[:, cosines.argmax(1)])
+
+
+def test_a_layer_chooses_among_samples_of_all_style_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.objective.nearest.MAX_SAMPLES", 10)
+    features, *styles = (features_of(64, 64, seed)["relu1_1"] for seed in range(3))
+    chosen = {tuple(column) for column in nearest_features(features, styles, stride=1)[0].flatten(1).T.tolist()}
+    offered = [{tuple(column) for column in style[0].flatten(1).T.tolist()} for style in styles]
+    assert [len(chosen & one) for one in offered] == [5, 5]
+    again = nearest_features(features, styles, stride=1)
+    assert {tuple(column) for column in again[0].flatten(1).T.tolist()} == chosen
+
+
+def test_a_layer_chooses_where_the_style_mask_is_white() -> None:
+    features, style = features_of(32, 32, 1)["relu2_1"], features_of(32, 32, 2)["relu2_1"]
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., :10] = 1
+    chosen = {tuple(column) for column in nearest_features(features, [style], 2, mask)[0].flatten(1).T.tolist()}
+    assert chosen <= {tuple(column) for column in style[0, :, :, :5].flatten(1).T.tolist()}
+    assert len(chosen) > 5
+
+
+def test_half_precision_chooses_by_float32_similarities() -> None:
+    features, style = (features_of(32, 32, seed)["relu2_1"].bfloat16() for seed in range(2))
+    found = nearest_features(features, [style], stride=2)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), nearest_features(features.float(), [style.float()], stride=2))
+
+
 def test_an_image_is_nearest_to_itself() -> None:
     features, other = features_of(64, 48, 1), features_of(64, 64, 2)
     targets = NearestLoss().position_targets([other, features], features, features)
+    for tap, values in features.items():
+        torch.testing.assert_close(targets[tap], values)
+
+
+def test_every_layer_of_an_image_is_nearest_to_itself() -> None:
+    """The content plays no part. The style is alone, because another one would change the mean that is subtracted."""
+    features, content = features_of(48, 40, 1), features_of(48, 40, 2)
+    targets = NearestLoss().position_targets([features], content, features, separate_layers=True)
     for tap, values in features.items():
         torch.testing.assert_close(targets[tap], values)
 

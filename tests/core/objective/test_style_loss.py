@@ -106,18 +106,26 @@ def test_position_targets_are_computed_anew_at_every_scale(
     position_targets = NearestLoss.position_targets
 
     def recorded(
-        self: NearestLoss, styles: list, content: LayerFeatures, image: LayerFeatures, style_mask: None
+        self: NearestLoss,
+        styles: list,
+        content: LayerFeatures,
+        image: LayerFeatures,
+        mask: None,
+        *,
+        separate_layers: bool,
     ) -> LayerFeatures:
-        seen.append((content["relu1_1"], image["relu1_1"]))
-        return position_targets(self, styles, content, image, style_mask)
+        seen.append((content["relu1_1"], image["relu1_1"], separate_layers))
+        return position_targets(self, styles, content, image, mask, separate_layers=separate_layers)
 
     monkeypatch.setattr(NearestLoss, "position_targets", recorded)
     config = TransferConfig(style_loss="nearest", scales=2, init="content", **SMALL)
     stylize(content_path, style_path, config)
-    (first_content, first_image), (second_content, second_image) = seen
+    (first_content, first_image, _), (second_content, second_image, _), (_, last_image, _) = seen
+    assert [separate_layers for *_, separate_layers in seen] == [False, False, True]
     assert first_content.shape[2:] == (22, 32) and second_content.shape[2:] == (43, 64)
     assert torch.equal(first_content, first_image), "the first scale starts from the content"
     assert second_image.shape == second_content.shape and not torch.equal(second_content, second_image)
+    assert last_image.shape == second_image.shape and not torch.equal(last_image, second_image)
 
 
 def test_lbfgs_refuses_a_loss_that_samples_positions() -> None:
@@ -131,16 +139,18 @@ def test_lbfgs_refuses_a_loss_that_samples_positions() -> None:
         {"style_loss": "sampled-means", "optimizer": "adam"},
         {"style_loss": "sampled-means", "optimizer": "adam", "preserve_color": "luminance"},
         {"style_loss": "nearest"},
+        {"style_loss": "nearest", "preserve_color": "luminance"},
     ],
 )
+@pytest.mark.parametrize("stopped_at", [4, 5])
 def test_a_resumed_run_ends_bit_for_bit_as_an_uninterrupted_one(
-    options: dict[str, str], tiny_vgg: None, content_path: Path, style_path: Path, tmp_path: Path
+    options: dict[str, str], stopped_at: int, tiny_vgg: None, content_path: Path, style_path: Path, tmp_path: Path
 ) -> None:
     config = TransferConfig(**SMALL, **options, scales=2)
     whole = stylize(content_path, style_path, config)
 
     def stop(progress: Progress) -> bool:
-        return progress.evaluations >= 4
+        return progress.evaluations >= stopped_at
 
     path = tmp_path / "run.safetensors"
     stylize(content_path, style_path, config, callback=stop, checkpoint=Checkpoint(path))

@@ -131,8 +131,10 @@ def test_the_gradient_of_regions_against_finite_differences(extractor: VGGFeatur
 
 
 @pytest.mark.parametrize("loss", ["gram", "moments", "wasserstein", "nearest"])
-@pytest.mark.parametrize("tile", [16, 24])
-def test_tiles_give_the_same_with_styles_and_regions(extractor: VGGFeatures, loss: str, tile: int) -> None:
+@pytest.mark.parametrize(("tile", "final_pass"), [(16, False), (24, False), (16, True)])
+def test_tiles_give_the_same_with_styles_and_regions(
+    extractor: VGGFeatures, loss: str, tile: int, final_pass: bool
+) -> None:
     weights = weights_of(style_loss=loss, tv_weight=3)
     styles = [
         StyleExemplar((image_of(2), image_of(5, 20, 33)), 2),
@@ -140,8 +142,12 @@ def test_tiles_give_the_same_with_styles_and_regions(extractor: VGGFeatures, los
     ]
     tiled = TiledFeatureExtractor(extractor, Tiling.of("vgg19", TAPS, tile), torch.device("cpu"))
     image = image_of(4)
-    whole = ReferenceObjective(extractor, targets_of(extractor, image_of(1), styles, weights), weights)(image)
-    found = TiledObjective(tiled, compute_targets(tiled, image_of(1), styles, weights), weights)(image)
+    expected, targets = (
+        compute_targets(one, image_of(1), styles, weights, image=image_of(5, 37, 45), separate_layers=final_pass)
+        for one in (TiledFeatureExtractor.whole(extractor, "vgg19", TAPS), tiled)
+    )
+    whole = ReferenceObjective(extractor, expected, weights)(image)
+    found = TiledObjective(tiled, targets, weights)(image)
     assert len(tiled.tiles(image)) > 1
     assert found.loss == pytest.approx(whole.loss, rel=1e-12)
     assert float((found.gradient - whole.gradient).norm() / whole.gradient.norm()) < 1e-11
