@@ -11,7 +11,7 @@ import numpy as np
 
 from core.arrays import Pixels
 from core.artifacts.content import warn_if_changed
-from core.artifacts.extractors import check_matches_config, check_style_loss
+from core.artifacts.extractors import check_losses, check_matches_config
 from core.artifacts.manifest import Manifest
 from core.artifacts.onnx_session import require_device
 from core.artifacts.painter import INPUT_OPTIONS, PAINTER_OPTIONS, OnnxPainter, as_bytes, as_float
@@ -120,7 +120,7 @@ def check_painter(path: str | PathLike[str], manifest: Manifest, config: Transfe
     Raises:
         UsageError: An option differs from those of the painter, or a painter does not support it.
     """
-    check_style_loss(path, manifest, config)
+    check_losses(path, manifest, config)
     if "strength" in manifest.inputs and config.normalized_strength is None:
         raise UsageError(
             f"{path} was exported with a style strength, but this run has fixed weights: add --strength, or export the "

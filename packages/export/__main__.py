@@ -51,7 +51,7 @@ from export.runtime import run
 from export.web.examples import MAX_COUNT
 
 _OPTIONS = options_of(TransferConfig)
-_OPTIONS_OF_PAINTERS = (*NETWORK_OPTIONS, "style_loss", *PAINTER_OPTIONS)
+_OPTIONS_OF_PAINTERS = (*NETWORK_OPTIONS, *LOSS_OPTIONS, *PAINTER_OPTIONS)
 
 app = App(
     no_args_is_help=True,
@@ -154,6 +154,7 @@ def objective(
             *layers,
             pooling=config.pooling,
             style_loss=config.style_loss,
+            content_detail=config.content_detail,
             regions=regions,
             options=written,
             checksum=sha256,

@@ -81,7 +81,7 @@ Outputs = Annotated[
 NETWORK_OPTIONS = ("arch", "weights", "weights_preprocessing", "pooling")
 """The options of `TransferConfig` that determine the network."""
 
-LOSS_OPTIONS = ("content_layers", "style_layers", "style_loss")
+LOSS_OPTIONS = ("content_layers", "content_detail", "style_layers", "style_loss")
 """The options of `TransferConfig` that determine the losses of the objective."""
 
 _WIDTH_WITHOUT_TERMINAL = 130

@@ -25,6 +25,7 @@ def new_manifest(
     content_taps: tuple[str, ...] = (),
     style_taps: tuple[str, ...] = (),
     style_loss: str = "",
+    content_detail: float = 0.0,
     pooling: Pooling,
     precision: Precision,
     options: ExportOptions,
@@ -47,6 +48,7 @@ def new_manifest(
         content_taps=content_taps,
         style_taps=style_taps,
         style_loss=style_loss,
+        content_detail=content_detail,
         pooling=pooling,
         precision=precision,
         # Artifacts are deployed, and the names of folders contain those of users.

@@ -159,7 +159,7 @@ def test_options_that_the_painter_lacks_are_refused(options: dict[str, Any], mes
 
 def test_every_option_is_in_the_painter_or_has_no_effect_or_is_refused() -> None:
     """A new option needs a place in one of these sets."""
-    network = {"arch", "pooling", "weights", "weights_preprocessing", "style_loss"}
+    network = {"arch", "pooling", "weights", "weights_preprocessing", "style_loss", "content_detail"}
     refused = {
         "preserve_color",
         "averaging",

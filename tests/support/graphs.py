@@ -67,8 +67,12 @@ class MaxPool(_TorchOperator):
 
 class AveragePool(_TorchOperator):
     def _run(self, x: Any, **attributes: Any) -> Any:
+        values = torch.from_numpy(np.array(x))
+        if attributes["kernel_shape"] == [3, 3]:
+            assert (attributes["pads"], attributes["count_include_pad"]) == ([1, 1, 1, 1], 0)
+            return (avg_pool2d(values, 3, stride=1, padding=1, count_include_pad=False).numpy(),)
         assert attributes["kernel_shape"] == attributes["strides"] == [2, 2]
-        return (avg_pool2d(torch.from_numpy(x), 2).numpy(),)
+        return (avg_pool2d(values, 2).numpy(),)
 
 
 class Resize(_TorchOperator):

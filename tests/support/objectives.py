@@ -41,7 +41,11 @@ def relative_difference(actual: Any, expected: Any) -> float:
 
 
 def loss_weights(
-    content_taps: tuple[str, ...], style_taps: tuple[str, ...], tv: float = 3.0, style_loss: str = "gram"
+    content_taps: tuple[str, ...],
+    style_taps: tuple[str, ...],
+    tv: float = 3.0,
+    style_loss: str = "gram",
+    content_detail: float = 0.0,
 ) -> Any:
     """Loss weights that differ from tap to tap, scaled for the Oxford features."""
     from core.config.style_losses import style_loss_spec
@@ -50,7 +54,7 @@ def loss_weights(
     power = style_loss_spec(style_loss).activation_power
     content = {tap: (1 + position) / 57.6**2 for position, tap in enumerate(content_taps)}
     style = {tap: (0.1 + 0.05 * position) / 57.6**power for position, tap in enumerate(style_taps)}
-    return LossWeights(content, style, tv, style_loss)
+    return LossWeights(content, style, tv, style_loss, content_detail)
 
 
 def reference_and_arguments(objective: Any, image: Tensor, *, style: Tensor | None = None) -> tuple[Any, list[Any]]:
@@ -63,7 +67,8 @@ def reference_and_arguments(objective: Any, image: Tensor, *, style: Tensor | No
     from core.objective.tiled_extractor import TiledFeatureExtractor
     from core.styles import StyleExemplar
 
-    weights = loss_weights(objective.content_taps, objective.style_taps, style_loss=objective.style_loss)
+    losses = {"style_loss": objective.style_loss, "content_detail": objective.content_detail}
+    weights = loss_weights(objective.content_taps, objective.style_taps, **losses)
     style = noise(1, 3, 40, 35, seed=9).to(image.dtype) if style is None else style
     extractor = TiledFeatureExtractor.whole(objective.extractor, objective.extractor.arch, objective.extractor.taps)
     exemplars = [StyleExemplar((style,))]

@@ -19,18 +19,23 @@ from support.tiny_vgg import use_tiny_vgg
 
 @cache
 def objective_of(
-    content_layers: tuple[str, ...], style_layers: tuple[str, ...], style_loss: str = "gram"
+    content_layers: tuple[str, ...],
+    style_layers: tuple[str, ...],
+    style_loss: str = "gram",
+    content_detail: float = TransferConfig.content_detail,
 ) -> InlinedObjective:
     """The objective of the tiny network."""
     with use_tiny_vgg():
-        return InlinedObjective(ObjectiveGraph(load_weights("vgg19"), content_layers, style_layers, "max", style_loss))
+        layers, detail = (content_layers, style_layers), content_detail
+        graph = ObjectiveGraph(load_weights("vgg19"), *layers, "max", style_loss, content_detail=detail)
+        return InlinedObjective(graph)
 
 
 def write_painter(path: Path, config: TransferConfig, pixels: ImageFormat = "uint8") -> Manifest:
     """Write a painter with the options of `config`, max pooling and the tiny network."""
     with use_tiny_vgg():
         weights = load_weights("vgg19")
-        objective = objective_of(config.content_layers, config.style_layers, config.style_loss)
+        objective = objective_of(config.content_layers, config.style_layers, config.style_loss, config.content_detail)
         model = build_painter(objective, config, weights.preprocessing.activation_scale, pixels)
         manifest = painter_manifest(objective, config, weights, pixels, ExportOptions())
         write_model(model, manifest, path)

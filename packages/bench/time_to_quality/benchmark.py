@@ -27,6 +27,7 @@ from core.network.weights import load_weights
 
 SHARED_OBJECTIVE: Mapping[str, Any] = {
     "content_layers": ("relu4_2",),
+    "content_detail": 0.0,
     "style_weight": 0.1,
     "tv_weight": 0.0,
     "reference_size": 0,

@@ -167,12 +167,17 @@ def check_matches_config(path: str | os.PathLike[str], manifest: Manifest, confi
             )
 
 
-def check_style_loss(path: str | os.PathLike[str], manifest: Manifest, config: TransferConfig) -> None:
-    """Raise UsageError unless the objective or painter at `path` has the style loss of `config`."""
+def check_losses(path: str | os.PathLike[str], manifest: Manifest, config: TransferConfig) -> None:
+    """Raise UsageError unless the objective or painter at `path` has the losses of `config`."""
     if config.style_loss != manifest.style_loss:
         raise UsageError(
             f"{path} was exported with --style-loss {manifest.style_loss}, but this run uses {config.style_loss}: use "
             f"the loss that it was exported with, export another, or {without_artifacts(f'--{manifest.kind}')}"
+        )
+    if config.content_detail != manifest.content_detail:
+        raise UsageError(
+            f"{path} was exported with --content-detail {manifest.content_detail:g}, but this run uses "
+            f"{config.content_detail:g}: add --content-detail {manifest.content_detail:g}, or export another"
         )
 
 

@@ -86,6 +86,7 @@ def network_options(manifest: Manifest) -> dict[str, Any]:
         "content_layers": manifest.content_taps,
         "style_layers": manifest.style_taps,
         "style_loss": manifest.style_loss,
+        "content_detail": manifest.content_detail,
     }
 
 

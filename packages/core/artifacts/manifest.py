@@ -40,10 +40,12 @@ EXTRA_FILE = "manifest.json"
 EXTRA_MEMBER = f"extra/{EXTRA_FILE}"
 """Name of the manifest in an archive, without the folder that contains all members."""
 
-MANIFEST_VERSION = 2
+MANIFEST_VERSION = 3
 
+_SINCE_VERSION_3 = ("content_detail",)
 _SINCE_VERSION_2 = ("output_type", "palette", "batch", "size", "license", "credit", "content_sha256")
-"""Fields that manifests of version 1, which are still read, do not have; their defaults describe those artifacts."""
+_MISSING_FIELDS = {1: (*_SINCE_VERSION_2, *_SINCE_VERSION_3), 2: _SINCE_VERSION_3, MANIFEST_VERSION: ()}
+"""Fields that manifests of each version, all of which are read, do not have; their defaults describe the artifacts."""
 
 MAX_MANIFEST_BYTES = 2**20
 """Largest manifest that is read; those of this program have a few kilobytes."""
@@ -65,6 +67,7 @@ class Manifest:
         content_taps: Layers of the content loss; empty for an extractor.
         style_taps: Layers of the style loss; empty for an extractor.
         style_loss: Name of the style loss; empty for an extractor.
+        content_detail: `content_detail` of `core.config.transfer_config.TransferConfig` in an objective or painter.
         pooling: Pooling of the network.
         precision: Number type of the stored weights; with "int8" also that of the activations.
         weights: `source`, without folders, and `sha256` of `core.network.weights.Weights`.
@@ -94,6 +97,7 @@ class Manifest:
     content_taps: tuple[Tap, ...] = ()
     style_taps: tuple[Tap, ...] = ()
     style_loss: Annotated[str, Meta(max_length=100)] = ""
+    content_detail: Annotated[float, Meta(ge=0, le=1)] = 0.0
     pooling: Pooling
     precision: Precision
     weights: Mapping[str, str]
@@ -144,13 +148,14 @@ class Manifest:
             values = None
         if not isinstance(values, dict):
             raise UsageError(f"the manifest in {name} is not a JSON object: export it again")
-        if values.get("version") not in (1, MANIFEST_VERSION):
+        version = values.get("version")
+        if not isinstance(version, int) or version not in _MISSING_FIELDS:
             raise UsageError(
-                f"the manifest in {name} has version {values.get('version')!r:.20} and this program reads version "
+                f"the manifest in {name} has version {version!r:.20} and this program reads version "
                 f"{MANIFEST_VERSION}: export it again with this program"
             )
-        optional = _SINCE_VERSION_2 if values["version"] == 1 else ()
-        if values["version"] == 1:
+        optional = _MISSING_FIELDS[version]
+        if version == 1:
             values = {"style_loss": "gram" if values.get("kind") == "objective" else "", **values}
         if missing := [one.name for one in fields(cls) if one.name not in (*values, *optional)]:
             raise UsageError(f"the manifest in {name} lacks {', '.join(missing)}: export it again")

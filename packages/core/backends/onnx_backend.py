@@ -13,8 +13,8 @@ from core.artifacts.content import warn_if_changed
 from core.artifacts.extractors import (
     OnnxExtractor,
     TorchExtractor,
+    check_losses,
     check_matches_config,
-    check_style_loss,
     open_extractor,
 )
 from core.artifacts.manifest import MASK_PREFIX, Manifest, read_manifest
@@ -206,7 +206,7 @@ def check_objective(path: str | os.PathLike[str], manifest: Manifest, config: Tr
     Raises:
         UsageError: Its layers, its network or its loss differ.
     """
-    check_style_loss(path, manifest, config)
+    check_losses(path, manifest, config)
     for flag, exported, requested in (
         ("--content-layers", manifest.content_taps, config.content_layers),
         ("--style-layers", manifest.style_taps, config.style_layers),

@@ -52,6 +52,7 @@ EFFORT_HELP = (
 _OTHER_PROGRAMS: Mapping[str, Any] = {
     "content_layers": ("relu4_2",),
     "tv_weight": 0.0,
+    "content_detail": 0.0,
     "content_scaling": 0.0,
     "tv_scaling": 0.0,
     "padding": 0,

@@ -103,6 +103,14 @@ class TransferConfig:
     content_layers: tuple[str, ...] = option(
         ("relu3_2", "relu4_2"), "Objective", "Layers of the content loss.", metavar="LAYER"
     )
+    content_detail: float = option(
+        0.3,
+        "Objective",
+        "Power by which the content weight at a position depends on the detail of the content image there: strokes of "
+        "the style fill flat places such as skies; 0 gives the same weight everywhere.",
+        minimum=0,
+        maximum=1,
+    )
     style_layers: tuple[str, ...] = option(
         ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
         "Objective",

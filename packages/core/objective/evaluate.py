@@ -37,13 +37,16 @@ class LossTerms:
         return replace(self, style_loss=self.style_loss.at_step(step))
 
     def statistics(
-        self, features: Mapping[str, Tensor], content: Mapping[str, Tensor], regions: Sequence[Region]
+        self, features: Mapping[str, Tensor], content: Region, regions: Sequence[Region]
     ) -> FeatureStatistics:
         """Return the statistics of features (1, C, h, w) by tap.
 
-        The `content` targets and the masks and targets of the `regions` have the same height and width as the features.
+        The masks and targets of the `content` and of the `regions` have the same height and width as the features.
         """
-        statistics = {("content", tap, 0): content_loss(features[tap], content[tap]) for tap in self.weights.content}
+        statistics = {
+            ("content", tap, 0): content_loss(features[tap], content.given_target(tap), content.mask(tap))
+            for tap in self.weights.content
+        }
         for index, region in enumerate(regions):
             for tap in self.weights.style:
                 statistics["style", tap, index] = self.style_loss.statistic(
@@ -57,7 +60,7 @@ class LossTerms:
         features: Tensor,
         tap: str,
         grad_statistics: FeatureStatistics,
-        content: Mapping[str, Tensor],
+        content: Region,
         regions: Sequence[Region],
     ) -> None:
         """Backward of `statistics` at one tap: accumulate dL/dfeatures into `grad`, given dL/dstatistics.
@@ -65,7 +68,8 @@ class LossTerms:
         `grad` and `features` are (1, C, h, w).
         """
         if tap in self.weights.content:
-            content_backward(grad, features, grad_statistics["content", tap, 0], content[tap])
+            target, mask = content.given_target(tap), content.mask(tap)
+            content_backward(grad, features, grad_statistics["content", tap, 0], target, mask)
         if tap in self.weights.style:
             for index, region in enumerate(regions):
                 grad_statistic = grad_statistics["style", tap, index]

@@ -15,8 +15,9 @@ from torch.nn.functional import avg_pool2d, interpolate, normalize
 
 from core.memory.matching import cell_side
 from core.network.architecture import stride_of
+from core.objective.content import content_backward, content_loss
 from core.objective.masks import check_not_empty
-from core.objective.reductions import as_float32, mean_square
+from core.objective.reductions import as_float32
 from core.objective.style_loss import StyleLoss
 from core.objective.types import LayerFeatures
 
@@ -38,8 +39,7 @@ class NearestLoss(StyleLoss):
 
     def statistic(self, features: Tensor, mask: Tensor | None = None, target: Tensor | None = None) -> Tensor:
         """Return the mean squared difference of features and `target`, both (1, C, H, W), weighted by `mask`."""
-        difference = as_float32(features) - _given(target)
-        return mean_square(difference if mask is None else difference * mask.sqrt())
+        return content_loss(features, _given(target), mask)
 
     def position_targets(
         self,
@@ -79,8 +79,7 @@ class NearestLoss(StyleLoss):
         target: Tensor | None = None,
     ) -> None:
         """Accumulate dL/dfeatures into `grad` (1, C, H, W), given dL/dstatistic as a scalar tensor."""
-        difference = (as_float32(features) - _given(target)).mul_(2 / features.numel() * grad_statistic)
-        grad += (difference if mask is None else difference.mul_(mask)).to(grad.dtype)
+        content_backward(grad, features, grad_statistic, _given(target), mask)
 
 
 @dataclass(frozen=True)

@@ -30,5 +30,5 @@ class ReferenceObjective:
     def parts(self, image: Tensor) -> dict[str, Tensor]:
         """Return the weighted terms of the loss, named content, style and tv; terms without weight are left out."""
         targets = self._targets
-        statistics = self._terms.statistics(self._extractor(image), targets.content, targets.regions)
+        statistics = self._terms.statistics(self._extractor(image), targets.content_region, targets.regions)
         return self._terms.weighted_losses(statistics, image, targets.styles)

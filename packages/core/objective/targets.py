@@ -10,6 +10,7 @@ from torch.nn.functional import interpolate
 from core.config.style_losses import style_loss_spec
 from core.distributed import ProcessGroup
 from core.memory.tiling import Tile
+from core.objective.content import detail_mask
 from core.objective.evaluate import LossTerms
 from core.objective.masks import check_not_empty
 from core.objective.style_cache import StyleStatisticsCache
@@ -51,7 +52,9 @@ def compute_targets(
     """
     sizes, terms = extractor.sizes(content), LossTerms.of(weights)
     taps, per_position = list(weights.style), style_loss_spec(weights.style_loss).position_targets
-    content_features = extractor.of_image(content, list(weights.content))
+    power = weights.content_detail
+    content_features = extractor.of_image(content, list(weights.content), complete=power > 0)
+    content_masks = {tap: detail_mask(features, power) for tap, features in content_features.items()} if power else None
     if per_position:
         compared = extractor.of_image(content, taps)
         initial = compared if image is None else extractor.of_image(image, taps)
@@ -74,7 +77,7 @@ def compute_targets(
             styles.append(StyleTarget(targets, weight, len(regions)))
             masks = None if mask is None else {tap: _resized_mask(mask, sizes[tap], "region") for tap in taps}
             regions.append(Region(masks, targets if per_position else None))
-    return Targets(content_features, tuple(styles), tuple(regions))
+    return Targets(content_features, tuple(styles), tuple(regions), content_masks)
 
 
 def add_statistics(totals: FeatureStatistics, contribution: FeatureStatistics) -> None:
@@ -92,7 +95,7 @@ def tile_statistics(
     extractor: TiledFeatureExtractor,
     cropped: Mapping[str, Tensor],
     tile: Tile,
-    content: Mapping[str, Tensor],
+    content: Region,
     regions: Sequence[Region],
     terms: LossTerms,
 ) -> FeatureStatistics:
@@ -101,7 +104,8 @@ def tile_statistics(
     `cropped` are the features (1, C, h, w) of the tile without its halo; `content` and `regions` are those of the whole
     image.
     """
-    statistics = terms.statistics(cropped, extractor.select(content, tile), extractor.select_regions(regions, tile))
+    content, *regions = extractor.select_regions([content, *regions], tile)
+    statistics = terms.statistics(cropped, content, regions)
     return {key: tile.fraction(extractor.tiling.strides[key[1]]) * value for key, value in statistics.items()}
 
 
@@ -134,7 +138,7 @@ def _style_statistics(
         totals = FeatureStatistics()
         for tile in extractor.tiles(style):
             features = extractor.of_tile(style, tile)
-            add_statistics(totals, tile_statistics(extractor, features, tile, {}, regions, style_terms))
+            add_statistics(totals, tile_statistics(extractor, features, tile, Region(), regions, style_terms))
             del features  # before the next tile computes its own
         return reduce_statistics(totals, extractor.group, style.device)
 

@@ -80,7 +80,8 @@ class TiledObjective:
             else:
                 features = extractor.network(extractor.read(image, tile))
             cropped = extractor.crop(features, tile)
-            return tile_statistics(extractor, cropped, tile, self._targets.content, self._targets.regions, self._terms)
+            targets = self._targets
+            return tile_statistics(extractor, cropped, tile, targets.content_region, targets.regions, self._terms)
 
     def _compute_vjp(self, image: Tensor, tile: Tile) -> VJP:
         """Return the VJP of a tile whose activations were not saved in the first pass."""
@@ -105,8 +106,7 @@ class TiledObjective:
     def _backward(self, tile: Tile, grad_statistics: FeatureStatistics) -> AccumulateGrad:
         """Return the backward from the statistics of the whole image to the features of a tile."""
         strides, targets = self._extractor.tiling.strides, self._targets
-        content = self._extractor.select(targets.content, tile)
-        regions = self._extractor.select_regions(targets.regions, tile)
+        content, *regions = self._extractor.select_regions([targets.content_region, *targets.regions], tile)
         grads = {key: tile.fraction(strides[key[1]]) * grad for key, grad in grad_statistics.items()}
 
         def accumulate_grad(tap: str, features: Tensor, grad: Tensor) -> None:

@@ -71,10 +71,10 @@ class TiledFeatureExtractor:
         return {tap: (height // stride, width // stride) for tap, stride in self.tiling.strides.items()}
 
     @torch.no_grad()
-    def of_image(self, image: Tensor, taps: Sequence[str]) -> dict[str, Tensor]:
+    def of_image(self, image: Tensor, taps: Sequence[str], *, complete: bool = False) -> dict[str, Tensor]:
         """Compute the features (1, C, h, w) of the whole image at `taps`, stored where the image is stored.
 
-        Where several ranks share the tiles, each rank fills in its own tiles only.
+        Where several ranks share the tiles, each rank has its own tiles only, or those of all ranks if `complete`.
         """
         features: dict[str, Tensor] = {}
         sizes = self.sizes(image)
@@ -85,7 +85,13 @@ class TiledFeatureExtractor:
                     # The memory layout that evaluations produce: comparing two layouts takes a tenth of an evaluation.
                     layout = torch.channels_last if here[tap].stride(1) == 1 else torch.contiguous_format
                     shape = 1, here[tap].shape[1], *sizes[tap]
-                    features[tap] = torch.empty(shape, dtype=image.dtype, device=image.device, memory_format=layout)
-                stride = self.tiling.strides[tap]
-                features[tap][(..., *tile.in_image(stride))] = here[tap].to(image.device)
+                    features[tap] = torch.zeros(shape, dtype=image.dtype, device=image.device).to(memory_format=layout)
+                if tile.weight or not complete:
+                    stride = self.tiling.strides[tap]
+                    features[tap][(..., *tile.in_image(stride))] = here[tap].to(image.device)
+        if complete and self.group.world_size > 1:
+            for values in features.values():
+                total = values.contiguous()
+                self.group.all_reduce_sum(total)
+                values.copy_(total)
         return features

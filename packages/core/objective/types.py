@@ -11,7 +11,7 @@ LayerFeatures = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Region:
-    """Where a style applies, and what a loss with position targets compares the features there with.
+    """Where a loss applies, and what a loss with position targets, such as the content loss, compares features with.
 
     Attributes:
         masks: Masks (1, 1, h, w) with mean 1, by tap; None for the whole image.
@@ -28,6 +28,11 @@ class Region:
     def target(self, tap: str) -> Tensor | None:
         """Return the targets of the positions at a tap."""
         return None if self.targets is None else self.targets[tap]
+
+    def given_target(self, tap: str) -> Tensor:
+        """Return the targets of the positions at a tap, where there are targets."""
+        assert self.targets is not None, "the content has targets"
+        return self.targets[tap]
 
 
 WHOLE = (Region(),)
@@ -53,8 +58,22 @@ class StyleTarget:
 
 @dataclass(frozen=True)
 class Targets:
-    """All targets of one scale: features (1, C, h, w) of the content image by tap, and styles with their regions."""
+    """All targets of one scale.
+
+    Attributes:
+        content: Features (1, C, h, w) of the content image by tap.
+        styles: The styles.
+        regions: Where the styles apply.
+        content_masks: How much the content counts at each position, (1, 1, h, w) with mean 1 by tap; None for the same
+            everywhere.
+    """
 
     content: Mapping[str, Tensor]
     styles: tuple[StyleTarget, ...]
     regions: tuple[Region, ...] = WHOLE
+    content_masks: Mapping[str, Tensor] | None = None
+
+    @property
+    def content_region(self) -> Region:
+        """The content targets with their masks."""
+        return Region(self.content_masks, self.content)

@@ -10,15 +10,18 @@ from core.config.transfer_config import TransferConfig
 
 @dataclass(frozen=True)
 class LossWeights:
-    """The weights of the content and style layers and of total variation, and the name of the style loss.
+    """The weights of the content and style layers and of total variation, and the losses that they belong to.
 
-    The weights are for the features of one particular network: `of` divides by the scale of its activations.
+    `content_detail` is the power by which the content counts more where it has detail, and `style_loss` the name of the
+    style loss. The weights are for the features of one particular network: `of` divides by the scale of its
+    activations.
     """
 
     content: Mapping[str, float]
     style: Mapping[str, float]
     tv: float
     style_loss: str
+    content_detail: float = 0.0
 
     @classmethod
     def of(cls, config: TransferConfig, activation_scale: float) -> Self:
@@ -35,6 +38,7 @@ class LossWeights:
             style={tap: weight / style for tap, weight in config.style_weights.items()},
             tv=config.total_variation_weight,
             style_loss=config.style_loss,
+            content_detail=config.content_detail,
         )
 
     def scaled(self, *, content: float = 1.0, style: float = 1.0, tv: float = 1.0) -> Self:

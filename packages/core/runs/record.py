@@ -191,11 +191,11 @@ def upgraded(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return `record` with the present names and options.
 
     Version 0.1 named the backend "engine" and the images "pictures", and had neither a reference size nor padding. It
-    had one weight of total variation for all scales.
+    had one weight of total variation for all scales, and the content counted the same everywhere.
     """
     record = dict(record)
     if isinstance(record.get("config"), dict):
-        former = {"reference_size": 0, "content_scaling": 2.0, "tv_scaling": 0.0, "padding": 0}
+        former = {"reference_size": 0, "content_detail": 0.0, "content_scaling": 2.0, "tv_scaling": 0.0, "padding": 0}
         record["config"] = former | record["config"]
     if isinstance(record.get("engine"), dict):
         engine = dict(record.pop("engine"))

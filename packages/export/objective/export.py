@@ -8,6 +8,7 @@ import onnx
 
 from core.artifacts.manifest import Manifest
 from core.config.style_losses import DEFAULT_STYLE_LOSS
+from core.config.transfer_config import TransferConfig
 from core.network.architecture import Pooling
 from core.network.weights import Weights
 from export.formats.onnx_graph import finish, write_model
@@ -31,6 +32,7 @@ def export_objective(
     *,
     pooling: Pooling = "max",
     style_loss: str = DEFAULT_STYLE_LOSS,
+    content_detail: float = TransferConfig.content_detail,
     regions: bool = False,
     options: ExportOptions | None = None,
     checksum: bool = True,
@@ -46,7 +48,9 @@ def export_objective(
             or the size is too small for the deepest layer.
         StyleTransferError: The graph exceeds a tolerance or cannot be written; `path` is unchanged.
     """
-    objective = ObjectiveGraph(weights, content_taps, style_taps, pooling, style_loss, regions=regions)
+    objective = ObjectiveGraph(
+        weights, content_taps, style_taps, pooling, style_loss, content_detail=content_detail, regions=regions
+    )
     options = options or ExportOptions()
     format_spec("objective", "onnx").check(options)
     model = build_objective(objective, options)
@@ -88,6 +92,7 @@ def _manifest(
         content_taps=objective.content_taps,
         style_taps=objective.style_taps,
         style_loss=objective.style_loss,
+        content_detail=objective.content_detail,
         pooling=pooling,
         precision="fp32",
         options=options,

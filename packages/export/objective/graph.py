@@ -13,7 +13,7 @@ from core.network.weights import Weights
 from export.graph.network import GraphNetwork
 from export.graph.values import Value
 from export.io_spec import Inputs, objective_inputs
-from export.objective.losses import mean_square, mean_square_grad, total_variation, total_variation_grad
+from export.objective.losses import detail_mask, mean_square, mean_square_grad, total_variation, total_variation_grad
 from export.objective.style_terms import STYLE_LOSS_GRAPHS
 
 
@@ -48,6 +48,7 @@ class ObjectiveGraph:
         content_taps: Layers of the content loss, canonical names in the order of the inputs.
         style_taps: Layers of the style loss, canonical names in the order of the inputs.
         style_loss: Name of the style loss, one of `STYLE_LOSS_GRAPHS`.
+        content_detail: The power of `core.objective.content.detail_mask`; 0 if the content counts the same everywhere.
         regions: Whether styles apply to regions, with masks as further inputs.
         extractor: The network in PyTorch, with all taps.
         network: The network in the graph.
@@ -61,10 +62,11 @@ class ObjectiveGraph:
         pooling: Pooling,
         style_loss: str = DEFAULT_STYLE_LOSS,
         *,
+        content_detail: float = 0.0,
         regions: bool = False,
     ) -> None:
         check_exported("objective", style_loss)
-        self.style_loss, self.regions = style_loss, regions
+        self.style_loss, self.content_detail, self.regions = style_loss, content_detail, regions
         self.content_taps = tuple(canonical_layer_name(tap, weights.arch) for tap in content_taps)
         self.style_taps = tuple(canonical_layer_name(tap, weights.arch) for tap in style_taps)
         self.extractor = load_vgg_features(weights, (*self.content_taps, *self.style_taps), pooling=pooling)
@@ -109,8 +111,13 @@ class ObjectiveGraph:
         content_terms, style_terms, grads = [], [], dict[str, Value]()
         for index, (tap, target) in enumerate(zip(self.content_taps, content, strict=True)):
             difference, weight = features[tap] - target, content_weights.take(index)
+            if self.content_detail:
+                root = detail_mask(target, self.content_detail).sqrt()
+                difference = difference * root
+                grads[tap] = mean_square_grad(difference) * root * weight
+            else:
+                grads[tap] = mean_square_grad(difference) * weight
             content_terms.append(mean_square(difference, 4) * weight)
-            grads[tap] = mean_square_grad(difference) * weight
         for index, (tap, target) in enumerate(zip(self.style_taps, style, strict=True)):
             mask = masks[index] if self.regions else None
             weight = style_weights.take(index, axis=int(self.regions))

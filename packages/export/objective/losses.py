@@ -1,6 +1,9 @@
 """The losses of the objective and their gradients in an ONNX graph: `core.objective`, without autograd."""
 
-from export.graph.values import Value
+import spox.opset.ai.onnx.v18 as op
+
+from core.objective.content import MIN_DETAIL_WEIGHT, SMALLEST_DETAIL
+from export.graph.values import Value, maximum
 
 
 def mean_square(difference: Value, rank: int) -> Value:
@@ -11,6 +14,18 @@ def mean_square(difference: Value, rank: int) -> Value:
 def mean_square_grad(difference: Value) -> Value:
     """Return the gradient of the mean of the squares of `difference`."""
     return 2 / _count(difference) * difference
+
+
+def detail_mask(features: Value, power: float) -> Value:
+    """Return how much the content counts at each position of features (1, C, H, W): (1, 1, H, W).
+
+    The same as `core.objective.content.detail_mask`.
+    """
+    difference = features - _mean_around(features)
+    squares = (difference * difference).sum(1, keepdims=True)
+    detail = maximum(_mean_around(squares), Value.constant(SMALLEST_DETAIL, features.dtype)) ** power
+    weights = maximum(detail / detail.mean(), Value.constant(MIN_DETAIL_WEIGHT, features.dtype))
+    return weights / weights.mean()
 
 
 def gram(features: Value, mask: Value | None = None) -> Value:
@@ -71,6 +86,11 @@ def total_variation_grad(image: Value) -> Value:
     across, down = _neighbour_differences(image)
     horizontal = across.padded({3: (1, 0)}) - across.padded({3: (0, 1)})
     return 2 / _count(image) * (horizontal + down.padded({2: (1, 0)}) - down.padded({2: (0, 1)}))
+
+
+def _mean_around(values: Value) -> Value:
+    """Return the means of the 3x3 windows around every position, of what lies inside the image."""
+    return Value(op.average_pool(values.var, kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=0))
 
 
 def _sum_of_squares(values: Value, rank: int) -> Value:

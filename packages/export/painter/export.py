@@ -45,7 +45,14 @@ def export_painter(
     """
     check_supported(config)
     options = options or ExportOptions()
-    network = ObjectiveGraph(weights, config.content_layers, config.style_layers, config.pooling, config.style_loss)
+    network = ObjectiveGraph(
+        weights,
+        config.content_layers,
+        config.style_layers,
+        config.pooling,
+        config.style_loss,
+        content_detail=config.content_detail,
+    )
     objective = InlinedObjective(network, palette=options.palette)
     model = build_painter(objective, config, weights.preprocessing.activation_scale, pixels, options)
     manifest = painter_manifest(objective, config, weights, pixels, options)
@@ -102,6 +109,7 @@ def painter_manifest(
         content_taps=network.content_taps,
         style_taps=network.style_taps,
         style_loss=network.style_loss,
+        content_detail=network.content_detail,
         pooling=config.pooling,
         precision="fp32",
         options=options,

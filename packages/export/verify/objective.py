@@ -51,14 +51,15 @@ class _Sample:
     terms: LossWeights
 
     def double(self) -> "_Sample":
-        content, styles, regions = self.targets.content, self.targets.styles, self.targets.regions
+        targets = self.targets
         targets = Targets(
-            _double(content),
-            tuple(replace(style, statistics=_double(style.statistics)) for style in styles),
+            _double(targets.content),
+            tuple(replace(style, statistics=_double(style.statistics)) for style in targets.styles),
             tuple(
                 Region(region.masks and _double(region.masks), region.targets and _double(region.targets))
-                for region in regions
+                for region in targets.regions
             ),
+            targets.content_masks and _double(targets.content_masks),
         )
         return _Sample(self.image.double(), targets, self.terms)
 
@@ -80,7 +81,7 @@ class _Sample:
     def style_loss(self, tap: str, features: LayerFeatures) -> float:
         """Return the style loss at a tap, without its weight, given the features (1, C, h, w) of the image."""
         terms = LossTerms.of(replace(self.terms, content={}, style={tap: 1.0}, tv=0.0))
-        statistics = terms.statistics(features, {}, self.targets.regions)
+        statistics = terms.statistics(features, Region(), self.targets.regions)
         return float(terms.weighted_losses(statistics, self.image, self.targets.styles)["style"])
 
     def _mask(self, region: Region, tap: str) -> Features:
@@ -151,7 +152,11 @@ def _sample(eager: VGGFeatures, manifest: Manifest, image: Tensor) -> _Sample:
     regions a second style applies to a mask.
     """
     ones = LossWeights(
-        dict.fromkeys(manifest.content_taps, 1.0), dict.fromkeys(manifest.style_taps, 1.0), 1.0, manifest.style_loss
+        dict.fromkeys(manifest.content_taps, 1.0),
+        dict.fromkeys(manifest.style_taps, 1.0),
+        1.0,
+        manifest.style_loss,
+        manifest.content_detail,
     )
     whole = TiledFeatureExtractor.whole(eager, eager.arch, eager.taps)
     styles = [StyleExemplar((image / 4,))]
@@ -159,12 +164,15 @@ def _sample(eager: VGGFeatures, manifest: Manifest, image: Tensor) -> _Sample:
         mask = torch.linspace(0, 1, image.shape[3]).expand(1, 1, *image.shape[2:])
         styles.append(StyleExemplar((image.flip(2) / 8,), 2.0, mask))
     sample = _Sample(image, compute_targets(whole, image.flip(3), styles, ones), ones)
-    features, content = eager(image), sample.targets.content
-    terms = LossWeights(
-        {tap: 1 / float(content_loss(features[tap], target)) for tap, target in content.items()},
-        {tap: 1 / sample.style_loss(tap, features) for tap in manifest.style_taps},
-        1 / float(total_variation(image)),
-        manifest.style_loss,
+    features, content = eager(image), sample.targets.content_region
+    terms = replace(
+        ones,
+        content={
+            tap: 1 / float(content_loss(features[tap], content.given_target(tap), content.mask(tap)))
+            for tap in manifest.content_taps
+        },
+        style={tap: 1 / sample.style_loss(tap, features) for tap in manifest.style_taps},
+        tv=1 / float(total_variation(image)),
     )
     return replace(sample, terms=terms)
 

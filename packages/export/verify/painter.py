@@ -49,7 +49,8 @@ def verify_painter(
     """
     painter = OnnxPainter(path, "cpu", execution)
     tolerances = tolerances_of(manifest, execution)
-    network = {"arch": manifest.arch, "pooling": manifest.pooling, "style_loss": manifest.style_loss}
+    losses = {"style_loss": manifest.style_loss, "content_detail": manifest.content_detail}
+    network = {"arch": manifest.arch, "pooling": manifest.pooling, **losses}
     extractor = load_vgg_features(weights, manifest.taps, pooling=manifest.pooling)
     rows: list[Comparison] = []
     with one_thread():

@@ -35,6 +35,7 @@ def page_settings(
         content_layers=manifest.content_taps,
         style_layers=manifest.style_taps,
         style_loss=manifest.style_loss,
+        content_detail=manifest.content_detail,
     )
     weights = LossWeights.of(config, manifest.activation_scale)
     return {

@@ -54,9 +54,14 @@ def test_from_json_restores_a_manifest() -> None:
     assert Manifest.from_json(MANIFEST.to_json()) == MANIFEST
 
 
-def test_from_json_reads_version_1() -> None:
+def test_from_json_reads_versions_1_and_2() -> None:
+    values = asdict(MANIFEST)
+    del values["content_detail"]
+    assert Manifest.from_json(json.dumps(values | {"version": 2})) == replace(MANIFEST, version=2)
+    with pytest.raises(UsageError, match="lacks content_detail: export it again"):
+        Manifest.from_json(json.dumps(values))
     added = ("license", "credit", "palette", "output_type", "batch", "size", "content_sha256")
-    values = {name: value for name, value in asdict(MANIFEST).items() if name not in added} | {"version": 1}
+    values = {name: value for name, value in values.items() if name not in added} | {"version": 1}
     assert Manifest.from_json(json.dumps(values)) == replace(MANIFEST, version=1)
     with pytest.raises(UsageError, match="lacks license, credit, palette, output_type, batch, size, content_sha256"):
         Manifest.from_json(json.dumps(values | {"version": 2}))
@@ -226,8 +231,8 @@ def changed(**values: object) -> str:
         ("{", "the manifest in FILE is not a JSON object: export it again"),
         ("[1]", "the manifest in FILE is not a JSON object: export it again"),
         (
-            changed(version=3),
-            "the manifest in FILE has version 3 and this program reads version 2: export it again with this program",
+            changed(version=4),
+            "the manifest in FILE has version 4 and this program reads version 3: export it again with this program",
         ),
         (
             changed(kind="web"),

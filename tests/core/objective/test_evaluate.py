@@ -26,19 +26,25 @@ def features_of(seed: int) -> dict[str, Tensor]:
     return {tap: random_features(*SHAPES[tap], seed=seed) for tap in TAPS}
 
 
+def masks_of(seed: int) -> dict[str, Tensor]:
+    masks = {tap: random_features(1, 1, *SHAPES[tap][2:], seed=seed).abs() for tap in TAPS}
+    return {tap: mask / mask.mean() for tap, mask in masks.items()}
+
+
+CONTENT = Region(masks_of(10), features_of(1))
+
+
 def regions_of(style_loss: str) -> list[Region]:
     """The whole image, and a mask; with targets of the positions for the style loss that has them."""
-    masks = {tap: random_features(1, 1, *SHAPES[tap][2:], seed=7).abs() for tap in TAPS}
-    masks = {tap: mask / mask.mean() for tap, mask in masks.items()}
     targets = [features_of(seed) if style_loss == "nearest" else None for seed in (8, 9)]
-    return [Region(None, targets[0]), Region(masks, targets[1])]
+    return [Region(None, targets[0]), Region(masks_of(7), targets[1])]
 
 
 def styles_of(terms: LossTerms, regions: list[Region]) -> list[StyleTarget]:
     """A style for the first region, and two for the second."""
 
     def style(seed: int, weight: float, region: int) -> StyleTarget:
-        found = terms.statistics(features_of(seed), features_of(1), regions)
+        found = terms.statistics(features_of(seed), CONTENT, regions)
         targets = {tap: terms.style_loss.target([found["style", tap, region]], [1]) for tap in TAPS}
         return StyleTarget(targets, weight, region)
 
@@ -48,7 +54,7 @@ def styles_of(terms: LossTerms, regions: list[Region]) -> list[StyleTarget]:
 @pytest.mark.parametrize("style_loss", ["gram", "moments", "wasserstein", "nearest"])
 def test_backward_from_the_statistics_equals_autograd(style_loss: str) -> None:
     """With a layer that is both a content and a style layer, and added to gradients that exist already."""
-    terms, regions, content = terms_of(style_loss), regions_of(style_loss), features_of(1)
+    terms, regions, content = terms_of(style_loss), regions_of(style_loss), CONTENT
     styles = styles_of(terms, regions)
     features = {tap: values.requires_grad_() for tap, values in features_of(0).items()}
     statistics = terms.statistics(features, content, regions)
@@ -62,23 +68,24 @@ def test_backward_from_the_statistics_equals_autograd(style_loss: str) -> None:
 
 
 def test_terms_are_weighted_by_layer_and_style() -> None:
-    terms, regions, content, features = terms_of(), regions_of("gram"), features_of(1), features_of(0)
+    terms, regions, features = terms_of(), regions_of("gram"), features_of(0)
     styles, loss = styles_of(terms, regions), terms.style_loss
-    statistics = terms.statistics(features, content, regions)
+    statistics = terms.statistics(features, CONTENT, regions)
     found = terms.weighted_losses(statistics, IMAGE, styles)
     expected = 0.0
     for style in styles:
         for tap, weight in (("relu1_1", 0.5), ("relu2_1", 3)):
             distance = loss.loss(statistics["style", tap, style.region], style.statistics[tap])
             expected += style.weight * weight * distance.item()
-    assert found["content"].item() == pytest.approx(2 * content_loss(features["relu2_1"], content["relu2_1"]).item())
+    target, mask = CONTENT.given_target("relu2_1"), CONTENT.mask("relu2_1")
+    assert found["content"].item() == pytest.approx(2 * content_loss(features["relu2_1"], target, mask).item())
     assert found["style"].item() == pytest.approx(expected)
     assert found["tv"].item() == pytest.approx(0.3 * total_variation(IMAGE).item())
 
 
 def test_terms_without_weight_are_left_out() -> None:
     terms = LossTerms.of(LossWeights({}, {"relu1_1": 1.0}, 0.0, "gram"))
-    statistics = terms.statistics(features_of(0), {}, [Region()])
+    statistics = terms.statistics(features_of(0), Region(), [Region()])
     assert [*statistics] == [("style", "relu1_1", 0)]
     style = StyleTarget({"relu1_1": statistics["style", "relu1_1", 0]})
     assert [*terms.weighted_losses(statistics, IMAGE, [style])] == ["style"]

@@ -75,10 +75,13 @@ def assert_equals_autograd(objective: ObjectiveGraph, *images: Tensor) -> None:
     ("source", "style_loss"),
     [("oxford", "gram"), ("torchvision", "gram"), ("torchvision", "moments"), ("torchvision", "nearest")],
 )
+@pytest.mark.parametrize("content_detail", [0.0, 0.3])
 @pytest.mark.parametrize("pooling", ["max", "average"])
 @pytest.mark.parametrize("taps", [DEFAULTS, MIXED], ids=["default", "mixed"])
-def test_objective_equals_autograd(taps: tuple, pooling: str, source: str, style_loss: str) -> None:
-    objective = ObjectiveGraph(exact_weights(source), *taps, pooling, style_loss)
+def test_objective_equals_autograd(
+    taps: tuple, pooling: str, source: str, style_loss: str, content_detail: float
+) -> None:
+    objective = ObjectiveGraph(exact_weights(source), *taps, pooling, style_loss, content_detail=content_detail)
     assert_equals_autograd(objective, *(noise(1, 3, *size) for size in SIZES))
 
 
@@ -97,7 +100,7 @@ def test_objective_equals_autograd_in_flat_areas(pooling: str) -> None:
     image = noise(1, 3, 33, 40)
     image[..., 20:] = 1
     image[..., :16, :] = 0
-    assert_equals_autograd(ObjectiveGraph(exact_weights(), *DEFAULTS, pooling), image)
+    assert_equals_autograd(ObjectiveGraph(exact_weights(), *DEFAULTS, pooling, content_detail=0.5), image)
 
 
 @pytest.mark.parametrize("pooling", ["max", "average"])
@@ -107,7 +110,8 @@ def test_objective_equals_the_fused_network_and_losses_of_core(pooling: str) -> 
     content, style, image = noise(1, 3, 48, 41), noise(1, 3, 37, 52, seed=2), noise(1, 3, 48, 41, seed=1)
     single = [one.float() for one in (content, style, image)]
     expected = objective_of(TorchBackend(config), single[0].numpy(), single[1].numpy())(single[2])
-    objective = ObjectiveGraph(exact_weights(), config.content_layers, config.style_layers, pooling)
+    layers, detail = (config.content_layers, config.style_layers), config.content_detail
+    objective = ObjectiveGraph(exact_weights(), *layers, pooling, content_detail=detail)
     content_features, style_features = objective.extractor(content), objective.extractor(style)
     weights = LossWeights.of(config, load_weights("vgg19").preprocessing.activation_scale)
     arguments = [

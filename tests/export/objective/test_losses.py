@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+import core.objective.content
 import core.objective.gram
 import core.objective.moments
 import core.objective.reductions
@@ -10,6 +11,7 @@ import core.objective.total_variation
 from export.graph.values import Value
 from export.objective.losses import (
     covariances,
+    detail_mask,
     gram,
     gram_backward,
     mean_square,
@@ -39,6 +41,16 @@ def test_losses_equal_those_of_core(size: tuple[int, int], expected, loss, gradi
     found = computed_exactly(lambda x: {"loss": loss(x), "gradient": gradient(x)}, image.detach().numpy())
     assert found["loss"] == pytest.approx(value.item(), rel=1e-14)
     torch.testing.assert_close(torch.from_numpy(found["gradient"]), slope, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("size", [(8, 9), (1, 1), (2, 3)])
+@pytest.mark.parametrize("power", [0.3, 1.0])
+def test_the_detail_mask_equals_that_of_core(size: tuple[int, int], power: float) -> None:
+    features = noise(1, 4, *size)
+    features[..., 3:] *= 0.01
+    found = computed_exactly(lambda x: {"mask": detail_mask(x, power)}, features.numpy())["mask"]
+    expected = core.objective.content.detail_mask(features, power)
+    torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-13, atol=1e-15)
 
 
 @pytest.mark.parametrize("regions", [0, 2])

@@ -20,6 +20,7 @@ from core.image.resize import resample
 from core.multiscale.preparation import GRADIENT_RATIO_AT_HALF
 from core.network.vgg import load_vgg_features
 from core.network.weights import Weights
+from core.objective.content import detail_mask
 from core.objective.weights import LossWeights
 from export.web.page import write_page
 from export.web.server import make_server
@@ -82,7 +83,10 @@ def expected_evaluation(
     style_factor: float = 1,
     tv_factor: float = 1,
 ) -> dict[str, torch.Tensor]:
-    """Return the weighted losses of Gatys et al. and total variation with the default weights, and the gradient."""
+    """Return the weighted losses of Gatys et al. and total variation with the default weights, and the gradient.
+
+    The content counts more where it has detail, as by default.
+    """
     config = TransferConfig()
     features = load_vgg_features(weights, (*config.content_layers, *config.style_layers)).double()
     loss_weights = LossWeights.of(config, weights.preprocessing.activation_scale)
@@ -91,7 +95,9 @@ def expected_evaluation(
     losses = {
         "content": content_factor
         * sum(
-            weight * (of_image[tap] - of_content[tap]).square().mean() for tap, weight in loss_weights.content.items()
+            weight
+            * (detail_mask(of_content[tap], config.content_detail) * (of_image[tap] - of_content[tap]).square()).mean()
+            for tap, weight in loss_weights.content.items()
         ),
         "style": style_factor
         * sum(
