@@ -40,6 +40,7 @@ FIXED_OPTIONS = (
     "weights_preprocessing",
     "pooling",
     "content_layers",
+    "content_detail",
     "style_layers",
     "style_loss",
     "extractor",
@@ -112,7 +113,7 @@ def _options_from_manifest(manifest: Manifest, requested: Mapping[str, Any]) -> 
     overrides = {name: value for name, value in requested.items() if name in exported}
     config = TransferConfig.from_options(exported | overrides)
     # `OnnxBackend` compares the weights, which may have several names.
-    for name in ("arch", "pooling", "content_layers", "style_layers", "style_loss"):
+    for name in ("arch", "pooling", "content_layers", "content_detail", "style_layers", "style_loss"):
         if not _same_option(exported[name], getattr(config, name)):
             raise UsageError(
                 f"the objective was exported with {name.replace('_', ' ')} {_as_text(exported[name])}, and the preset "
@@ -128,8 +129,8 @@ def _same_option(exported: Any, configured: Any) -> bool:
     return bool(exported == configured)
 
 
-def _as_text(value: str | Sequence[str]) -> str:
-    return value if isinstance(value, str) else ", ".join(value)
+def _as_text(value: str | float | Sequence[str]) -> str:
+    return str(value) if isinstance(value, str | float) else ", ".join(value)
 
 
 def _require_onnx(extractor: Path) -> None:

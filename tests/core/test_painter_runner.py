@@ -142,6 +142,10 @@ def test_transparency_is_kept(folder: Path, style_path: Path, tmp_path: Path) ->
     ("options", "message"),
     [
         ({"style_loss": "moments"}, "was exported with --style-loss gram, but this run uses moments: use"),
+        (
+            {"content_detail": 0},
+            "was exported with --content-detail 0.3, but this run uses 0.0: add --content-detail 0.3",
+        ),
         ({"preserve_color": "match"}, "does not support --preserve-color match"),
         ({"bit_depth": 16}, "does not support --bit-depth 16"),
         ({"optimizer": "adam", "averaging": 0.5}, "does not support --averaging 0.5"),

@@ -104,15 +104,28 @@ def test_run_refuses_a_missing_artifact(content_path: Path, style_path: Path) ->
     assert ran.stderr.startswith("Error: there is no artifact 'missing.onnx'")
 
 
-def test_run_refuses_another_style_loss_than_that_of_the_objective(
-    tmp_path: Path, objective: Path, exported: Exported, content_path: Path, style_path: Path
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ('style-loss = "wasserstein"', "was exported with style loss gram, and the preset or file sets wasserstein"),
+        ("content-detail = 0.0", "was exported with content detail 0.3, and the preset or file sets 0.0"),
+    ],
+)
+def test_run_refuses_other_losses_than_those_of_the_objective(
+    tmp_path: Path,
+    objective: Path,
+    exported: Exported,
+    content_path: Path,
+    style_path: Path,
+    option: str,
+    sentence: str,
 ) -> None:
     file = tmp_path / "options.toml"
-    file.write_text('style-loss = "wasserstein"')
+    file.write_text(option)
     images = ("--content", content_path, "--style", style_path, "-o", tmp_path / "result.png")
     ran = run_without_torch(objective, exported("onnx"), *images, "--config", file)
     assert ran.returncode == 2
-    assert "was exported with style loss gram, and the preset or file sets wasserstein" in ran.stderr
+    assert sentence in ran.stderr
 
 
 def test_run_needs_no_file_of_weights(

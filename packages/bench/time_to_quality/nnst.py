@@ -122,7 +122,8 @@ class _Run:
             torch.autograd.backward(image, self._gradient(image.detach(), loss))
             optimizer.step()
             self._result[scale:] = [band.detach() for band in bands]
-            yield Snapshot(used + step, self._deliver)
+            is_last = step == STEPS and used + step == count_evaluations(max(self._content_image.shape[2:]))
+            yield Snapshot(used + step, self._finish() if is_last else self._deliver)
         self._result[scale:] = decompose(compose(self._result[scale:]), LEVELS - scale)
 
     def _gradient(self, image: Tensor, loss: Callable[[Features], Tensor]) -> Tensor:
@@ -143,6 +144,11 @@ class _Run:
 
     def _layer_loss(self, styles: Sequence[Features], features: Features) -> Tensor:
         return layer_loss(features, styles, self._draw)
+
+    def _finish(self) -> Callable[[], Pixels]:
+        """Correct the colours of the result, which is a part of the run, and return a function that returns it."""
+        result = self._deliver()
+        return lambda: result
 
     def _deliver(self) -> Pixels:
         with torch.no_grad():

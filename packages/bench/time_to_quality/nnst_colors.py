@@ -69,9 +69,10 @@ def _covariance(image: Tensor) -> Tensor:
 
 
 def _power(covariance: Tensor, exponent: float) -> Tensor:
-    values, vectors = torch.linalg.eigh(covariance + REGULARIZATION * torch.eye(len(covariance)).to(covariance))
+    matrix = covariance.cpu().double()  # not every device has eigenvalues
+    values, vectors = torch.linalg.eigh(matrix + REGULARIZATION * torch.eye(len(matrix)))
     power: Tensor = (vectors * values.pow(exponent)) @ vectors.T
-    return power
+    return power.to(covariance)
 
 
 def _smoothed(chroma: Tensor, lightness: Tensor) -> Tensor:

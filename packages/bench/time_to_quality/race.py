@@ -20,10 +20,8 @@ from bench.quality.sheets import write_contact_sheets
 from bench.results import ConfigurationResult, RacePoint, RaceRun, TimeToMatch, load, save
 from bench.time_to_quality.racers import RIVALS, Racer, read_racers
 from bench.time_to_quality.timed_run import OnPoint, TimedRun, make_timer, run_interleaved
-from bench.time_to_quality.toolkit import prepare_run
 from core.arrays import Pixels, size_of
 from core.backends.device import choose_device
-from core.config.transfer_config import TransferConfig
 from core.errors import UsageError
 from core.files import check_writable, is_file
 from core.image.reading import read_image
@@ -76,7 +74,7 @@ def run_race(
 
     counts = [POINTS, *(RIVAL_POINTS for _ in rivals)]
     runs = {one.name: _Run(one, contents, styles, reference, count) for one, count in zip(racers, counts, strict=True)}
-    _warm_up()
+    _warm_up(racers)
     run_interleaved([run.timed for run in runs.values()], on_point)
 
     results = tuple(
@@ -146,10 +144,11 @@ def _check_folder(folder: Path, content: Path, racers: Sequence[Racer], inputs: 
         raise UsageError(f"refusing to overwrite {present[0]}, which belongs to no race: choose another folder")
 
 
-def _warm_up() -> None:
-    """Evaluate a small image once, so that the initialisation of the device is not timed."""
-    grey = np.full((1, 3, 64, 64), 0.5, np.float32)
-    next(prepare_run(grey, grey, TransferConfig(image_size=64, scales=1)))
+def _warm_up(racers: Sequence[Racer]) -> None:
+    """Make the first step of every racer with a small image, so that the initialisation of devices is not timed."""
+    grey = np.full((1, 3, 128, 128), 0.5, np.float32)
+    for racer in racers:
+        next(racer.prepare(grey, grey))
 
 
 def _picture(folder: Path, name: str) -> Path:

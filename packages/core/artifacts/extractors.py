@@ -176,8 +176,9 @@ def check_losses(path: str | os.PathLike[str], manifest: Manifest, config: Trans
         )
     if config.content_detail != manifest.content_detail:
         raise UsageError(
-            f"{path} was exported with --content-detail {manifest.content_detail:g}, but this run uses "
-            f"{config.content_detail:g}: add --content-detail {manifest.content_detail:g}, or export another"
+            f"{path} was exported with --content-detail {manifest.content_detail}, but this run uses "
+            f"{config.content_detail}: add --content-detail {manifest.content_detail}, export another, or "
+            f"{without_artifacts(f'--{manifest.kind}')}"
         )
 
 

@@ -151,7 +151,7 @@ class Manifest:
         version = values.get("version")
         if not isinstance(version, int) or version not in _MISSING_FIELDS:
             raise UsageError(
-                f"the manifest in {name} has version {version!r:.20} and this program reads version "
+                f"the manifest in {name} has version {version!r:.20} and this program reads versions 1 to "
                 f"{MANIFEST_VERSION}: export it again with this program"
             )
         optional = _MISSING_FIELDS[version]

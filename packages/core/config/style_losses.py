@@ -89,11 +89,16 @@ class StyleLossSpec:
     exported: ExportedTarget | None = None
 
     def __post_init__(self) -> None:
-        """Check that a tileable loss is not stochastic, and has a statistic of known size.
+        """Check that a tileable loss is not stochastic, and has a statistic of known size; and that the rest fits.
 
         Raises:
-            UsageError: It is stochastic, or has no `statistic_size`.
+            UsageError: It is stochastic or has no `statistic_size`, or a loss without position targets has a final
+                pass.
         """
+        if self.final_pass and not self.position_targets:
+            raise UsageError(
+                f"style loss {self.name!r} has a final pass but no position targets: set final_pass to False"
+            )
         if self.tileable and self.stochastic:
             raise UsageError(
                 f"style loss {self.name!r} is tileable, but it samples positions of the image: set tileable to False"

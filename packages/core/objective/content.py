@@ -9,8 +9,11 @@ from core.objective.reductions import as_float32, mean_square
 MIN_DETAIL_WEIGHT = 0.6
 """Lower bound of the weights of positions, before they are divided by their mean again."""
 
-SMALLEST_DETAIL = 1e-12
-"""Lower bound of the detail of a position, so that a flat image has equal weights."""
+SMALLEST_DETAIL = 1e-9
+"""Lower bound of the detail of a position, relative to the mean square of a feature: below it is rounding."""
+
+TINY = 1e-12
+"""Lower bound of the detail of a black image, whose features may all be 0."""
 
 CHANNELS_AT_ONCE = 32
 """Number of channels whose detail is computed at a time, so that large images need little memory."""
@@ -23,7 +26,7 @@ def content_loss(features: Tensor, target: Tensor, mask: Tensor | None = None) -
     number of values. The mean gives one weight the same meaning at every image size.
     """
     difference = as_float32(features) - target
-    return mean_square(difference if mask is None else difference * mask.sqrt())
+    return mean_square(difference if mask is None else difference.mul_(mask.sqrt()))
 
 
 def content_backward(
@@ -52,7 +55,8 @@ def detail_mask(features: Tensor, power: float) -> Tensor:
     squares = sum(
         map(_squared_difference, torch.split(features, CHANNELS_AT_ONCE, dim=1)), start=features.new_zeros(())
     )
-    detail = _mean_around(squares).clamp(min=SMALLEST_DETAIL) ** power
+    floor = SMALLEST_DETAIL * mean_square(features) * features.shape[1] + TINY
+    detail = torch.maximum(_mean_around(squares), floor) ** power
     weights = (detail / detail.mean()).clamp(min=MIN_DETAIL_WEIGHT)
     return weights / weights.mean()
 

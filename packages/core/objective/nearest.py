@@ -17,7 +17,7 @@ from core.memory.matching import cell_side
 from core.network.architecture import stride_of
 from core.objective.content import content_backward, content_loss
 from core.objective.masks import check_not_empty
-from core.objective.reductions import as_float32
+from core.objective.reductions import as_float32, flatten_positions
 from core.objective.style_loss import StyleLoss
 from core.objective.types import LayerFeatures
 
@@ -186,9 +186,11 @@ def nearest_features(
     positions = [(style[0].flatten(1), _kept_cells(style[0], style_mask, stride)) for style in styles]
     candidates = torch.cat([as_float32(flat[:, _sampled(kept, len(styles))]) for flat, kept in positions], 1)
     described = normalize(candidates - candidates.mean(1, keepdim=True), dim=0)
-    wanted = features[0].flatten(1)
+    wanted = flatten_positions(features)[0]
     found = _most_similar(wanted, described, as_float32(features[0]).mean((1, 2)))[1]
-    return candidates[:, found].reshape(features.shape).to(features.dtype)
+    height, width = features.shape[2:]
+    targets = candidates.T.contiguous()[found].reshape(1, height, width, -1).permute(0, 3, 1, 2)
+    return torch.empty_like(features).copy_(targets)  # in the memory layout of the features
 
 
 def _most_similar(wanted: Tensor, candidates: Tensor, mean: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -206,9 +208,15 @@ def _most_similar(wanted: Tensor, candidates: Tensor, mean: Tensor | None = None
 
 
 def _sampled(positions: Tensor, images: int) -> Tensor:
-    """Return the share of one of several style images in `MAX_SAMPLES` of these positions, the same ones every time."""
-    order = torch.randperm(len(positions), generator=torch.Generator().manual_seed(0))
-    return positions[order[: max(1, MAX_SAMPLES // images)].to(positions.device)]
+    """Return some of the positions of one of several style images, which all get the same share of `MAX_SAMPLES`.
+
+    They are drawn at random, the same ones every time.
+    """
+    share = max(1, MAX_SAMPLES // images)
+    if len(positions) <= share:
+        return positions
+    drawn = torch.randint(len(positions), (share,), generator=torch.Generator().manual_seed(0))
+    return positions[drawn.to(positions.device)]
 
 
 def _kept_cells(candidate: Tensor, style_mask: Tensor | None, cell: int) -> Tensor:

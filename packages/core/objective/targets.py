@@ -56,8 +56,8 @@ def compute_targets(
     content_features = extractor.of_image(content, list(weights.content), complete=power > 0)
     content_masks = {tap: detail_mask(features, power) for tap, features in content_features.items()} if power else None
     if per_position:
-        compared = extractor.of_image(content, taps)
-        initial = compared if image is None else extractor.of_image(image, taps)
+        initial = extractor.of_image(content if image is None else image, taps)
+        compared = initial if image is None or separate_layers else extractor.of_image(content, taps)
     total = sum(exemplar.weight for exemplar in exemplars if exemplar.mask is None)
     regions = [*WHOLE] if total and not per_position else []
     styles = []

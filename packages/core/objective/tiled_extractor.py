@@ -77,7 +77,7 @@ class TiledFeatureExtractor:
         Where several ranks share the tiles, each rank has its own tiles only, or those of all ranks if `complete`.
         """
         features: dict[str, Tensor] = {}
-        sizes = self.sizes(image)
+        sizes, shared = self.sizes(image), complete and self.group.world_size > 1
         for tile in self.tiles(image):
             here = self.of_tile(image, tile)
             for tap in taps:
@@ -85,13 +85,13 @@ class TiledFeatureExtractor:
                     # The memory layout that evaluations produce: comparing two layouts takes a tenth of an evaluation.
                     layout = torch.channels_last if here[tap].stride(1) == 1 else torch.contiguous_format
                     shape = 1, here[tap].shape[1], *sizes[tap]
-                    features[tap] = torch.zeros(shape, dtype=image.dtype, device=image.device).to(memory_format=layout)
-                if tile.weight or not complete:
+                    features[tap] = torch.empty(shape, dtype=image.dtype, device=image.device, memory_format=layout)
+                    if shared:
+                        features[tap].zero_()
+                if tile.weight or not shared:
                     stride = self.tiling.strides[tap]
                     features[tap][(..., *tile.in_image(stride))] = here[tap].to(image.device)
-        if complete and self.group.world_size > 1:
+        if shared:
             for values in features.values():
-                total = values.contiguous()
-                self.group.all_reduce_sum(total)
-                values.copy_(total)
+                self.group.all_reduce_sum(values if values.is_contiguous() else values.permute(0, 2, 3, 1))
         return features

@@ -21,7 +21,7 @@ class LossWeights:
     style: Mapping[str, float]
     tv: float
     style_loss: str
-    content_detail: float = 0.0
+    content_detail: float
 
     @classmethod
     def of(cls, config: TransferConfig, activation_scale: float) -> Self:

@@ -39,9 +39,10 @@ def export_objective(
 ) -> Manifest:
     """Write the objective for these layers to `path` and return its manifest.
 
-    The file is written only if the graph matches PyTorch. Its manifest describes all inputs and outputs. With `regions`
-    the graph takes masks, and a target for each region. `options` may fix height and width; the batch is 1. Weights are
-    stored as indices into a palette unless `options` says otherwise.
+    The file is written only if the graph matches PyTorch. Its manifest describes all inputs and outputs.
+    `content_detail` is that of `TransferConfig`, from 0 to 1. With `regions` the graph takes masks, and a target for
+    each region. `options` may fix height and width; the batch is 1. Weights are stored as indices into a palette unless
+    `options` says otherwise.
 
     Raises:
         UsageError: A layer or the pooling does not exist, the weights lack a layer, the style loss cannot be exported,

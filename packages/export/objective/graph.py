@@ -7,6 +7,7 @@ from operator import add
 
 from core.config.exported_losses import check_exported
 from core.config.style_losses import DEFAULT_STYLE_LOSS
+from core.config.transfer_config import TransferConfig
 from core.network.architecture import Pooling, canonical_layer_name
 from core.network.vgg import load_vgg_features
 from core.network.weights import Weights
@@ -62,7 +63,7 @@ class ObjectiveGraph:
         pooling: Pooling,
         style_loss: str = DEFAULT_STYLE_LOSS,
         *,
-        content_detail: float = 0.0,
+        content_detail: float = TransferConfig.content_detail,
         regions: bool = False,
     ) -> None:
         check_exported("objective", style_loss)

@@ -2,7 +2,7 @@
 
 import spox.opset.ai.onnx.v18 as op
 
-from core.objective.content import MIN_DETAIL_WEIGHT, SMALLEST_DETAIL
+from core.objective.content import MIN_DETAIL_WEIGHT, SMALLEST_DETAIL, TINY
 from export.graph.values import Value, maximum
 
 
@@ -23,9 +23,10 @@ def detail_mask(features: Value, power: float) -> Value:
     """
     difference = features - _mean_around(features)
     squares = (difference * difference).sum(1, keepdims=True)
-    detail = maximum(_mean_around(squares), Value.constant(SMALLEST_DETAIL, features.dtype)) ** power
-    weights = maximum(detail / detail.mean(), Value.constant(MIN_DETAIL_WEIGHT, features.dtype))
-    return weights / weights.mean()
+    floor = mean_square(features, 4) * features.side(1).cast(features.dtype) * SMALLEST_DETAIL + TINY
+    detail = maximum(_mean_around(squares), floor) ** power
+    weights = maximum(detail / _mean(detail), Value.constant(MIN_DETAIL_WEIGHT, features.dtype))
+    return weights / _mean(weights)
 
 
 def gram(features: Value, mask: Value | None = None) -> Value:
@@ -91,6 +92,11 @@ def total_variation_grad(image: Value) -> Value:
 def _mean_around(values: Value) -> Value:
     """Return the means of the 3x3 windows around every position, of what lies inside the image."""
     return Value(op.average_pool(values.var, kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=0))
+
+
+def _mean(values: Value) -> Value:
+    """Return the mean of values (1, 1, H, W), one axis at a time: see `_sum_of_squares`."""
+    return values.mean(3).mean(2).reshape()
 
 
 def _sum_of_squares(values: Value, rank: int) -> Value:

@@ -232,7 +232,8 @@ def changed(**values: object) -> str:
         ("[1]", "the manifest in FILE is not a JSON object: export it again"),
         (
             changed(version=4),
-            "the manifest in FILE has version 4 and this program reads version 3: export it again with this program",
+            "the manifest in FILE has version 4 and this program reads versions 1 to 3: export it again with this "
+            "program",
         ),
         (
             changed(kind="web"),

@@ -63,9 +63,9 @@ def test_the_detail_of_a_position_by_hand() -> None:
     torch.testing.assert_close(detail_mask(features, 1)[0, 0], weights / weights.mean())
 
 
-@pytest.mark.parametrize("value", [0.0, 3.7])
+@pytest.mark.parametrize("value", [0.0, 3.7, 512.3])
 def test_a_flat_image_counts_the_same_everywhere(value: float) -> None:
-    torch.testing.assert_close(detail_mask(torch.full((1, 8, 5, 6), value), 0.3), torch.ones(1, 1, 5, 6))
+    torch.testing.assert_close(detail_mask(torch.full((1, 256, 50, 60), value), 0.3), torch.ones(1, 1, 50, 60))
 
 
 def test_a_power_of_zero_weights_all_positions_alike() -> None:

@@ -19,7 +19,7 @@ IMAGE = torch.rand((1, 3, 8, 10), generator=torch.Generator().manual_seed(0), dt
 
 def terms_of(style_loss: str = "gram", tv: float = 0.3) -> LossTerms:
     """Weights of one content layer, which is a style layer too, and of two style layers."""
-    return LossTerms.of(LossWeights({"relu2_1": 2.0}, {"relu1_1": 0.5, "relu2_1": 3.0}, tv, style_loss))
+    return LossTerms.of(LossWeights({"relu2_1": 2.0}, {"relu1_1": 0.5, "relu2_1": 3.0}, tv, style_loss, 0))
 
 
 def features_of(seed: int) -> dict[str, Tensor]:
@@ -84,7 +84,7 @@ def test_terms_are_weighted_by_layer_and_style() -> None:
 
 
 def test_terms_without_weight_are_left_out() -> None:
-    terms = LossTerms.of(LossWeights({}, {"relu1_1": 1.0}, 0.0, "gram"))
+    terms = LossTerms.of(LossWeights({}, {"relu1_1": 1.0}, 0.0, "gram", 0))
     statistics = terms.statistics(features_of(0), Region(), [Region()])
     assert [*statistics] == [("style", "relu1_1", 0)]
     style = StyleTarget({"relu1_1": statistics["style", "relu1_1", 0]})

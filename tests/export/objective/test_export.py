@@ -16,6 +16,7 @@ from core.backends.onnx_targets import StyleTargets
 from core.errors import StyleTransferError, UsageError
 from core.network.vgg import load_vgg_features
 from core.network.weights import Weights, load_weights
+from core.objective.content import detail_mask
 from core.objective.reference import ReferenceObjective
 from core.objective.types import StyleTarget, Targets
 from export.objective import export
@@ -64,6 +65,10 @@ def test_artifact_equals_autograd(
         exact_targets = Targets(
             {tap: values.double() for tap, values in zip(CONTENT_TAPS, content, strict=True)},
             (StyleTarget({tap: values.double() for tap, values in zip(STYLE_TAPS, grams, strict=True)}),),
+            content_masks={
+                tap: detail_mask(values.double(), manifest.content_detail)
+                for tap, values in zip(CONTENT_TAPS, content, strict=True)
+            },
         )
         expected = ReferenceObjective(exact, exact_targets, weights)(image.double())
         assert actual.loss == pytest.approx(expected.loss, rel=1e-6)
