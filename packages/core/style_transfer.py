@@ -182,8 +182,8 @@ class BackendRunner:
     ) -> "tuple[Pixels | None, Array | Step]":
         """Return the initial parameters of a scale, and where its optimiser starts: there, or at the saved step.
 
-        The initial parameters are those of the initial image or, after another scale, of its result `earlier`. They are
-        None if the targets of the style loss do not depend on them.
+        The initial parameters are those of the initial image or, after the first scale, of the result `earlier` of the
+        scale before. They are None if the targets of the style loss do not depend on them.
         """
         needed = style_loss_spec(self._config.style_loss).position_targets
         to_array = partial(self._backend.to_array, plan=plan)

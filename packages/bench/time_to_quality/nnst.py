@@ -55,7 +55,7 @@ LARGE_SCALES, LARGE_MISSING = 5, 2
 
 
 def count_evaluations(long_side: int) -> int:
-    """Return the number of evaluations of a run, those of the last pass included."""
+    """Return the number of evaluations of a run with its last pass."""
     return STEPS * (_scales(long_side) + 1)
 
 
@@ -67,7 +67,6 @@ def prepare_nnst(content: Pixels, style: Pixels) -> Iterator[Snapshot]:
     Raises:
         UsageError: An image is too small for the coarsest scale.
     """
-    network = LoadedNetwork.load(TransferConfig(content_layers=("relu4_2",), style_layers=TAPS))
     width, height = size_of(style)
     factor = max(size_of(content)) / max(width, height)
     style = resize(style, (round(width * factor), round(height * factor)))
@@ -76,6 +75,7 @@ def prepare_nnst(content: Pixels, style: Pixels) -> Iterator[Snapshot]:
         raise UsageError(
             f"nnst needs sides of at least {smallest} px, and an image has {shortest}: use a larger --size"
         )
+    network = LoadedNetwork.load(TransferConfig(content_layers=("relu4_2",), style_layers=TAPS))
     images = (torch.tensor(pixels, device=network.device) for pixels in (content, style))
     return _Run(network, *images).snapshots()
 
@@ -103,7 +103,10 @@ class _Run:
         yield from self._optimized(0, partial(self._layer_loss, styles), used)
 
     def _target(self, scale: int) -> Tensor:
-        """Return the hypercolumns (1, C, h, w) of the style image that replace those of the photograph at a scale."""
+        """Return what the hypercolumns of the result are compared with at a scale, (1, C, h, w).
+
+        For each hypercolumn of the photograph it is the nearest one of the style image.
+        """
         share = 0.0 if scale == self._scales - 1 else RESULT_SHARE
         result = compose([self._content[scale], *self._result[scale + 1 :]])
         mixed = share * result + (1 - share) * compose(self._content[scale:])
@@ -122,7 +125,7 @@ class _Run:
             torch.autograd.backward(image, self._gradient(image.detach(), loss))
             optimizer.step()
             self._result[scale:] = [band.detach() for band in bands]
-            is_last = step == STEPS and used + step == count_evaluations(max(self._content_image.shape[2:]))
+            is_last = used + step == STEPS * (self._scales + 1)
             yield Snapshot(used + step, self._finish() if is_last else self._deliver)
         self._result[scale:] = decompose(compose(self._result[scale:]), LEVELS - scale)
 

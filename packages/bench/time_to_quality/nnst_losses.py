@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, normalize
 
+from core.objective.nearest import most_similar
 from core.objective.reductions import as_float32
 
 Features = Mapping[str, Tensor]
@@ -14,9 +15,6 @@ Features = Mapping[str, Tensor]
 
 SAMPLED_SIDE = 64
 """In the last pass, layers with a longer side are sampled on a grid of about this many positions."""
-
-MAX_SIMILARITIES = 2**24
-"""Number of similarities that are computed at a time."""
 
 
 def hypercolumns(features: Features, size: tuple[int, int]) -> Tensor:
@@ -41,7 +39,7 @@ def nearest(wanted: Tensor, candidates: Tensor) -> Tensor:
 
     Both are centred by their own means. The result has the shape (C, N).
     """
-    return candidates[:, _most_similar(_centred(wanted), _centred(candidates))]
+    return candidates[:, most_similar(_centred(wanted), _centred(candidates))[1]]
 
 
 def hypercolumn_loss(found: Tensor, target: Tensor) -> Tensor:
@@ -61,7 +59,7 @@ def layer_loss(features: Features, styles: Sequence[Features], draw: random.Rand
         style_dtype = styles[0][tap].dtype
         offered = torch.cat([as_float32(style[tap])[0, :, rows, columns].flatten(1) for style in styles], 1)
         described, offered = _centred(as_float32(values)[0, :, rows, columns].flatten(1)), _centred(offered)
-        chosen = _most_similar(described.detach().to(style_dtype), offered.to(style_dtype))
+        chosen = most_similar(described.detach(), offered.to(style_dtype))[1]
         losses.append(1 - (described * offered[:, chosen]).sum(0).mean())
     return torch.stack(losses).sum()
 
@@ -76,12 +74,6 @@ def _sampled_grid(values: Tensor, draw: random.Random) -> tuple[slice, slice]:
     stride = max(1, max(values.shape[2:]) // SAMPLED_SIDE)
     rows, columns = draw.randrange(stride), draw.randrange(stride)
     return slice(rows, None, stride), slice(columns, None, stride)
-
-
-def _most_similar(wanted: Tensor, candidates: Tensor) -> Tensor:
-    """Return the number of the column of `candidates` with the largest product, for every column of `wanted`."""
-    block = max(1, MAX_SIMILARITIES // candidates.shape[1])
-    return torch.cat([as_float32(part.T @ candidates).argmax(1) for part in torch.split(wanted, block, 1)])
 
 
 def _centred(columns: Tensor) -> Tensor:

@@ -57,9 +57,5 @@ def _configured(configuration: Configuration) -> Racer:
     config = configuration.config
     if config.painter:
         raise UsageError(f"{configuration.name} has --painter {config.painter}: race without this option")
-    prepare = partial(_prepare, configuration)
+    prepare = partial(prepare_run, config=config)
     return Racer(configuration.name, config.to_dict(), config.iterations, config.device, prepare)
-
-
-def _prepare(configuration: Configuration, content: Pixels, style: Pixels) -> Iterator[Snapshot]:
-    return prepare_run(content, style, configuration.config)

@@ -98,9 +98,12 @@ def style_targets(
     """
     statistic = exported_target(style_loss).statistic
     if statistic is None:
-        compared = extract_features(content), extract_features(image)
+        initial = extract_features(image)
+        compared = initial if separate_layers else extract_features(content)
         found = [
-            _position_targets(style_loss, taps, one, extract_features, *compared, separate_layers=separate_layers)
+            _position_targets(
+                style_loss, taps, one, extract_features, compared, initial, separate_layers=separate_layers
+            )
             for one in exemplars
         ]
     else:

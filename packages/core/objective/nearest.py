@@ -162,7 +162,7 @@ def find_nearest(
     image, position, columns = (torch.zeros_like(best, dtype=torch.long) for _ in range(3))
     for number, candidate in enumerate(candidates):
         kept = _kept_cells(candidate, style_mask, cell)
-        similarity, found = _most_similar(described.flatten(1), candidate.flatten(1)[:, kept])
+        similarity, found = most_similar(described.flatten(1), candidate.flatten(1)[:, kept])
         better = similarity > best
         best = torch.where(better, similarity, best)
         image, position = image.masked_fill(better, number), torch.where(better, kept[found], position)
@@ -187,22 +187,22 @@ def nearest_features(
     candidates = torch.cat([as_float32(flat[:, _sampled(kept, len(styles))]) for flat, kept in positions], 1)
     described = normalize(candidates - candidates.mean(1, keepdim=True), dim=0)
     wanted = flatten_positions(features)[0]
-    found = _most_similar(wanted, described, as_float32(features[0]).mean((1, 2)))[1]
+    found = most_similar(wanted, described, as_float32(features[0]).mean((1, 2)))[1]
     height, width = features.shape[2:]
     targets = candidates.T.contiguous()[found].reshape(1, height, width, -1).permute(0, 3, 1, 2)
     return torch.empty_like(features).copy_(targets)  # in the memory layout of the features
 
 
-def _most_similar(wanted: Tensor, candidates: Tensor, mean: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def most_similar(wanted: Tensor, candidates: Tensor, mean: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Return the largest product of each column of `wanted` (C, N) with a column of `candidates`, and which one it is.
 
-    `mean` (C,) is subtracted from the columns of `wanted`.
+    The products are computed in the precision of `candidates`. `mean` (C,) is subtracted from the columns of `wanted`.
     """
     block = max(1, MAX_SIMILARITIES // candidates.shape[1])
     maxima = []
     for part in torch.split(wanted, block, 1):
-        described = as_float32(part.T) if mean is None else as_float32(part.T) - mean
-        maxima.append((described @ candidates).max(1))
+        described = part.T.to(candidates.dtype) if mean is None else part.T.to(candidates.dtype) - mean
+        maxima.append(as_float32(described @ candidates).max(1))
     similarities, found = (torch.cat(values) for values in zip(*maxima, strict=True))
     return similarities, found
 

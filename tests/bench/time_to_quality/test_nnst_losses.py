@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from bench.time_to_quality import nnst_losses
 from bench.time_to_quality.nnst_losses import (
     Features,
     hypercolumn_loss,
@@ -28,7 +27,7 @@ def make_features(height: int, width: int, seed: int = 0) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("block", [2**24, 50])
 def test_nearest_equals_a_plain_search(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nnst_losses, "MAX_SIMILARITIES", block)
+    monkeypatch.setattr("core.objective.nearest.MAX_SIMILARITIES", block)
     wanted, candidates = torch.rand(5, 21, dtype=torch.float64), torch.rand(5, 17, dtype=torch.float64)
     found = nearest(wanted, candidates)
     for column, chosen in zip(wanted.T, found.T, strict=True):
